@@ -1,0 +1,181 @@
+package backendtest
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/hone-ml/hone/internal/backend"
+)
+
+type attentionTest struct {
+	queries, keys     int
+	heads, kvHeads, d int
+	segments          []backend.Segment
+	causal            bool
+	scale             float64 // of q and k
+	dtypes            []backend.DType
+}
+
+func testAttention(s *suite) {
+	b := s.b.(backend.Attentioner)
+	all := floatDTypes
+	f32 := []backend.DType{backend.F32}
+	one := func(queries, keys int) []backend.Segment {
+		return []backend.Segment{{Q0: 0, Q1: int32(queries), K0: 0, K1: int32(keys)}}
+	}
+	packed := func(lengths ...int32) (segments []backend.Segment) {
+		at := int32(0)
+		for _, n := range lengths {
+			segments = append(segments, backend.Segment{Q0: at, Q1: at + n, K0: at, K1: at + n})
+			at += n
+		}
+		return segments
+	}
+	tests := []attentionTest{
+		{1, 1, 1, 1, 1, one(1, 1), true, 1, all},
+		{5, 5, 2, 1, 8, one(5, 5), true, 1, all},
+		{5, 5, 2, 2, 8, one(5, 5), false, 1, all},
+		{7, 19, 4, 2, 16, one(7, 19), true, 1, all}, // a continued sequence
+		{19, 7, 4, 2, 16, one(19, 7), true, 1, all}, // queries that see no key
+		{19, 7, 4, 2, 16, one(19, 7), false, 1, all},
+		{4, 0, 2, 1, 8, one(4, 0), true, 1, f32}, // no keys at all
+		{0, 4, 2, 1, 8, one(0, 4), true, 1, f32}, // no queries
+		{9, 9, 2, 1, 8, nil, true, 1, all},       // no segments
+		{30, 30, 6, 2, 24, packed(1, 0, 12, 17), true, 1, all},
+		{30, 30, 6, 2, 24, packed(1, 0, 12, 17), false, 1, f32},
+		{40, 50, 3, 1, 10, []backend.Segment{{Q0: 20, Q1: 33, K0: 30, K1: 43}, {Q0: 3, Q1: 15, K0: 2, K1: 20}}, true, 1, all},                                 // gaps, disorder
+		{24, 40, 4, 2, 16, []backend.Segment{{Q0: 0, Q1: 8, K0: 0, K1: 20}, {Q0: 8, Q1: 16, K0: 12, K1: 30}, {Q0: 16, Q1: 24, K0: 0, K1: 20}}, false, 1, all}, // shared keys
+		{129, 129, 2, 1, 16, one(129, 129), true, 1, all}, // one more than a tile of keys
+		{127, 128, 1, 1, 33, one(127, 128), true, 1, f32},
+		{65, 300, 4, 4, 8, one(65, 300), true, 1, f32},
+		{300, 300, 4, 2, 32, one(300, 300), true, 1, f32},
+		{300, 300, 4, 2, 32, packed(100, 63, 64, 65, 8), true, 1, all},
+		{200, 200, 9, 3, 64, packed(150, 50), true, 20, all},    // scores of hundreds
+		{200, 200, 9, 3, 64, packed(150, 50), false, 1e-4, f32}, // scores of nothing
+		{1, 600, 8, 2, 64, one(1, 600), true, 1, all},           // decoding
+		{3, 900, 4, 4, 64, []backend.Segment{{Q0: 0, Q1: 1, K0: 0, K1: 257}, {Q0: 1, Q1: 2, K0: 300, K1: 300}, {Q0: 2, Q1: 3, K0: 400, K1: 900}}, true, 1, all},
+		{40, 40, 32, 1, 16, one(40, 40), true, 1, f32}, // one key head for all
+		{40, 40, 130, 1, 4, one(40, 40), true, 1, f32}, // a group larger than a tile
+		{3, 3, 2, 1, 0, one(3, 3), true, 1, f32},
+	}
+	for _, test := range tests {
+		for _, dt := range test.dtypes {
+			for _, l := range rowLayouts {
+				s.attention(b, test, dt, l)
+			}
+		}
+	}
+}
+
+func (s *suite) attention(b backend.Attentioner, a attentionTest, dt backend.DType, l layout) {
+	acc := dt.Accumulator()
+	args := backend.AttentionArgs{Segments: a.segments, Causal: a.causal, Scale: 1 / math.Sqrt(float64(max(a.d, 1)))}
+	q, k := s.normal(dt, math.Sqrt(a.scale), a.queries, a.heads, a.d), s.normal(dt, math.Sqrt(a.scale), a.keys, a.kvHeads, a.d)
+	v, dout := s.normal(dt, 1, a.keys, a.kvHeads, a.d), s.normal(dt, 1, a.queries, a.heads, a.d)
+	out, lse := attention(q, k, v, args)
+	label := fmt.Sprintf("%v q%v k%v %v, causal %v, scale %v, %d segments", dt, q.shape, k.shape, l, a.causal, a.scale, len(a.segments))
+	tol := toleranceOf(dt)
+	tol.scale *= 1 + a.scale/4 // the exponent's own rounding
+	s.try(label, func() {
+		vq, vk, vv := s.in(dt, q, l), s.in(dt, k, l), s.in(dt, v, l)
+		o, alone, e := s.out(dt, l, q.shape...), s.out(dt, l, q.shape...), s.out(acc, contiguous, a.heads, a.queries)
+		b.Attention(&o.view, &e.view, vq, vk, vv, args)
+		b.Attention(&alone.view, nil, vq, vk, vv, args)
+		s.expect("out", o, tol, func() array { return out })
+		s.expect("out without lse", alone, tol, func() array { return out })
+		if a.d > 0 {
+			s.expect("lse", e, tolerance{scale: summed(dt).scale}, func() array { return lse })
+		}
+	})
+	s.try("backward "+label, func() {
+		vq, vk, vv := s.in(dt, q, l), s.in(dt, k, l), s.in(dt, v, l)
+		vd, vo, ve := s.in(dt, dout, l), s.in(dt, out.rounded(dt), l), s.in(acc, lse.rounded(acc), contiguous)
+		dq, dk, dv := s.out(dt, l, q.shape...), s.out(dt, l, k.shape...), s.out(dt, l, k.shape...)
+		b.AttentionBackward(&dq.view, &dk.view, &dv.view, vd, vo, ve, vq, vk, vv, args)
+		wantQ, wantK, wantV := attentionBackward(q, k, v, dout, args)
+		s.expect("dq", dq, tol, func() array { return wantQ })
+		s.expect("dk", dk, tol, func() array { return wantK })
+		s.expect("dv", dv, tol, func() array { return wantV })
+
+		only := s.out(dt, l, q.shape...)
+		b.AttentionBackward(&only.view, nil, nil, vd, vo, ve, vq, vk, vv, args)
+		s.expect("dq alone", only, tol, func() array { return wantQ })
+		onlyK, onlyV := s.out(dt, l, k.shape...), s.out(dt, l, k.shape...)
+		b.AttentionBackward(nil, &onlyK.view, &onlyV.view, vd, vo, ve, vq, vk, vv, args)
+		s.expect("dk without dq", onlyK, tol, func() array { return wantK })
+		s.expect("dv without dq", onlyV, tol, func() array { return wantV })
+	})
+}
+
+// eachQuery calls f with the keys and their probabilities for every query of every head.
+func eachQuery(q, k array, args backend.AttentionArgs, f func(i, head, kvHead, firstKey int, p []float64, lse float64)) {
+	heads, d := q.shape[1], q.shape[2]
+	for _, s := range args.Segments {
+		for i := int(s.Q0); i < int(s.Q1); i++ {
+			n := int(s.K1 - s.K0)
+			if args.Causal {
+				n = min(n, max(0, i-int(s.Q0)+1+n-int(s.Q1-s.Q0)))
+			}
+			for h := range heads {
+				kvHead := h * k.shape[1] / heads
+				scores := make([]float64, n)
+				largest, sum := math.Inf(-1), 0.0
+				for j := range scores {
+					for c := range d {
+						scores[j] += args.Scale * q.at(i, h, c) * k.at(int(s.K0)+j, kvHead, c)
+					}
+					largest = max(largest, scores[j])
+				}
+				for _, v := range scores {
+					sum += math.Exp(v - largest)
+				}
+				f(i, h, kvHead, int(s.K0), softmax(scores), largest+math.Log(sum))
+			}
+		}
+	}
+}
+
+func attention(q, k, v array, args backend.AttentionArgs) (out, lse array) {
+	out, lse = newArray(q.shape...), newArray(q.shape[1], q.shape[0])
+	for i := range lse.data {
+		lse.data[i] = math.Inf(-1)
+	}
+	heads, d := q.shape[1], q.shape[2]
+	eachQuery(q, k, args, func(i, h, kvHead, first int, p []float64, l float64) {
+		if len(p) == 0 {
+			return
+		}
+		lse.data[h*q.shape[0]+i] = l
+		for j, weight := range p {
+			for c := range d {
+				out.data[(i*heads+h)*d+c] += weight * v.at(first+j, kvHead, c)
+			}
+		}
+	})
+	return out, lse
+}
+
+func attentionBackward(q, k, v, dout array, args backend.AttentionArgs) (dq, dk, dv array) {
+	dq, dk, dv = newArray(q.shape...), newArray(k.shape...), newArray(k.shape...)
+	heads, kvHeads, d := q.shape[1], k.shape[1], q.shape[2]
+	eachQuery(q, k, args, func(i, h, kvHead, first int, p []float64, _ float64) {
+		g := dout.data[(i*heads+h)*d:][:d]
+		dp, mean := make([]float64, len(p)), 0.0
+		for j := range p {
+			for c := range d {
+				dp[j] += g[c] * v.at(first+j, kvHead, c)
+			}
+			mean += p[j] * dp[j]
+		}
+		for j := range p {
+			ds := p[j] * (dp[j] - mean) * args.Scale
+			row := ((first+j)*kvHeads + kvHead) * d
+			for c := range d {
+				dv.data[row+c] += p[j] * g[c]
+				dk.data[row+c] += ds * q.at(i, h, c)
+				dq.data[(i*heads+h)*d+c] += ds * k.data[row+c]
+			}
+		}
+	})
+	return dq, dk, dv
+}

@@ -1,0 +1,88 @@
+package backend
+
+// Optional kernels. Each has one idea, forward beside backward. In all of them a dtype T is a float
+// dtype and A is T.Accumulator(). A nil gradient view means that it is not needed; gradients of weights
+// (documented as "adds") accumulate into their view, all others overwrite it.
+
+// Softmaxer fuses the softmax over the last axis. Rows are contiguous, rank is at least 1.
+type Softmaxer interface {
+	Softmax(out, x *View)            // out may be x
+	SoftmaxBackward(dx, dy, y *View) // dx = y·(dy − Σ dy·y); dx may be dy
+}
+
+// RMSNormer fuses root-mean-square normalisation (Zhang and Sennrich 2019) as Qwen3 has it:
+// out = T(x·rstd)·w with rstd = 1/√(mean(x²)+eps) over the last axis, computed in A.
+//
+// x, out, dy, dx are T[R, D] with contiguous rows (any row stride); w is T[D]; rstd is A[R], contiguous.
+type RMSNormer interface {
+	RMSNorm(out, rstd, x, w *View, eps float64)
+	// RMSNormBackward adds to dw, which is A[D] or T[D]. dx may be dy.
+	RMSNormBackward(dx, dw, dy, x, w, rstd *View)
+}
+
+// RoPEr fuses rotary position embedding (Su et al. 2021), half-split as in Llama and Qwen: with
+// x = [x1 | x2] halves of a head, out = [x1·cos − x2·sin | x2·cos + x1·sin]. inverse negates sin,
+// which is the backward. x and out are T[N, H, D] with contiguous last axis, D even; cos and sin are
+// A[N, D/2] (rounded to T before use when T is BF16, as transformers does). out may be x.
+type RoPEr interface {
+	RoPE(out, x, cos, sin *View, inverse bool)
+}
+
+// SwiGLUer fuses silu(gate)·up. All are T of one shape with contiguous rows (any row stride), rank 2.
+type SwiGLUer interface {
+	SwiGLU(out, gate, up *View)
+	SwiGLUBackward(dgate, dup, dy, gate, up *View)
+}
+
+// Segment is one attention problem: query rows [Q0, Q1) attend key rows [K0, K1).
+// Under a causal mask, aligned bottom-right, query Q0+i sees keys K0+j with j ≤ i + (K1−K0) − (Q1−Q0).
+type Segment struct{ Q0, Q1, K0, K1 int32 }
+
+// AttentionArgs are the parts of attention that are not tensors.
+type AttentionArgs struct {
+	Segments []Segment // disjoint in queries; rows outside every segment give zeros
+	Causal   bool
+	Scale    float64 // multiplies q·k before the softmax
+}
+
+// Attentioner fuses softmax(scale·q·kᵀ)·v with an online softmax (Dao et al. 2022): no matrix of
+// queries × keys in memory. Grouped queries: head h of q reads head h·KV/H of k and v.
+//
+// q, out: T[Nq, H, D]; k, v: T[Nk, KV, D]; last axis contiguous, other strides free.
+// lse: A[H, Nq] contiguous, the log-sum-exp of each query's scaled scores (nil when not needed).
+// A query that sees no key gives zeros (lse −Inf).
+type Attentioner interface {
+	Attention(out, lse, q, k, v *View, a AttentionArgs)
+	AttentionBackward(dq, dk, dv, dout, out, lse, q, k, v *View, a AttentionArgs)
+}
+
+// CrossEntropyArgs are the parts of cross-entropy that are not tensors.
+type CrossEntropyArgs struct {
+	IgnoreIndex int     // rows with this target give loss 0 and gradient 0
+	Smoothing   float64 // target (1−ε)·onehot + ε/C
+}
+
+// CrossEntropyer fuses log-softmax and negative log-likelihood over rows.
+//
+// logits: T[N, C] with contiguous rows; targets: I32[N]; loss, lse: A[N]. A target outside [0, C) that
+// is not IgnoreIndex panics with *IndexError.
+type CrossEntropyer interface {
+	CrossEntropy(loss, lse, logits, targets *View, a CrossEntropyArgs)
+	// CrossEntropyBackward sets dlogits = scale[i]·(softmax − target); scale is A[N]. dlogits may be logits.
+	CrossEntropyBackward(dlogits, logits, lse, targets, scale *View, a CrossEntropyArgs)
+}
+
+// AdamWArgs are the constants of AdamW.
+type AdamWArgs struct{ Beta1, Beta2, Eps float64 }
+
+// AdamWer fuses one step of AdamW (Loshchilov and Hutter 2019) with PyTorch's semantics in one sweep:
+//
+//	w ← w·(1 − lr·wd);  m ← β1·m + (1−β1)·g;  v ← β2·v + (1−β2)·g²
+//	w ← w − lr·(m·c1) / (√(v·c2) + ε)
+//
+// hyper is F32[5] = lr, wd, c1 = 1/(1−β1ᵗ), c2 = 1/(1−β2ᵗ), gradient scale: in device memory, because it
+// changes from step to step. master, m, v, grad are contiguous F32 (or all F64) of one length; param,
+// when not nil, receives master converted to its dtype.
+type AdamWer interface {
+	AdamW(param, master, m, v, grad, hyper *View, a AdamWArgs)
+}

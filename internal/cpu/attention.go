@@ -1,0 +1,295 @@
+package cpu
+
+import (
+	"math"
+	"slices"
+	"unsafe"
+
+	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/cpu/gemm"
+	"github.com/hone-ml/hone/internal/cpu/pool"
+)
+
+// Attention goes by tiles. A tile's rows are queries of all the heads that share a key head, in the
+// order [position][head of the group], so that a tile of keys serves the whole group at once and the
+// positions of a tile may begin anywhere. Tiles that the causal mask hides are never visited, and a
+// tile's keys end with the last one that any of its queries sees.
+const (
+	attentionRows = 64  // of a tile of queries, all heads of the group counted
+	attentionKeys = 128 // of a tile of keys
+
+	// streamRows is the number of rows up to which keys are read once each, without packing them
+	// for a matrix product: a decoding step has one query for each head.
+	streamRows = 4
+)
+
+// attention is what every task of a call shares.
+type attention[C float] struct {
+	q, k, v *backend.View
+	group   int // query heads for each key head
+	dim     int // of a head
+	causal  bool
+	scale   C
+}
+
+func newAttention[C float](q, k, v *backend.View, a backend.AttentionArgs) *attention[C] {
+	return &attention[C]{
+		q: q, k: k, v: v,
+		group: q.Shape[1] / max(k.Shape[1], 1), dim: q.Shape[2],
+		causal: a.Causal, scale: C(a.Scale),
+	}
+}
+
+// positions is the number of query positions in a tile.
+func (a *attention[C]) positions() int { return max(attentionRows/a.group, 1) }
+
+// visible is how many of a segment's keys its i-th query sees.
+func (a *attention[C]) visible(s backend.Segment, i int) int {
+	keys := int(s.K1 - s.K0)
+	if !a.causal {
+		return keys
+	}
+	return min(max(i+1+keys-int(s.Q1-s.Q0), 0), keys)
+}
+
+// headAt is the address of a row of one head.
+func headAt(v *backend.View, row, head int) unsafe.Pointer {
+	return unsafe.Add(v.Ptr, (row*v.Strides[0]+head*v.Strides[1])*v.DType.Size())
+}
+
+// packQueries copies the rows of positions [lo, hi) of one key head's group, multiplied by factor.
+func (a *attention[C]) packQueries(dst []C, x *backend.View, lo, hi, kvHead int, factor C) {
+	for i := lo; i < hi; i++ {
+		for g := range a.group {
+			row := dst[:a.dim]
+			dst = dst[a.dim:]
+			src := load(x.DType, headAt(x, i, kvHead*a.group+g), 1, a.dim, row)
+			scale(row, src, factor)
+		}
+	}
+}
+
+// unpackQueries is the reverse of packQueries.
+func (a *attention[C]) unpackQueries(x *backend.View, src []C, lo, hi, kvHead int, factor C) {
+	for i := lo; i < hi; i++ {
+		for g := range a.group {
+			row := src[:a.dim]
+			src = src[a.dim:]
+			if factor != 1 {
+				scale(row, row, factor)
+			}
+			store(x.DType, headAt(x, i, kvHead*a.group+g), 1, row)
+		}
+	}
+}
+
+// keyRows is n rows of one head of k or v as a matrix of C: in place, or converted into scratch.
+func (a *attention[C]) keyRows(x *backend.View, first, n, kvHead int, scratch []C) gemm.Operand {
+	if storedAs[C](x.DType) {
+		return gemm.Operand{Ptr: headAt(x, first, kvHead), DType: x.DType, RowStride: x.Strides[0], ColStride: 1}
+	}
+	for j := range n {
+		loadInto(scratch[j*a.dim:(j+1)*a.dim], x.DType, headAt(x, first+j, kvHead), 1)
+	}
+	return matrixOf(scratch, a.dim)
+}
+
+// matrixOf is rows of the given length as an operand.
+func matrixOf[C float](x []C, rowLen int) gemm.Operand {
+	return gemm.Operand{Ptr: unsafe.Pointer(unsafe.SliceData(x)), DType: dtypeOf[C](), RowStride: rowLen, ColStride: 1}
+}
+
+func transposed(o gemm.Operand) gemm.Operand {
+	o.RowStride, o.ColStride = o.ColStride, o.RowStride
+	return o
+}
+
+// Attention sets out = softmax(scale·q·kᵀ)·v for each segment.
+func (b *Backend) Attention(out, lse, q, k, v *backend.View, a backend.AttentionArgs) {
+	if q.DType == backend.F64 {
+		attend[float64](out, lse, q, k, v, a)
+	} else {
+		attend[float32](out, lse, q, k, v, a)
+	}
+}
+
+// attentionTask is the positions [lo, hi) of a segment, for one key head.
+type attentionTask struct {
+	segment backend.Segment
+	lo, hi  int32
+	kvHead  int32
+}
+
+func attend[C float](out, lse, q, k, v *backend.View, args backend.AttentionArgs) {
+	a := newAttention[C](q, k, v, args)
+	clearOutside(out, args.Segments)
+	if lse != nil {
+		clearLSE[C](lse, args.Segments)
+	}
+	if a.dim == 0 || a.group == 0 {
+		return
+	}
+	var tasks []attentionTask
+	flops := 0
+	step := a.positions()
+	for _, s := range args.Segments {
+		queries := int(s.Q1 - s.Q0)
+		for kvHead := range k.Shape[1] {
+			for lo := 0; lo < queries; lo += step {
+				hi := min(lo+step, queries)
+				tasks = append(tasks, attentionTask{s, int32(lo), int32(hi), int32(kvHead)})
+				flops += 4 * (hi - lo) * a.group * a.dim * a.visible(s, hi-1)
+			}
+		}
+	}
+	// The last tiles of a causal segment are the dearest: begin with them.
+	slices.Reverse(tasks)
+	pool.Run(len(tasks), 1+len(tasks)*attentionFlops/(flops+1), func(lo, hi int) {
+		ws, gemmWS := getWorkspace(), gemm.GetWorkspace()
+		defer ws.put()
+		defer gemmWS.Put()
+		for _, t := range tasks[lo:hi] {
+			ws.reset()
+			a.forward(out, lse, t, ws, gemmWS)
+		}
+	})
+}
+
+// attentionFlops are worth a task of their own.
+const attentionFlops = 1 << 19
+
+// forward computes one task. For each row it keeps the largest score so far m, the sum l of
+// exp(score − m), and the sum of v weighted likewise; a larger score scales the sums down (Milakov and
+// Gimelshein 2018).
+func (a *attention[C]) forward(out, lse *backend.View, t attentionTask, ws *workspace, gemmWS *gemm.Workspace) {
+	s, kvHead := t.segment, int(t.kvHead)
+	lo, hi := int(t.lo), int(t.hi)
+	rows, first := (hi-lo)*a.group, int(s.Q0)+lo
+	keys := a.visible(s, hi-1)
+
+	q, o := take[C](ws, rows*a.dim), take[C](ws, rows*a.dim)
+	m, l := take[C](ws, rows), take[C](ws, rows)
+	clear(o)
+	clear(l)
+	fill(m, C(math.Inf(-1)))
+	a.packQueries(q, a.q, first, first+hi-lo, kvHead, a.scale)
+
+	tile := min(attentionKeys, keys)
+	scores := take[C](ws, rows*tile)
+	var kRows, vRows []C
+	if !storedAs[C](a.k.DType) {
+		kRows, vRows = take[C](ws, tile*a.dim), take[C](ws, tile*a.dim)
+	}
+	stream := rows <= streamRows
+	for j := 0; j < keys; j += tile {
+		n := min(tile, keys-j)
+		k := a.keyRows(a.k, int(s.K0)+j, n, kvHead, kRows)
+		if stream {
+			a.streamScores(scores, q, k, rows, n)
+		} else {
+			gemm.MulSerial(gemmWS, matrixOf(scores, n), matrixOf(q, a.dim), transposed(k), rows, n, a.dim, false)
+		}
+		for r := range rows {
+			seen := min(a.visible(s, lo+r/a.group)-j, n)
+			row := scores[r*n : (r+1)*n]
+			if seen <= 0 {
+				clear(row)
+				continue
+			}
+			top := max(m[r], maximum(row[:seen]))
+			if top > m[r] && j > 0 {
+				shrink := C(math.Exp(float64(m[r] - top)))
+				l[r] *= shrink
+				scale(o[r*a.dim:(r+1)*a.dim], o[r*a.dim:(r+1)*a.dim], shrink)
+			}
+			m[r] = top
+			l[r] += exp(row[:seen], row[:seen], top)
+			clear(row[seen:])
+		}
+		v := a.keyRows(a.v, int(s.K0)+j, n, kvHead, vRows)
+		if stream {
+			a.streamValues(o, scores, v, rows, n)
+		} else {
+			gemm.MulSerial(gemmWS, matrixOf(o, a.dim), matrixOf(scores, n), v, rows, a.dim, n, j > 0)
+		}
+	}
+
+	queries := a.q.Shape[0]
+	for r := range rows {
+		i, head := first+r/a.group, kvHead*a.group+r%a.group
+		row := o[r*a.dim : (r+1)*a.dim]
+		if l[r] != 0 {
+			scale(row, row, 1/l[r])
+		}
+		store(out.DType, headAt(out, i, head), 1, row)
+		if lse != nil {
+			value := m[r]
+			if l[r] != 0 {
+				value += C(math.Log(float64(l[r])))
+			}
+			slice[C](lse.Ptr, lse.Len())[head*queries+i] = value
+		}
+	}
+}
+
+// streamScores sets scores = q·kᵀ, reading each key once.
+func (a *attention[C]) streamScores(scores, q []C, k gemm.Operand, rows, n int) {
+	for j := range n {
+		key := slice[C](unsafe.Add(k.Ptr, j*k.RowStride*sizeOf[C]()), a.dim)
+		for r := range rows {
+			scores[r*n+j] = dot(q[r*a.dim:(r+1)*a.dim], key)
+		}
+	}
+}
+
+// streamValues adds scores·v to o, reading each value once.
+func (a *attention[C]) streamValues(o, scores []C, v gemm.Operand, rows, n int) {
+	for j := range n {
+		value := slice[C](unsafe.Add(v.Ptr, j*v.RowStride*sizeOf[C]()), a.dim)
+		for r := range rows {
+			axpy(o[r*a.dim:(r+1)*a.dim], scores[r*n+j], value)
+		}
+	}
+}
+
+// gaps calls fn for each range of rows below n that lies in none of the ranges.
+func gaps(n int, ranges [][2]int32, fn func(lo, hi int)) {
+	slices.SortFunc(ranges, func(a, b [2]int32) int { return int(a[0]) - int(b[0]) })
+	end := 0
+	for _, r := range ranges {
+		if int(r[0]) > end {
+			fn(end, int(r[0]))
+		}
+		end = max(end, int(r[1]))
+	}
+	if end < n {
+		fn(end, n)
+	}
+}
+
+func queryRanges(segments []backend.Segment) [][2]int32 {
+	r := make([][2]int32, len(segments))
+	for i, s := range segments {
+		r[i] = [2]int32{s.Q0, s.Q1}
+	}
+	return r
+}
+
+// clearOutside zeroes the queries of x that belong to no segment.
+func clearOutside(x *backend.View, segments []backend.Segment) {
+	gaps(x.Shape[0], queryRanges(segments), func(lo, hi int) {
+		part := x.Slice(0, lo, hi)
+		fillWithZero(&part)
+	})
+}
+
+// clearLSE sets the log-sum-exp of the queries that belong to no segment to −Inf.
+func clearLSE[C float](lse *backend.View, segments []backend.Segment) {
+	heads, queries := lse.Shape[0], lse.Shape[1]
+	all := slice[C](lse.Ptr, heads*queries)
+	gaps(queries, queryRanges(segments), func(lo, hi int) {
+		for h := range heads {
+			fill(all[h*queries+lo:h*queries+hi], C(math.Inf(-1)))
+		}
+	})
+}

@@ -1,0 +1,64 @@
+// Package cpu is the backend that runs on the processor: float32 loops in SIMD (package simd), blocked
+// matrix products (package gemm), and a pool of workers (package pool) under both.
+//
+// Kernels are written once, generically over the type they compute in: float32 or float64. Rows of
+// BF16 and F16 are converted into scratch on their way in and out, a block of a thousand elements at a
+// time, so that they stay in the first-level cache.
+//
+// Work is cut into chunks by the shapes alone and sums are folded in the order of the chunks, so the
+// results are the same bits for any GOMAXPROCS within one SIMD path.
+package cpu
+
+import (
+	"runtime"
+	"sync"
+	"unsafe"
+
+	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/cpu/simd"
+)
+
+// A Backend runs kernels in the calling goroutine and the worker pool; they have finished when a method
+// returns. It holds no state: all its values are equal, and any goroutine may use one.
+type Backend struct{}
+
+// New returns the CPU.
+func New() *Backend { return &Backend{} }
+
+var (
+	_ backend.Backend        = (*Backend)(nil)
+	_ backend.Softmaxer      = (*Backend)(nil)
+	_ backend.RMSNormer      = (*Backend)(nil)
+	_ backend.RoPEr          = (*Backend)(nil)
+	_ backend.SwiGLUer       = (*Backend)(nil)
+	_ backend.Attentioner    = (*Backend)(nil)
+	_ backend.CrossEntropyer = (*Backend)(nil)
+	_ backend.AdamWer        = (*Backend)(nil)
+)
+
+// architecture stands in where the system does not name its processor.
+const architecture = runtime.GOARCH
+
+var machine = sync.OnceValue(func() backend.Info {
+	return backend.Info{Name: "cpu", Model: processorModel(), Memory: totalMemory()}
+})
+
+// Info names the processor, the SIMD path in use and the memory that the machine and its cgroup allow.
+func (*Backend) Info() backend.Info {
+	info := machine()
+	info.Path = simd.Path()
+	return info
+}
+
+// CopyIn copies src to dst.
+func (*Backend) CopyIn(dst unsafe.Pointer, src []byte) {
+	copy(unsafe.Slice((*byte)(dst), len(src)), src)
+}
+
+// CopyOut copies len(dst) bytes from src.
+func (*Backend) CopyOut(dst []byte, src unsafe.Pointer) {
+	copy(dst, unsafe.Slice((*byte)(src), len(dst)))
+}
+
+// Sync returns nil: nothing is ever pending.
+func (*Backend) Sync() error { return nil }

@@ -1,0 +1,177 @@
+package cpu
+
+import (
+	"fmt"
+
+	"github.com/hone-ml/hone/internal/backend"
+)
+
+// Grains of element-wise loops: elements that take 10 µs or more.
+const (
+	grainCheap  = 1 << 15 // a SIMD loop, bound by memory
+	grainScalar = 1 << 13 // plain Go with a conversion or a branch
+	grainMath   = 1 << 10 // a call of package math for each element
+)
+
+// Unary sets out = op(x).
+func (*Backend) Unary(op backend.UnaryOp, out, x *backend.View) {
+	switch x.DType {
+	case backend.F64:
+		unary(out, x, grainMath, floatUnary64(op))
+	case backend.I32:
+		unary(out, x, grainScalar, integerUnary[int32](op))
+	case backend.I64:
+		unary(out, x, grainScalar, integerUnary[int64](op))
+	case backend.U8:
+		unary(out, x, grainScalar, integerUnary[uint8](op))
+	case backend.Bool:
+		if op != backend.Not {
+			panic(fmt.Sprintf("cpu: unary operation %d of %v", op, x))
+		}
+		unary(out, x, grainScalar, not)
+	default:
+		kernel, grain := floatUnary32(op)
+		unary(out, x, grain, kernel)
+	}
+}
+
+func unary[T number](out, x *backend.View, grain int, kernel func(out, x []T)) {
+	n := newNest(out, x)
+	n.run(grain, func(ws *workspace, at *coords, count int) {
+		dst := writable[T](n, 0, ws, at, count)
+		kernel(dst, read[T](n, 1, ws, at, count))
+		write(n, 0, at, dst)
+	})
+}
+
+// Binary sets out = op(x, y).
+func (*Backend) Binary(op backend.BinaryOp, out, x, y *backend.View) {
+	switch x.DType {
+	case backend.F64:
+		binary[float64](op, out, x, y, grainScalar)
+	case backend.I32:
+		binary[int32](op, out, x, y, grainScalar)
+	case backend.I64:
+		binary[int64](op, out, x, y, grainScalar)
+	case backend.U8, backend.Bool:
+		binary[uint8](op, out, x, y, grainScalar)
+	default:
+		binary[float32](op, out, x, y, grainOf(op))
+	}
+}
+
+func grainOf(op backend.BinaryOp) int {
+	switch {
+	case op <= backend.Div:
+		return grainCheap
+	case op == backend.Pow:
+		return grainMath
+	}
+	return grainScalar
+}
+
+func binary[T number](op backend.BinaryOp, out, x, y *backend.View, grain int) {
+	n := newNest(out, x, y)
+	if op.Compares() {
+		vector, scalar := comparison[T](op), comparisonScalar[T](op)
+		n.run(grain, func(ws *workspace, at *coords, count int) {
+			dst := writable[uint8](n, 0, ws, at, count)
+			if a := read[T](n, 1, ws, at, count); n.constant(2, at, count) {
+				scalar(dst, a, readOne[T](n, 2, at))
+			} else {
+				vector(dst, a, read[T](n, 2, ws, at, count))
+			}
+			write(n, 0, at, dst)
+		})
+		return
+	}
+	vector, scalar := arithmetic[T](op), arithmeticScalar[T](op)
+	commutes := op != backend.Sub && op != backend.Div && op != backend.Pow
+	n.run(grain, func(ws *workspace, at *coords, count int) {
+		dst := writable[T](n, 0, ws, at, count)
+		switch {
+		case n.constant(2, at, count):
+			scalar(dst, read[T](n, 1, ws, at, count), readOne[T](n, 2, at))
+		case commutes && n.constant(1, at, count):
+			scalar(dst, read[T](n, 2, ws, at, count), readOne[T](n, 1, at))
+		default:
+			vector(dst, read[T](n, 1, ws, at, count), read[T](n, 2, ws, at, count))
+		}
+		write(n, 0, at, dst)
+	})
+}
+
+// Scalar sets out = op(x, s).
+func (*Backend) Scalar(op backend.BinaryOp, out, x *backend.View, s float64) {
+	switch x.DType {
+	case backend.F64:
+		scalar(op, out, x, s, grainScalar)
+	case backend.I32:
+		scalar(op, out, x, convertOne[int32](s), grainScalar)
+	case backend.I64:
+		scalar(op, out, x, convertOne[int64](s), grainScalar)
+	case backend.U8:
+		scalar(op, out, x, convertOne[uint8](s), grainScalar)
+	case backend.Bool:
+		scalar(op, out, x, truth(s != 0), grainScalar)
+	default:
+		scalar(op, out, x, float32(s), grainOf(op))
+	}
+}
+
+func scalar[T number](op backend.BinaryOp, out, x *backend.View, s T, grain int) {
+	n := newNest(out, x)
+	if op.Compares() {
+		kernel := comparisonScalar[T](op)
+		n.run(grain, func(ws *workspace, at *coords, count int) {
+			dst := writable[uint8](n, 0, ws, at, count)
+			kernel(dst, read[T](n, 1, ws, at, count), s)
+			write(n, 0, at, dst)
+		})
+		return
+	}
+	kernel := arithmeticScalar[T](op)
+	n.run(grain, func(ws *workspace, at *coords, count int) {
+		dst := writable[T](n, 0, ws, at, count)
+		kernel(dst, read[T](n, 1, ws, at, count), s)
+		write(n, 0, at, dst)
+	})
+}
+
+// Where sets out = cond ? x : y.
+func (*Backend) Where(out, cond, x, y *backend.View) {
+	switch out.DType.Size() {
+	case 1:
+		where[uint8](out, cond, x, y)
+	case 2:
+		where[uint16](out, cond, x, y)
+	case 4:
+		where[uint32](out, cond, x, y)
+	default:
+		where[uint64](out, cond, x, y)
+	}
+}
+
+func where[T element](out, cond, x, y *backend.View) {
+	n := newNest(out, cond, x, y)
+	n.run(grainScalar, func(ws *workspace, at *coords, count int) {
+		dst := writable[T](n, 0, ws, at, count)
+		c := read[uint8](n, 1, ws, at, count)
+		a, b := read[T](n, 2, ws, at, count), read[T](n, 3, ws, at, count)
+		for i := range dst {
+			v := a[i]
+			if c[i] == 0 {
+				v = b[i]
+			}
+			dst[i] = v
+		}
+		write(n, 0, at, dst)
+	})
+}
+
+func truth(b bool) uint8 {
+	if b {
+		return 1
+	}
+	return 0
+}

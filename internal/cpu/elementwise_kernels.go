@@ -1,0 +1,377 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/cpu/simd"
+)
+
+// The loops over contiguous blocks that element-wise operations are made of. An output may be one of
+// the inputs.
+
+func floatUnary32(op backend.UnaryOp) (kernel func(out, x []float32), grain int) {
+	switch op {
+	case backend.Neg:
+		return func(out, x []float32) { simd.Scale(out, x, -1) }, grainCheap
+	case backend.Abs:
+		return func(out, x []float32) {
+			for i, v := range x {
+				out[i] = math.Float32frombits(math.Float32bits(v) &^ (1 << 31))
+			}
+		}, grainScalar
+	case backend.Square:
+		return func(out, x []float32) { simd.Mul(out, x, x) }, grainCheap
+	case backend.Exp:
+		return func(out, x []float32) { simd.Exp(out, x, 0) }, grainScalar
+	case backend.Sigmoid:
+		return simd.Sigmoid, grainScalar
+	case backend.SiLU:
+		return simd.SiLU, grainScalar
+	case backend.ReLU:
+		return relu[float32], grainScalar
+	case backend.Reciprocal:
+		return func(out, x []float32) {
+			for i, v := range x {
+				out[i] = 1 / v
+			}
+		}, grainScalar
+	case backend.Sqrt:
+		return func(out, x []float32) {
+			for i, v := range x {
+				out[i] = float32(math.Sqrt(float64(v)))
+			}
+		}, grainScalar
+	}
+	f := mathFunction(op)
+	return func(out, x []float32) {
+		for i, v := range x {
+			out[i] = float32(f(float64(v)))
+		}
+	}, grainMath
+}
+
+func floatUnary64(op backend.UnaryOp) func(out, x []float64) {
+	switch op {
+	case backend.Neg, backend.Square:
+		return integerUnary[float64](op)
+	case backend.ReLU:
+		return relu[float64]
+	}
+	f := mathFunction(op)
+	return func(out, x []float64) {
+		for i, v := range x {
+			out[i] = f(v)
+		}
+	}
+}
+
+// mathFunction is op on one float64; F32 goes through it where no SIMD loop exists.
+func mathFunction(op backend.UnaryOp) func(float64) float64 {
+	switch op {
+	case backend.Abs:
+		return math.Abs
+	case backend.Exp:
+		return math.Exp
+	case backend.Log:
+		return math.Log
+	case backend.Sqrt:
+		return math.Sqrt
+	case backend.Rsqrt:
+		return func(x float64) float64 { return 1 / math.Sqrt(x) }
+	case backend.Sin:
+		return math.Sin
+	case backend.Cos:
+		return math.Cos
+	case backend.Tanh:
+		return math.Tanh
+	case backend.Sigmoid:
+		return sigmoid
+	case backend.SiLU:
+		return silu
+	case backend.Reciprocal:
+		return func(x float64) float64 { return 1 / x }
+	}
+	panic(fmt.Sprintf("cpu: unary operation %d of a float dtype", op))
+}
+
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+func silu(x float64) float64    { return x / (1 + math.Exp(-x)) }
+
+func integerUnary[T number](op backend.UnaryOp) func(out, x []T) {
+	switch op {
+	case backend.Neg:
+		return func(out, x []T) {
+			for i, v := range x {
+				out[i] = -v
+			}
+		}
+	case backend.Abs:
+		return func(out, x []T) {
+			for i, v := range x {
+				if v < 0 {
+					v = -v
+				}
+				out[i] = v
+			}
+		}
+	case backend.Square:
+		return func(out, x []T) {
+			for i, v := range x {
+				out[i] = v * v
+			}
+		}
+	case backend.ReLU:
+		return relu[T]
+	}
+	panic(fmt.Sprintf("cpu: unary operation %d of an integer dtype", op))
+}
+
+// relu keeps NaN.
+func relu[T number](out, x []T) {
+	for i, v := range x {
+		if v < 0 {
+			v = 0
+		}
+		out[i] = v
+	}
+}
+
+func not(out, x []uint8) {
+	for i, v := range x {
+		out[i] = truth(v == 0)
+	}
+}
+
+func arithmetic[T number](op backend.BinaryOp) func(out, x, y []T) {
+	if op <= backend.Div && isFloat32[T]() {
+		simdOps := [...]func(out, x, y []float32){backend.Add: simd.Add, backend.Sub: simd.Sub, backend.Mul: simd.Mul, backend.Div: simd.Div}
+		f := simdOps[op]
+		return func(out, x, y []T) { f(cast[float32](out), cast[float32](x), cast[float32](y)) }
+	}
+	switch op {
+	case backend.Add:
+		return func(out, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = x[i] + y[i]
+			}
+		}
+	case backend.Sub:
+		return func(out, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = x[i] - y[i]
+			}
+		}
+	case backend.Mul:
+		return func(out, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = x[i] * y[i]
+			}
+		}
+	case backend.Div:
+		return func(out, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = x[i] / y[i]
+			}
+		}
+	case backend.Max:
+		return func(out, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = max(x[i], y[i])
+			}
+		}
+	case backend.Min:
+		return func(out, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = min(x[i], y[i])
+			}
+		}
+	case backend.Pow:
+		return func(out, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = T(math.Pow(float64(x[i]), float64(y[i])))
+			}
+		}
+	case backend.And:
+		return func(out, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = T(truth(x[i] != 0 && y[i] != 0))
+			}
+		}
+	case backend.Or:
+		return func(out, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = T(truth(x[i] != 0 || y[i] != 0))
+			}
+		}
+	}
+	panic(fmt.Sprintf("cpu: binary operation %d", op))
+}
+
+func arithmeticScalar[T number](op backend.BinaryOp) func(out, x []T, s T) {
+	if isFloat32[T]() {
+		switch op {
+		case backend.Add:
+			return func(out, x []T, s T) { simd.AddScalar(cast[float32](out), cast[float32](x), float32(s)) }
+		case backend.Sub:
+			return func(out, x []T, s T) { simd.AddScalar(cast[float32](out), cast[float32](x), -float32(s)) }
+		case backend.Mul:
+			return func(out, x []T, s T) { simd.Scale(cast[float32](out), cast[float32](x), float32(s)) }
+		}
+	}
+	switch op {
+	case backend.Add:
+		return func(out, x []T, s T) {
+			for i, v := range x {
+				out[i] = v + s
+			}
+		}
+	case backend.Sub:
+		return func(out, x []T, s T) {
+			for i, v := range x {
+				out[i] = v - s
+			}
+		}
+	case backend.Mul:
+		return func(out, x []T, s T) {
+			for i, v := range x {
+				out[i] = v * s
+			}
+		}
+	case backend.Div:
+		return func(out, x []T, s T) {
+			for i, v := range x {
+				out[i] = v / s
+			}
+		}
+	case backend.Max:
+		return func(out, x []T, s T) {
+			for i, v := range x {
+				out[i] = max(v, s)
+			}
+		}
+	case backend.Min:
+		return func(out, x []T, s T) {
+			for i, v := range x {
+				out[i] = min(v, s)
+			}
+		}
+	case backend.Pow:
+		return powScalar[T]
+	case backend.And:
+		return func(out, x []T, s T) {
+			for i, v := range x {
+				out[i] = T(truth(v != 0 && s != 0))
+			}
+		}
+	case backend.Or:
+		return func(out, x []T, s T) {
+			for i, v := range x {
+				out[i] = T(truth(v != 0 || s != 0))
+			}
+		}
+	}
+	panic(fmt.Sprintf("cpu: binary operation %d with a scalar", op))
+}
+
+func powScalar[T number](out, x []T, s T) {
+	if s == 2 {
+		for i, v := range x {
+			out[i] = v * v
+		}
+		return
+	}
+	for i, v := range x {
+		out[i] = T(math.Pow(float64(v), float64(s)))
+	}
+}
+
+func comparison[T number](op backend.BinaryOp) func(out []uint8, x, y []T) {
+	switch op {
+	case backend.Eq:
+		return func(out []uint8, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = truth(x[i] == y[i])
+			}
+		}
+	case backend.Ne:
+		return func(out []uint8, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = truth(x[i] != y[i])
+			}
+		}
+	case backend.Lt:
+		return func(out []uint8, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = truth(x[i] < y[i])
+			}
+		}
+	case backend.Le:
+		return func(out []uint8, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = truth(x[i] <= y[i])
+			}
+		}
+	case backend.Gt:
+		less := comparison[T](backend.Lt)
+		return func(out []uint8, x, y []T) { less(out, y, x) }
+	default:
+		lessEqual := comparison[T](backend.Le)
+		return func(out []uint8, x, y []T) { lessEqual(out, y, x) }
+	}
+}
+
+func comparisonScalar[T number](op backend.BinaryOp) func(out []uint8, x []T, s T) {
+	switch op {
+	case backend.Eq:
+		return func(out []uint8, x []T, s T) {
+			for i, v := range x {
+				out[i] = truth(v == s)
+			}
+		}
+	case backend.Ne:
+		return func(out []uint8, x []T, s T) {
+			for i, v := range x {
+				out[i] = truth(v != s)
+			}
+		}
+	case backend.Lt:
+		return func(out []uint8, x []T, s T) {
+			for i, v := range x {
+				out[i] = truth(v < s)
+			}
+		}
+	case backend.Le:
+		return func(out []uint8, x []T, s T) {
+			for i, v := range x {
+				out[i] = truth(v <= s)
+			}
+		}
+	case backend.Gt:
+		return func(out []uint8, x []T, s T) {
+			for i, v := range x {
+				out[i] = truth(v > s)
+			}
+		}
+	default:
+		return func(out []uint8, x []T, s T) {
+			for i, v := range x {
+				out[i] = truth(v >= s)
+			}
+		}
+	}
+}

@@ -1,0 +1,105 @@
+package gemm
+
+import (
+	"unsafe"
+
+	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/cpu/simd"
+)
+
+type float interface{ float32 | float64 }
+
+// kernels are the inner loops of one dtype and path. Strides that they take are in bytes.
+type kernels struct {
+	dtype  backend.DType // F32 or F64: of packed operands and sums
+	mr, nr int           // size of the tile that is kept in registers
+	vector int           // lanes that packColumns takes at most
+
+	// micro sets, or adds to, the rows×cols tile c the product of a packed panel of a, whose columns of
+	// rows elements are acs bytes apart, and one of b, whose rows of nr elements are brs bytes apart.
+	micro func(rows, k int, a unsafe.Pointer, acs int, b unsafe.Pointer, brs int,
+		c unsafe.Pointer, crs, cols int, accumulate bool)
+
+	// packColumns interleaves up to vector lanes that lie srs bytes apart, packRows copies k rows of lanes
+	// that lie srs bytes apart. They may write up to one vector a row, in order. Both may be nil.
+	packColumns func(dst unsafe.Pointer, drs int, src unsafe.Pointer, srs, lanes, k int)
+	packRows    func(dst unsafe.Pointer, drs int, src unsafe.Pointer, srs, k, lanes int)
+
+	// dot4 sets out to the products of x with four rows of F32, or of BF16 if dotBF16, in one piece.
+	// It is nil for F64.
+	dot4    func(out *[4]float32, x []float32, rows Operand)
+	dotBF16 bool
+}
+
+// kernelsFor are the kernels of the path in use that multiply operands of these dtypes.
+func kernelsFor(a, b backend.DType) *kernels {
+	if a == backend.F64 || b == backend.F64 {
+		return &generic64
+	}
+	return &paths[simd.Active()]
+}
+
+var (
+	generic32 = kernels{dtype: backend.F32, mr: 4, nr: 4, micro: microGeneric[float32], dot4: dot4Go}
+	generic64 = kernels{dtype: backend.F64, mr: 4, nr: 4, micro: microGeneric[float64]}
+)
+
+// microGeneric is the micro-kernel in plain Go.
+func microGeneric[T float](rows, k int, a unsafe.Pointer, acs int, b unsafe.Pointer, brs int,
+	c unsafe.Pointer, crs, cols int, accumulate bool) {
+	size := int(unsafe.Sizeof(T(0)))
+	acs /= size
+	brs /= size
+	as := unsafe.Slice((*T)(a), (k-1)*acs+rows)
+	bs := unsafe.Slice((*T)(b), (k-1)*brs+4)
+	for i := 0; i < rows; i += 2 {
+		two := i+1 < rows
+		var sum [2][4]T
+		if two {
+			sum = dot2x4(as[i:], acs, bs, brs, k)
+		} else {
+			sum[0] = dot1x4(as[i:], acs, bs, brs, k)
+		}
+		for h := range min(2, rows-i) {
+			out := unsafe.Slice((*T)(unsafe.Add(c, (i+h)*crs)), cols)
+			for j := range out {
+				if accumulate {
+					out[j] += sum[h][j]
+				} else {
+					out[j] = sum[h][j]
+				}
+			}
+		}
+	}
+}
+
+// dot2x4 keeps its sums in eight variables: as many as there are registers for, next to the operands.
+func dot2x4[T float](a []T, acs int, b []T, brs int, k int) [2][4]T {
+	var s00, s01, s02, s03, s10, s11, s12, s13 T
+	for p := range k {
+		a := a[p*acs:][:2:2]
+		b := b[p*brs:][:4:4]
+		s00 += a[0] * b[0]
+		s01 += a[0] * b[1]
+		s02 += a[0] * b[2]
+		s03 += a[0] * b[3]
+		s10 += a[1] * b[0]
+		s11 += a[1] * b[1]
+		s12 += a[1] * b[2]
+		s13 += a[1] * b[3]
+	}
+	return [2][4]T{{s00, s01, s02, s03}, {s10, s11, s12, s13}}
+}
+
+func dot1x4[T float](a []T, acs int, b []T, brs int, k int) [4]T {
+	var s0, s1, s2, s3 T
+	for p := range k {
+		v := a[p*acs]
+		b := b[p*brs:][:4:4]
+		s0 += v * b[0]
+		s1 += v * b[1]
+		s2 += v * b[2]
+		s3 += v * b[3]
+	}
+	return [4]T{s0, s1, s2, s3}
+}

@@ -1,0 +1,7 @@
+//go:build !amd64 || purego
+
+package gemm
+
+import "github.com/hone-ml/hone/internal/cpu/simd"
+
+var paths = [...]kernels{simd.Generic: generic32}

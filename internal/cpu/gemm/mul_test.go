@@ -1,0 +1,237 @@
+package gemm
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/x448/float16"
+
+	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/cpu/simd"
+)
+
+// A matrix is test data: memory with canaries before, behind and between its elements.
+type matrix struct {
+	Operand
+	rows, cols int
+	bytes      []byte
+	used       []bool // bytes that belong to elements
+}
+
+const canary = 0xA5
+
+type layout uint8
+
+const (
+	rowMajor layout = iota
+	colMajor
+	paddedRows
+	paddedCols
+	anyStrides
+)
+
+var layouts = []layout{rowMajor, colMajor, paddedRows, paddedCols, anyStrides}
+
+func newMatrix(dtype backend.DType, rows, cols int, l layout) *matrix {
+	m := &matrix{rows: rows, cols: cols}
+	m.DType = dtype
+	switch l {
+	case rowMajor:
+		m.RowStride, m.ColStride = cols, 1
+	case colMajor:
+		m.RowStride, m.ColStride = 1, rows
+	case paddedRows:
+		m.RowStride, m.ColStride = cols+5, 1
+	case paddedCols:
+		m.RowStride, m.ColStride = 1, rows+3
+	case anyStrides:
+		m.RowStride, m.ColStride = 2*cols+1, 2
+	}
+	const guard = 256
+	size := dtype.Size()
+	span := size
+	if rows > 0 && cols > 0 {
+		span += ((rows-1)*m.RowStride + (cols-1)*m.ColStride) * size
+	}
+	m.bytes = make([]byte, span+2*guard+size)
+	m.used = make([]bool, len(m.bytes))
+	for i := range m.bytes {
+		m.bytes[i] = canary
+	}
+	m.Ptr = unsafe.Pointer(&m.bytes[guard+size]) // never at a cache line
+	for i := range rows {
+		for j := range cols {
+			o := guard + size + (i*m.RowStride+j*m.ColStride)*size
+			for b := range size {
+				m.used[o+b] = true
+			}
+		}
+	}
+	return m
+}
+
+func (m *matrix) get(i, j int) float64 { return load(m.at(i, j), m.DType) }
+
+func (m *matrix) set(i, j int, v float64) {
+	switch p := m.at(i, j); m.DType {
+	case backend.F64:
+		*(*float64)(p) = v
+	case backend.F32:
+		*(*float32)(p) = float32(v)
+	case backend.BF16:
+		*(*uint16)(p) = simd.BF16(float32(v))
+	case backend.F16:
+		*(*uint16)(p) = float16.Fromfloat32(float32(v)).Bits()
+	}
+}
+
+func (m *matrix) fill(r *rand.Rand) *matrix {
+	for i := range m.rows {
+		for j := range m.cols {
+			m.set(i, j, r.NormFloat64())
+		}
+	}
+	return m
+}
+
+func (m *matrix) checkCanaries(t *testing.T) {
+	t.Helper()
+	for i, b := range m.bytes {
+		if !m.used[i] && b != canary {
+			t.Fatalf("byte %d beside the result was overwritten", i)
+		}
+	}
+}
+
+// epsilon is half the distance from 1 to the next number.
+func epsilon(d backend.DType) float64 {
+	switch d {
+	case backend.F64:
+		return 0x1p-53
+	case backend.BF16:
+		return 0x1p-9
+	case backend.F16:
+		return 0x1p-11
+	}
+	return 0x1p-24
+}
+
+type mulFunc func(c, a, b Operand, m, n, k int, accumulate bool)
+
+func mulSerial(c, a, b Operand, m, n, k int, accumulate bool) {
+	var w Workspace
+	MulSerial(&w, c, a, b, m, n, k, accumulate)
+}
+
+// check multiplies and compares with float64.
+func check(t *testing.T, mul mulFunc, c, a, b *matrix, accumulate bool) {
+	t.Helper()
+	m, n, k := c.rows, c.cols, a.cols
+	want, size := make([]float64, m*n), make([]float64, m*n)
+	for i := range m {
+		for j := range n {
+			var sum, abs float64
+			if accumulate {
+				sum = c.get(i, j)
+				abs = math.Abs(sum)
+			}
+			for p := range k {
+				v := a.get(i, p) * b.get(p, j)
+				sum += v
+				abs += math.Abs(v)
+			}
+			want[i*n+j], size[i*n+j] = sum, abs
+		}
+	}
+	mul(c.Operand, a.Operand, b.Operand, m, n, k, accumulate)
+	sums := backend.F32
+	if a.DType == backend.F64 || b.DType == backend.F64 {
+		sums = backend.F64
+	}
+	for i := range m {
+		for j := range n {
+			got, want := c.get(i, j), want[i*n+j]
+			tolerance := size[i*n+j]*epsilon(sums)*float64(k/8+16) + math.Abs(want)*2*epsilon(c.DType) + 0x1p-24*epsilon(c.DType)/epsilon(backend.F16)
+			if !(math.Abs(got-want) <= tolerance) {
+				t.Fatalf("%s: c[%d,%d] = %v, want %v ± %.3g (m=%d n=%d k=%d, c %v, a %v, b %v, accumulate %v)", simd.Path(),
+					i, j, got, want, tolerance, m, n, k, describe(c), describe(a), describe(b), accumulate)
+			}
+		}
+	}
+	c.checkCanaries(t)
+}
+
+func describe(m *matrix) string {
+	return fmt.Sprintf("%v strides %d, %d", m.DType, m.RowStride, m.ColStride)
+}
+
+var edges = []int{1, 2, 3, 5, 7, 8, 9, 11, 12, 13, 15, 16, 17, 23, 24, 25, 31, 32, 33, 47, 48, 49, 63, 64, 65, 95, 96, 97, 127, 128, 129, 255, 257}
+
+func forEachPath(t *testing.T, f func(t *testing.T)) {
+	simd.ForEachPath(func(name string) { t.Run(name, f) })
+}
+
+func TestMulAgreesWithFloat64OverEdgeSizesAndLayouts(t *testing.T) {
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 2))
+		pick := func() int { return edges[r.IntN(len(edges))] }
+		for i := range 400 {
+			m, n, k := pick(), pick(), pick()
+			if m*n*k > 1<<20 {
+				continue
+			}
+			l := func() layout { return layouts[r.IntN(len(layouts))] }
+			a := newMatrix(backend.F32, m, k, l()).fill(r)
+			b := newMatrix(backend.F32, k, n, l()).fill(r)
+			c := newMatrix(backend.F32, m, n, l()).fill(r)
+			mul := mulFunc(Mul)
+			if i%2 == 0 {
+				mul = mulSerial
+			}
+			check(t, mul, c, a, b, r.IntN(2) == 0)
+		}
+	})
+}
+
+func TestEveryLayoutOfEveryOperand(t *testing.T) {
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 4))
+		for _, s := range [][3]int{{33, 49, 35}, {3, 40, 21}, {40, 3, 21}, {1, 19, 8}, {19, 1, 8}, {20, 21, 1}} {
+			m, n, k := s[0], s[1], s[2]
+			for _, la := range layouts {
+				for _, lb := range layouts {
+					for _, lc := range layouts {
+						for _, accumulate := range []bool{false, true} {
+							check(t, mulSerial, newMatrix(backend.F32, m, n, lc).fill(r),
+								newMatrix(backend.F32, m, k, la).fill(r), newMatrix(backend.F32, k, n, lb).fill(r), accumulate)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestEveryDType(t *testing.T) {
+	all := []backend.DType{backend.F32, backend.F64, backend.BF16, backend.F16}
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(5, 6))
+		for _, s := range [][3]int{{33, 49, 35}, {2, 40, 21}, {40, 2, 270}, {13, 17, 300}} {
+			m, n, k := s[0], s[1], s[2]
+			for _, da := range all {
+				for _, db := range all {
+					for _, dc := range all {
+						for _, accumulate := range []bool{false, true} {
+							la, lb := layouts[r.IntN(2)], layouts[r.IntN(2)]
+							check(t, Mul, newMatrix(dc, m, n, rowMajor).fill(r),
+								newMatrix(da, m, k, la).fill(r), newMatrix(db, k, n, lb).fill(r), accumulate)
+						}
+					}
+				}
+			}
+		}
+	})
+}

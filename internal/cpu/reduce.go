@@ -1,0 +1,399 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"unsafe"
+
+	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/cpu/pool"
+	"github.com/hone-ml/hone/internal/cpu/simd"
+)
+
+const (
+	// reduceChunk elements of a fold are a task. Its result is one of the partial results that are
+	// folded in order.
+	reduceChunk = 1 << 15
+	// reduceTile columns are folded together when the kept axis is the contiguous one.
+	reduceTile = 1024
+	// reduceStage rows of F32 are added up before they go to the F64 sums.
+	reduceStage = 64
+)
+
+// Reduce folds the axes in which out has size 1 and x has not. Sums of F32 and below are kept in F32
+// over at most a thousand elements, and in F64 beyond.
+func (*Backend) Reduce(op backend.ReduceOp, out, x *backend.View) {
+	if op == backend.ArgMax || op == backend.ArgMin {
+		argReduce(op, out, x)
+		return
+	}
+	switch x.DType {
+	case backend.F64:
+		if op == backend.Sum {
+			reduce(out, x, sumFold[float64]())
+		} else {
+			reduce(out, x, extremeFold(op, math.Inf(-1), math.Inf(1)))
+		}
+	case backend.I32:
+		if op == backend.Sum {
+			reduce(out, x, integerSum[int32]())
+		} else {
+			reduce(out, x, extremeFold[int32](op, math.MinInt32, math.MaxInt32))
+		}
+	case backend.I64:
+		if op == backend.Sum {
+			reduce(out, x, integerSum[int64]())
+		} else {
+			reduce(out, x, extremeFold[int64](op, math.MinInt64, math.MaxInt64))
+		}
+	case backend.U8, backend.Bool:
+		if op == backend.Sum {
+			reduce(out, x, integerSum[uint8]())
+		} else {
+			reduce(out, x, extremeFold[uint8](op, 0, math.MaxUint8))
+		}
+	default:
+		if op == backend.Sum {
+			reduce(out, x, sumFold[float32]())
+		} else {
+			reduce(out, x, extremeFold(op, float32(math.Inf(-1)), float32(math.Inf(1))))
+		}
+	}
+}
+
+// A fold reduces elements computed as T into accumulators A.
+type fold[T, A number] struct {
+	identity A
+	row      func(acc A, x []T) A    // folds at most blockLen elements into acc
+	columns  func(acc []A, x []T)    // folds one element into each accumulator
+	merge    func(acc, later A) A    // folds two results
+	stage    func(staged []T, x []T) // adds rows up in T first, if not nil
+}
+
+func sumFold[T float]() fold[T, float64] {
+	f := fold[T, float64]{
+		row: func(acc float64, x []T) float64 { return acc + float64(sum(x)) },
+		columns: func(acc []float64, x []T) {
+			for i, v := range x {
+				acc[i] += float64(v)
+			}
+		},
+		merge: func(acc, later float64) float64 { return acc + later },
+	}
+	if isFloat32[T]() {
+		f.stage = func(staged, x []T) { add(staged, staged, x) }
+	}
+	return f
+}
+
+func integerSum[T int32 | int64 | uint8]() fold[T, int64] {
+	return fold[T, int64]{
+		row: func(acc int64, x []T) int64 {
+			for _, v := range x {
+				acc += int64(v)
+			}
+			return acc
+		},
+		columns: func(acc []int64, x []T) {
+			for i, v := range x {
+				acc[i] += int64(v)
+			}
+		},
+		merge: func(acc, later int64) int64 { return acc + later },
+	}
+}
+
+func extremeFold[T number](op backend.ReduceOp, lowest, highest T) fold[T, T] {
+	if op == backend.ReduceMin {
+		return fold[T, T]{
+			identity: highest,
+			row: func(acc T, x []T) T {
+				for _, v := range x {
+					acc = min(acc, v)
+				}
+				return acc
+			},
+			columns: func(acc, x []T) {
+				for i, v := range x {
+					acc[i] = min(acc[i], v)
+				}
+			},
+			merge: func(acc, later T) T { return min(acc, later) },
+		}
+	}
+	f := fold[T, T]{
+		identity: lowest,
+		row: func(acc T, x []T) T {
+			for _, v := range x {
+				acc = max(acc, v)
+			}
+			return acc
+		},
+		columns: func(acc, x []T) {
+			for i, v := range x {
+				acc[i] = max(acc[i], v)
+			}
+		},
+		merge: func(acc, later T) T { return max(acc, later) },
+	}
+	if isFloat32[T]() {
+		f.row = func(acc T, x []T) T { return max(acc, T(simd.Max(cast[float32](x)))) }
+	}
+	return f
+}
+
+// reduce splits the axes of x into kept ones and folded ones, and takes the inner loop along whichever
+// is contiguous.
+func reduce[T, A number](out, x *backend.View, f fold[T, A]) {
+	keptX, keptOut := backend.View{Ptr: x.Ptr, DType: x.DType}, backend.View{Ptr: out.Ptr, DType: out.DType}
+	foldedX := keptX
+	for axis, size := range x.Shape[:x.Rank] {
+		to := &keptX
+		if out.Shape[axis] != size {
+			to = &foldedX
+		} else {
+			keptOut.Shape[keptOut.Rank], keptOut.Strides[keptOut.Rank] = size, out.Strides[axis]
+			keptOut.Rank++
+		}
+		to.Shape[to.Rank], to.Strides[to.Rank] = size, x.Strides[axis]
+		to.Rank++
+	}
+	kept, folded := newNest(&keptX, &keptOut), newNest(&foldedX)
+	if kept.total == 0 {
+		return
+	}
+	last := kept.rank - 1
+	if kept.operands[0].strides[last] == 1 && kept.shape[last] > 1 && folded.operands[0].strides[folded.rank-1] != 1 {
+		reduceColumns(kept, folded, f)
+	} else {
+		reduceRows(kept, folded, f)
+	}
+}
+
+// reduceRows folds along the inner loop: one accumulator at a time.
+func reduceRows[T, A number](kept, folded *nest, f fold[T, A]) {
+	chunks := max((folded.total+reduceChunk-1)/reduceChunk, 1)
+	var partial []A // [kept][chunk]
+	if chunks > 1 {
+		partial = make([]A, kept.total*chunks)
+	}
+	grain := max(1, reduceChunk/max(min(folded.total, reduceChunk), 1))
+	pool.Run(kept.total*chunks, grain, func(lo, hi int) {
+		ws := getWorkspace()
+		defer ws.put()
+		scratch := take[T](ws, blockLen)
+		for i := lo; i < hi; i++ {
+			pos := kept.coordsOf(i / chunks)
+			base := kept.at(0, &pos)
+			first := i % chunks * reduceChunk
+			acc := foldElements(base, folded, first, min(first+reduceChunk, folded.total), f, scratch)
+			if chunks > 1 {
+				partial[i] = acc
+			} else {
+				put(kept.operands[1].dtype, kept.at(1, &pos), acc)
+			}
+		}
+	})
+	if chunks == 1 {
+		return
+	}
+	for i := range kept.total {
+		acc := f.identity
+		for _, p := range partial[i*chunks : (i+1)*chunks] {
+			acc = f.merge(acc, p)
+		}
+		pos := kept.coordsOf(i)
+		put(kept.operands[1].dtype, kept.at(1, &pos), acc)
+	}
+}
+
+// foldElements folds the elements [lo, hi) of a nest whose origin is at base.
+func foldElements[T, A number](base unsafe.Pointer, n *nest, lo, hi int, f fold[T, A], scratch []T) A {
+	acc := f.identity
+	o := &n.operands[0]
+	inner, stride := n.inner(), o.strides[n.rank-1]
+	for at := n.coordsOf(lo); lo < hi; {
+		offset := 0
+		for axis := range n.rank {
+			offset += at[axis] * o.strides[axis]
+		}
+		count := min(hi-lo, blockLen, inner-at[n.rank-1])
+		acc = f.row(acc, load(o.dtype, unsafe.Add(base, offset*o.dtype.Size()), stride, count, scratch))
+		lo += count
+		if at[n.rank-1] += count; at[n.rank-1] == inner {
+			n.nextRow(&at)
+		}
+	}
+	return acc
+}
+
+// reduceColumns folds along the outer loops: a row of accumulators at a time.
+func reduceColumns[T, A number](kept, folded *nest, f fold[T, A]) {
+	width := kept.inner()
+	tiles := (width + reduceTile - 1) / reduceTile
+	outer := kept.total / width
+	// Enough rows to be worth a task, at most 64 partial results for a column.
+	rows := max(reduceChunk/min(width, reduceTile), (folded.total+63)/64, 1)
+	chunks := max((folded.total+rows-1)/rows, 1)
+	var partial []A // [outer][chunk][width]
+	if chunks > 1 {
+		partial = make([]A, kept.total*chunks)
+	}
+	work := min(rows, folded.total) * min(width, reduceTile)
+	pool.Run(outer*chunks*tiles, reduceChunk/max(work, 1), func(lo, hi int) {
+		ws := getWorkspace()
+		defer ws.put()
+		for i := lo; i < hi; i++ {
+			ws.reset()
+			column := i % tiles * reduceTile
+			chunk := i / tiles % chunks
+			o := i / (tiles * chunks)
+			pos := kept.coordsOf(o * width)
+			pos[kept.rank-1] = column
+			tile := min(reduceTile, width-column)
+			var acc []A
+			if chunks > 1 {
+				acc = partial[(o*chunks+chunk)*width+column:][:tile]
+			} else {
+				acc = take[A](ws, tile)
+			}
+			foldRows(acc, kept.at(0, &pos), folded, chunk*rows, min((chunk+1)*rows, folded.total), f, ws)
+			if chunks == 1 {
+				putRow(kept, &pos, acc)
+			}
+		}
+	})
+	if chunks == 1 {
+		return
+	}
+	for o := range outer {
+		result := partial[o*chunks*width:][:width]
+		for chunk := 1; chunk < chunks; chunk++ {
+			for column, later := range partial[(o*chunks+chunk)*width:][:width] {
+				result[column] = f.merge(result[column], later)
+			}
+		}
+		pos := kept.coordsOf(o * width)
+		putRow(kept, &pos, result)
+	}
+}
+
+// putRow stores results along the last axis of the second operand.
+func putRow[A number](kept *nest, at *coords, results []A) {
+	o := &kept.operands[1]
+	p, step := kept.at(1, at), o.strides[kept.rank-1]*o.dtype.Size()
+	for i, v := range results {
+		put(o.dtype, unsafe.Add(p, i*step), v)
+	}
+}
+
+// foldRows folds rows of len(acc) elements, one at each element [lo, hi) of a nest with origin base.
+func foldRows[T, A number](acc []A, base unsafe.Pointer, n *nest, lo, hi int, f fold[T, A], ws *workspace) {
+	fill(acc, f.identity)
+	scratch := take[T](ws, len(acc))
+	staged, inStage := take[T](ws, len(acc)), 0
+	o := &n.operands[0]
+	for at := n.coordsOf(lo); lo < hi; lo++ {
+		offset := 0
+		for axis := range n.rank {
+			offset += at[axis] * o.strides[axis]
+		}
+		row := load(o.dtype, unsafe.Add(base, offset*o.dtype.Size()), 1, len(acc), scratch)
+		switch {
+		case f.stage == nil:
+			f.columns(acc, row)
+		case inStage == 0:
+			copy(staged, row)
+			inStage = 1
+		default:
+			f.stage(staged, row)
+			inStage++
+		}
+		if inStage == reduceStage || inStage > 0 && lo == hi-1 {
+			f.columns(acc, staged)
+			inStage = 0
+		}
+		if at[n.rank-1]++; at[n.rank-1] == n.inner() {
+			n.nextRow(&at)
+		}
+	}
+}
+
+// put stores one number as dt.
+func put[A number](dt backend.DType, p unsafe.Pointer, v A) {
+	switch dt {
+	case backend.F64:
+		*(*float64)(p) = float64(v)
+	case backend.I32:
+		*(*int32)(p) = int32(v)
+	case backend.I64:
+		*(*int64)(p) = int64(v)
+	case backend.U8:
+		*(*uint8)(p) = uint8(v)
+	case backend.Bool:
+		*(*uint8)(p) = truth(v != 0)
+	default:
+		f := [1]float32{float32(v)}
+		store(dt, p, 1, f[:])
+	}
+}
+
+func argReduce(op backend.ReduceOp, out, x *backend.View) {
+	switch x.DType {
+	case backend.F64:
+		argOf[float64](op, out, x)
+	case backend.I32:
+		argOf[int32](op, out, x)
+	case backend.I64:
+		argOf[int64](op, out, x)
+	case backend.U8, backend.Bool:
+		argOf[uint8](op, out, x)
+	default:
+		argOf[float32](op, out, x)
+	}
+}
+
+// argOf finds the first extreme element of each row; the first NaN is more extreme than anything.
+func argOf[T number](op backend.ReduceOp, out, x *backend.View) {
+	if x.Rank == 0 {
+		put(out.DType, out.Ptr, int64(0))
+		return
+	}
+	axis := x.Rank - 1
+	if out.Shape[axis] != 1 {
+		panic(fmt.Sprintf("cpu: ArgMax of %v into %v: the last axis must have size 1", x, out))
+	}
+	rows := x.Slice(axis, 0, 1)
+	length, stride := x.Shape[axis], x.Strides[axis]
+	if length == 0 {
+		fillWithZero(out)
+		return
+	}
+	n := newNest(out, &rows)
+	pool.Run(n.total, grainScalar/length+1, func(lo, hi int) {
+		ws := getWorkspace()
+		defer ws.put()
+		scratch := take[T](ws, blockLen)
+		for i := lo; i < hi; i++ {
+			pos := n.coordsOf(i)
+			p := n.at(1, &pos)
+			best := -1
+			var extreme T
+			for first := 0; first < length; first += blockLen {
+				block := load(x.DType, unsafe.Add(p, first*stride*x.DType.Size()), stride, min(blockLen, length-first), scratch)
+				for j, v := range block {
+					more := v > extreme
+					if op == backend.ArgMin {
+						more = v < extreme
+					}
+					if best < 0 || more || v != v && extreme == extreme {
+						best, extreme = first+j, v
+					}
+				}
+			}
+			put(out.DType, n.at(0, &pos), int64(best))
+		}
+	})
+}
+
+func fillWithZero(out *backend.View) { new(Backend).Fill(out, 0) }

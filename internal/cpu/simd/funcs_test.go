@@ -1,0 +1,417 @@
+package simd
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// guarded makes slices with canaries on both sides, at addresses that are no multiple of a vector.
+type guarded struct {
+	memory [][]float32
+	halves [][]uint16
+}
+
+const guard = 40
+
+var canary = math.Float32frombits(0x7fa5a5a5) // a signalling NaN: what reads it shows it
+
+func (g *guarded) make(n, offset int) []float32 {
+	m := make([]float32, n+2*guard+offset)
+	for i := range m {
+		m[i] = canary
+	}
+	g.memory = append(g.memory, m)
+	g.halves = append(g.halves, nil)
+	return m[guard+offset : guard+offset+n : guard+offset+n]
+}
+
+func (g *guarded) make16(n, offset int) []uint16 {
+	m := make([]uint16, n+2*guard+offset)
+	for i := range m {
+		m[i] = 0xA5A5
+	}
+	g.memory = append(g.memory, nil)
+	g.halves = append(g.halves, m)
+	return m[guard+offset : guard+offset+n : guard+offset+n]
+}
+
+func (g *guarded) check(t *testing.T, n, offset int) {
+	t.Helper()
+	for s := range g.memory {
+		for i, v := range g.memory[s] {
+			if (i < guard+offset || i >= guard+offset+n) && math.Float32bits(v) != 0x7fa5a5a5 {
+				t.Fatalf("n=%d: slice %d was overwritten at %d", n, s, i-guard-offset)
+			}
+		}
+		for i, v := range g.halves[s] {
+			if (i < guard+offset || i >= guard+offset+n) && v != 0xA5A5 {
+				t.Fatalf("n=%d: slice %d was overwritten at %d", n, s, i-guard-offset)
+			}
+		}
+	}
+}
+
+// lengths are all the short ones, so that every remainder of every unrolling occurs, and one beyond a block.
+func lengths() []int {
+	ns := []int{1000, block + 37}
+	for n := range 131 {
+		ns = append(ns, n)
+	}
+	return ns
+}
+
+func random(r *rand.Rand, x []float32) {
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+}
+
+// near allows a relative error of some roundings and an absolute one for results that cancel.
+func near(got float32, want, size float64) bool {
+	return math.Abs(float64(got)-want) <= 1e-6*math.Abs(want)+2e-7*size
+}
+
+// An elementwise case: f works on outs and ins, want gives the float64 results of one element, given the
+// old values of outs and the inputs.
+type elementwise struct {
+	name      string
+	outs, ins int
+	f         func(o, x [][]float32)
+	want      func(o, x []float64) []float64
+}
+
+func elementwiseCases() []elementwise {
+	const a, b = 1.75, -0.375
+	one := func(f func(o, x []float64) float64) func(o, x []float64) []float64 {
+		return func(o, x []float64) []float64 { return []float64{f(o, x)} }
+	}
+	sigmoid := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+	return []elementwise{
+		{"Axpy", 1, 1, func(o, x [][]float32) { Axpy(o[0], a, x[0]) }, one(func(o, x []float64) float64 { return o[0] + a*x[0] })},
+		{"Add", 1, 2, func(o, x [][]float32) { Add(o[0], x[0], x[1]) }, one(func(o, x []float64) float64 { return x[0] + x[1] })},
+		{"Sub", 1, 2, func(o, x [][]float32) { Sub(o[0], x[0], x[1]) }, one(func(o, x []float64) float64 { return x[0] - x[1] })},
+		{"Mul", 1, 2, func(o, x [][]float32) { Mul(o[0], x[0], x[1]) }, one(func(o, x []float64) float64 { return x[0] * x[1] })},
+		{"Div", 1, 2, func(o, x [][]float32) { Div(o[0], x[0], x[1]) }, one(func(o, x []float64) float64 { return x[0] / x[1] })},
+		{"MulAdd", 1, 2, func(o, x [][]float32) { MulAdd(o[0], x[0], x[1]) }, one(func(o, x []float64) float64 { return o[0] + x[0]*x[1] })},
+		{"Scale", 1, 1, func(o, x [][]float32) { Scale(o[0], x[0], a) }, one(func(o, x []float64) float64 { return a * x[0] })},
+		{"AddScalar", 1, 1, func(o, x [][]float32) { AddScalar(o[0], x[0], a) }, one(func(o, x []float64) float64 { return x[0] + a })},
+		{"MulScaleAdd", 1, 2, func(o, x [][]float32) { MulScaleAdd(o[0], x[0], a, x[1], b) }, one(func(o, x []float64) float64 { return a*x[0] + b*x[1] })},
+		{"Exp", 1, 1, func(o, x [][]float32) { Exp(o[0], x[0], b) }, one(func(o, x []float64) float64 { return math.Exp(x[0] - b) })},
+		{"Sigmoid", 1, 1, func(o, x [][]float32) { Sigmoid(o[0], x[0]) }, one(func(o, x []float64) float64 { return sigmoid(x[0]) })},
+		{"SiLU", 1, 1, func(o, x [][]float32) { SiLU(o[0], x[0]) }, one(func(o, x []float64) float64 { return x[0] * sigmoid(x[0]) })},
+		{"SwiGLU", 1, 2, func(o, x [][]float32) { SwiGLU(o[0], x[0], x[1]) }, one(func(o, x []float64) float64 { return x[0] * sigmoid(x[0]) * x[1] })},
+		{"SwiGLUBackward", 2, 3, func(o, x [][]float32) { SwiGLUBackward(o[0], o[1], x[0], x[1], x[2]) }, func(o, x []float64) []float64 {
+			dy, g, u := x[0], x[1], x[2]
+			s := sigmoid(g)
+			return []float64{dy * u * s * (1 + g*(1-s)), dy * g * s}
+		}},
+	}
+}
+
+func TestElementwiseAgreesWithFloat64AtEveryLengthAndStaysInBounds(t *testing.T) {
+	forEachPath(t, func(t *testing.T) {
+		for _, c := range elementwiseCases() {
+			r := rand.New(rand.NewPCG(7, 8))
+			for _, n := range lengths() {
+				offset := r.IntN(16)
+				var g guarded
+				slice := func(count int) (s [][]float32) {
+					for range count {
+						s = append(s, g.make(n, offset))
+						random(r, s[len(s)-1])
+					}
+					return s
+				}
+				outs, ins := slice(c.outs), slice(c.ins)
+				want := make([][]float64, n)
+				for i := range n {
+					want[i] = c.want(column(outs, i), column(ins, i))
+				}
+				c.f(outs, ins)
+				g.check(t, n, offset)
+				for i := range n {
+					for o := range outs {
+						if !near(outs[o][i], want[i][o], 4) {
+							t.Fatalf("%s n=%d: output %d at %d is %v, want %v", c.name, n, o, i, outs[o][i], want[i][o])
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestOutputsMayBeTheInputs(t *testing.T) {
+	forEachPath(t, func(t *testing.T) {
+		const n = 203
+		for _, c := range elementwiseCases() {
+			for o := range c.outs {
+				for in := range c.ins {
+					var g guarded
+					run := func(alias bool) [][]float32 {
+						r := rand.New(rand.NewPCG(11, uint64(o*8+in)))
+						outs, ins := make([][]float32, c.outs), make([][]float32, c.ins)
+						for i := range ins {
+							ins[i] = g.make(n, 3)
+							random(r, ins[i])
+						}
+						for i := range outs {
+							outs[i] = append([]float32(nil), ins[in]...)
+						}
+						if alias {
+							outs[o] = ins[in]
+						}
+						c.f(outs, ins)
+						return outs
+					}
+					apart, same := run(false), run(true)
+					for i := range n {
+						if apart[o][i] != same[o][i] {
+							t.Fatalf("%s: output %d as input %d gives %v at %d, want %v", c.name, o, in, same[o][i], i, apart[o][i])
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func column(s [][]float32, i int) []float64 {
+	c := make([]float64, len(s))
+	for j := range s {
+		c[j] = float64(s[j][i])
+	}
+	return c
+}
+
+func TestReductionsAgreeWithFloat64AtEveryLength(t *testing.T) {
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(12, 13))
+		for _, n := range lengths() {
+			offset := r.IntN(16)
+			var g guarded
+			x, y, out := g.make(n, offset), g.make(n, offset), g.make(n, offset)
+			random(r, x)
+			random(r, y)
+			var dot, sum, squares, size, exps float64
+			largest := math.Inf(-1)
+			for i := range n {
+				a, b := float64(x[i]), float64(y[i])
+				dot += a * b
+				sum += a
+				squares += a * a
+				exps += math.Exp(a - 0.5)
+				size += math.Abs(a) + math.Abs(a*b)
+				largest = max(largest, a)
+			}
+			for _, c := range []struct {
+				name string
+				got  float32
+				want float64
+			}{
+				{"Dot", Dot(x, y), dot}, {"Sum", Sum(x), sum}, {"SumSquares", SumSquares(x), squares},
+				{"Max", Max(x), largest}, {"Exp", Exp(out, x, 0.5), exps},
+			} {
+				if !near(c.got, c.want, size) && float64(c.got) != c.want {
+					t.Errorf("%s n=%d: %v, want %v", c.name, n, c.got, c.want)
+				}
+			}
+		}
+	})
+}
+
+func TestMaxGivesNaNWhereverItIs(t *testing.T) {
+	forEachPath(t, func(t *testing.T) {
+		for _, n := range []int{1, 7, 8, 9, 16, 33, 64, 65, 127, 130} {
+			for at := range n {
+				x := make([]float32, n)
+				for i := range x {
+					x[i] = float32(i) - 1000
+				}
+				x[(at+1)%n] = float32(math.Inf(1))
+				if got := Max(x); !math.IsInf(float64(got), 1) {
+					t.Fatalf("n=%d: max with an infinity at %d is %v", n, (at+1)%n, got)
+				}
+				x[at] = float32(math.NaN())
+				if got := Max(x); got == got {
+					t.Fatalf("n=%d: max with a NaN at %d is %v", n, at, got)
+				}
+			}
+		}
+		if got := Max(nil); !math.IsInf(float64(got), -1) {
+			t.Errorf("max of nothing is %v", got)
+		}
+		if got := Max([]float32{-3, -2, -5}); got != -2 {
+			t.Errorf("max of negative numbers is %v", got)
+		}
+	})
+}
+
+func TestLengthsThatDisagreePanic(t *testing.T) {
+	forEachPath(t, func(t *testing.T) {
+		long, short := make([]float32, 9), make([]float32, 8)
+		for name, f := range map[string]func(){
+			"Dot": func() { Dot(long, short[:8:8]) }, "Add": func() { Add(long, long, short[:8:8]) },
+			"Axpy": func() { Axpy(long, 1, short[:8:8]) }, "BF16ToF32": func() { BF16ToF32(long, make([]uint16, 8)) },
+			"AdamW": func() { AdamW(nil, long, long, short[:8:8], long, AdamWHyper{}) },
+		} {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%s takes slices of different lengths", name)
+					}
+				}()
+				f()
+			}()
+		}
+	})
+}
+
+func TestAdamWAgreesWithFloat64AtEveryLength(t *testing.T) {
+	h := AdamWHyper{LR: 1e-3, WeightDecay: 0.1, C1: float32(1 / (1 - math.Pow(0.9, 3))), C2: float32(1 / (1 - math.Pow(0.999, 3))), GradScale: 0.5, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(14, 15))
+		for _, n := range lengths() {
+			for _, withParam := range []bool{false, true} {
+				var g guarded
+				w, m, v, grad := g.make(n, 5), g.make(n, 5), g.make(n, 5), g.make(n, 5)
+				var param []uint16
+				if withParam {
+					param = g.make16(n, 5)
+				}
+				random(r, w)
+				random(r, m)
+				random(r, grad)
+				for i := range v {
+					v[i] = r.Float32()
+				}
+				if n > 2 {
+					grad[2], m[2], v[2] = 0, 0, 0 // 0/ε, not 0/0
+				}
+				type state struct{ w, m, v float64 }
+				want := make([]state, n)
+				for i := range n {
+					gr := float64(grad[i]) * float64(h.GradScale)
+					s := state{float64(w[i]), h.Beta1*float64(m[i]) + (1-h.Beta1)*gr, h.Beta2*float64(v[i]) + (1-h.Beta2)*gr*gr}
+					s.w *= 1 - float64(h.LR)*float64(h.WeightDecay)
+					s.w -= float64(h.LR) * s.m * float64(h.C1) / (math.Sqrt(s.v*float64(h.C2)) + h.Eps)
+					want[i] = s
+				}
+				AdamW(param, w, m, v, grad, h)
+				g.check(t, n, 5)
+				for i := range n {
+					if !near(w[i], want[i].w, 1) || !near(m[i], want[i].m, 1) || !near(v[i], want[i].v, 1) {
+						t.Fatalf("n=%d: at %d w, m, v = %v, %v, %v, want %v", n, i, w[i], m[i], v[i], want[i])
+					}
+					if withParam && param[i] != BF16(w[i]) {
+						t.Fatalf("n=%d: parameter %d is %#x, want %#x", n, i, param[i], BF16(w[i]))
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestBF16CastsAgreeWithTheDefinition(t *testing.T) {
+	special := []uint32{0, 1 << 31, 1, 0x7fff, 0x8000, 0x8001, 0x18000, 0x3f800000, 0x3f808000, 0x3f818000, 0x3f807fff, 0x3f808001,
+		0x7f7fffff, 0x7f7f7fff, 0x7f800000, 0xff800000, 0x7f800001, 0xff800001, 0x7fc00000, 0x7fffffff, 0xffffffff, 0x007fffff}
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(16, 17))
+		for _, n := range lengths() {
+			var g guarded
+			x, back, h := g.make(n, 3), g.make(n, 3), g.make16(n, 3)
+			for i := range x {
+				if r.IntN(2) == 0 {
+					x[i] = math.Float32frombits(special[r.IntN(len(special))])
+				} else {
+					x[i] = math.Float32frombits(r.Uint32())
+				}
+			}
+			F32ToBF16(h, x)
+			BF16ToF32(back, h)
+			g.check(t, n, 3)
+			for i, f := range x {
+				if math.Float32bits(back[i]) != uint32(h[i])<<16 {
+					t.Fatalf("n=%d: %#x widens to %#x", n, h[i], math.Float32bits(back[i]))
+				}
+				if f != f {
+					if back[i] == back[i] || h[i]&0x40 == 0 {
+						t.Fatalf("n=%d: NaN %#x becomes %#x", n, math.Float32bits(f), h[i])
+					}
+					continue
+				}
+				if !nearestEven(f, h[i]) {
+					t.Fatalf("n=%d: %v (%#x) rounds to %#x", n, f, math.Float32bits(f), h[i])
+				}
+			}
+		}
+	})
+}
+
+// nearestEven reports whether h is the bfloat16 number nearest to f, the even one of two. Overflow
+// rounds as if the exponent had no bound.
+func nearestEven(f float32, h uint16) bool {
+	value := func(b uint16) float64 {
+		if b&0x7fff == 0x7f80 {
+			return math.Copysign(0x1p128, float64(1-2*int(b>>15)))
+		}
+		return float64(math.Float32frombits(uint32(b) << 16))
+	}
+	if math.IsInf(float64(f), 0) {
+		return math.Float32frombits(uint32(h)<<16) == f
+	}
+	if math.Signbit(float64(f)) != (h>>15 == 1) {
+		return false
+	}
+	d := math.Abs(float64(f) - value(h))
+	for _, other := range []uint16{h + 1, h - 1} {
+		if other&0x7fff > 0x7f80 || other>>15 != h>>15 {
+			continue
+		}
+		if e := math.Abs(float64(f) - value(other)); e < d || e == d && h&1 == 1 {
+			return false
+		}
+	}
+	return true
+}
+
+func BenchmarkElementwise(b *testing.B) {
+	const n = 4096 // in the first-level cache
+	x, y, z, u, v := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+	h := make([]uint16, n)
+	random(rand.New(rand.NewPCG(1, 2)), x)
+	random(rand.New(rand.NewPCG(3, 4)), y)
+	var sink float32
+	for _, c := range []struct {
+		name string
+		f    func()
+	}{
+		{"Dot", func() { sink += Dot(x, y) }},
+		{"Sum", func() { sink += Sum(x) }},
+		{"Max", func() { sink += Max(x) }},
+		{"Axpy", func() { Axpy(z, 0.5, x) }},
+		{"Add", func() { Add(z, x, y) }},
+		{"Exp", func() { sink += Exp(z, x, 1) }},
+		{"SiLU", func() { SiLU(z, x) }},
+		{"SwiGLU", func() { SwiGLU(z, x, y) }},
+		{"SwiGLUBackward", func() { SwiGLUBackward(z, u, x, y, x) }},
+		{"AdamW", func() { AdamW(h, u, v, z, x, AdamWHyper{LR: 1e-9, C1: 1, C2: 1, GradScale: 1, Beta1: 0.9, Beta2: 0.9, Eps: 1}) }},
+		{"F32ToBF16", func() { F32ToBF16(h, x) }},
+		{"BF16ToF32", func() { BF16ToF32(z, h) }},
+	} {
+		ForEachPath(func(path string) {
+			b.Run(fmt.Sprintf("%s/%s", c.name, path), func(b *testing.B) {
+				for i := range u {
+					u[i], v[i], z[i] = 1, 1, 1
+				}
+				for b.Loop() {
+					c.f()
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/element")
+			})
+		})
+	}
+	_ = sink
+}

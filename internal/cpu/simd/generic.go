@@ -1,0 +1,150 @@
+package simd
+
+import "math"
+
+// genericKernels are the loops in plain Go: the reference for the others, and all there is elsewhere.
+var genericKernels = kernels{
+	dot:            dotGeneric,
+	sum:            sumGeneric,
+	max:            maxGeneric,
+	sumSquares:     func(x []float32) float32 { return dotGeneric(x, x) },
+	axpy:           axpyGeneric,
+	add:            addGeneric,
+	sub:            subGeneric,
+	mul:            mulGeneric,
+	div:            divGeneric,
+	mulAdd:         mulAddGeneric,
+	scale:          scaleGeneric,
+	addScalar:      addScalarGeneric,
+	mulScaleAdd:    mulScaleAddGeneric,
+	exp:            expGeneric,
+	sigmoid:        sigmoidGeneric,
+	silu:           siluGeneric,
+	swiGLU:         swiGLUGeneric,
+	swiGLUBackward: swiGLUBackwardGeneric,
+	adamW:          adamWGeneric,
+	bf16ToF32:      bf16ToF32Generic,
+	f32ToBF16:      f32ToBF16Generic,
+}
+
+func dotGeneric(x, y []float32) float32 {
+	var s0, s1, s2, s3 float32
+	for len(x) >= 4 {
+		s0 += x[0] * y[0]
+		s1 += x[1] * y[1]
+		s2 += x[2] * y[2]
+		s3 += x[3] * y[3]
+		x, y = x[4:], y[4:]
+	}
+	for i, v := range x {
+		s0 += v * y[i]
+	}
+	return (s0 + s1) + (s2 + s3)
+}
+
+func sumGeneric(x []float32) float32 {
+	var s0, s1, s2, s3 float32
+	for len(x) >= 4 {
+		s0 += x[0]
+		s1 += x[1]
+		s2 += x[2]
+		s3 += x[3]
+		x = x[4:]
+	}
+	for _, v := range x {
+		s0 += v
+	}
+	return (s0 + s1) + (s2 + s3)
+}
+
+func maxGeneric(x []float32) float32 {
+	m := float32(math.Inf(-1))
+	for _, v := range x {
+		m = max(m, v)
+	}
+	return m
+}
+
+func axpyGeneric(y []float32, a float32, x []float32) {
+	for i, v := range x {
+		y[i] += a * v
+	}
+}
+
+func addGeneric(out, x, y []float32) {
+	for i := range out {
+		out[i] = x[i] + y[i]
+	}
+}
+
+func subGeneric(out, x, y []float32) {
+	for i := range out {
+		out[i] = x[i] - y[i]
+	}
+}
+
+func mulGeneric(out, x, y []float32) {
+	for i := range out {
+		out[i] = x[i] * y[i]
+	}
+}
+
+func divGeneric(out, x, y []float32) {
+	for i := range out {
+		out[i] = x[i] / y[i]
+	}
+}
+
+func mulAddGeneric(out, x, y []float32) {
+	for i := range out {
+		out[i] += x[i] * y[i]
+	}
+}
+
+func scaleGeneric(out, x []float32, a float32) {
+	for i := range out {
+		out[i] = a * x[i]
+	}
+}
+
+func addScalarGeneric(out, x []float32, a float32) {
+	for i := range out {
+		out[i] = x[i] + a
+	}
+}
+
+func mulScaleAddGeneric(out, x []float32, a float32, y []float32, b float32) {
+	for i := range out {
+		out[i] = a*x[i] + b*y[i]
+	}
+}
+
+func adamWGeneric(w, m, v, g []float32, c *[adamWConstants]float32) {
+	for i := range w {
+		grad := g[i] * c[gradScale]
+		m[i] = c[beta1]*m[i] + c[rest1]*grad
+		v[i] = c[beta2]*v[i] + c[rest2]*grad*grad
+		w[i] = w[i]*c[decay] - c[step]*m[i]/(float32(math.Sqrt(float64(v[i]*c[c2])))+c[eps])
+	}
+}
+
+func bf16ToF32Generic(dst []float32, src []uint16) {
+	for i, b := range src {
+		dst[i] = math.Float32frombits(uint32(b) << 16)
+	}
+}
+
+func f32ToBF16Generic(dst []uint16, src []float32) {
+	for i, f := range src {
+		dst[i] = BF16(f)
+	}
+}
+
+// BF16 is F32ToBF16 for one number.
+func BF16(f float32) uint16 {
+	b := math.Float32bits(f)
+	if b&0x7fffffff > 0x7f800000 {
+		return uint16(b>>16) | 0x40 // a payload in the lower half alone would round to infinity
+	}
+	return uint16((b + 0x7fff + b>>16&1) >> 16)
+}

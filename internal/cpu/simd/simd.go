@@ -1,0 +1,91 @@
+// Package simd holds the CPU's inner loops over contiguous vectors, each in every kernel path that the
+// machine can run: "generic" (plain Go, the reference), "avx2" (with FMA) and "avx512".
+//
+// The path is chosen once, at start, as the best that the processor supports. The environment variable
+// HONE_SIMD forces one; the build tag purego leaves the assembly out.
+//
+// All vectors of a call have the length of the first one unless said otherwise; a shorter one panics
+// with an index out of range. An output may be one of the inputs, element for element, but must not
+// overlap it otherwise. Sums are kept in a fixed number of accumulators, so that a result depends on
+// the path and the length only. Functions may be called from several goroutines, except Select.
+package simd
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Level is a kernel path, as an index for tables of kernels.
+type Level uint8
+
+// The kernel paths, slowest first.
+const (
+	Generic Level = iota
+	AVX2          // AVX2 and FMA
+	AVX512        // AVX-512 F, BW, DQ and VL
+)
+
+var levelNames = [...]string{Generic: "generic", AVX2: "avx2", AVX512: "avx512"}
+
+// String is the name that HONE_SIMD and Select take.
+func (l Level) String() string { return levelNames[l] }
+
+var active = Generic
+
+// Active is the path in use.
+func Active() Level { return active }
+
+// Path is the name of the path in use.
+func Path() string { return active.String() }
+
+// Paths are the names of the paths that this machine can run, slowest first.
+func Paths() []string {
+	var names []string
+	for l := Generic; l <= best; l++ {
+		names = append(names, l.String())
+	}
+	return names
+}
+
+// Select switches to the path of the given name. It must not run at the same time as anything that
+// computes: it is for tests and for programs that have not yet begun.
+func Select(name string) error {
+	i := slices.Index(Paths(), name)
+	if i < 0 {
+		return fmt.Errorf("simd: no kernel path %q on this machine; choose one of %s", name, strings.Join(Paths(), ", "))
+	}
+	active = Level(i)
+	k = &tables[active]
+	return nil
+}
+
+// ForEachPath calls f under each path that this machine can run, and restores the path then. It is for
+// tests; see Select.
+func ForEachPath(f func(name string)) {
+	before := Path()
+	defer func() {
+		if err := Select(before); err != nil {
+			panic(err)
+		}
+	}()
+	for _, name := range Paths() {
+		if err := Select(name); err != nil {
+			panic(err)
+		}
+		f(name)
+	}
+}
+
+func init() {
+	name, forced := os.LookupEnv("HONE_SIMD")
+	if !forced || name == "" {
+		name = best.String()
+	}
+	if err := Select(name); err != nil {
+		// There is nobody to return an error to, and a path other than the one asked for would mislead.
+		fmt.Fprintf(os.Stderr, "HONE_SIMD: %v\n", err)
+		os.Exit(2)
+	}
+}

@@ -1,0 +1,254 @@
+package models
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hone-ml/hone/internal/atomicfile"
+	"github.com/hone-ml/hone/tensor"
+	"github.com/hone-ml/hone/tensor/safetensors"
+)
+
+// LoadOptions say where and how a model is loaded.
+type LoadOptions struct {
+	// Device is where the parameters live; nil stands for the CPU.
+	Device *tensor.Device
+	// DType is the parameters' dtype; nil stands for the one that config.json names.
+	DType *tensor.DType
+}
+
+// fileDTypes are the dtypes of the format that parameters can have.
+var fileDTypes = map[safetensors.DType]tensor.DType{
+	safetensors.F32: tensor.F32, safetensors.F64: tensor.F64, safetensors.BF16: tensor.BF16, safetensors.F16: tensor.F16,
+}
+
+var formatDTypes = map[tensor.DType]safetensors.DType{
+	tensor.F32: safetensors.F32, tensor.F64: safetensors.F64, tensor.BF16: safetensors.BF16, tensor.F16: safetensors.F16,
+}
+
+// Load builds the model of a directory in the Hugging Face format by its config.json, and fills it from
+// its safetensors files, single or sharded, converting dtypes where needed. A missing, extra or misshapen
+// tensor is an error that names it and both shapes. A parameter that is tied in this model may stand in
+// the file a second time, as lm_head.weight.
+func Load(dir string, o LoadOptions) (CausalLM, error) {
+	m, err := Build(dir, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := LoadParameters(dir, m); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Build makes the model that dir's config.json describes, its parameters without values.
+func Build(dir string, o LoadOptions) (m CausalLM, err error) {
+	path := filepath.Join(dir, "config.json")
+	config, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("models: %w", err)
+	}
+	m, err = BuildConfig(config, o)
+	if err != nil {
+		return nil, fmt.Errorf("models: %s: %w", path, err)
+	}
+	return m, nil
+}
+
+// BuildConfig makes the model that a config.json's bytes describe, its parameters without values.
+func BuildConfig(config []byte, o LoadOptions) (m CausalLM, err error) {
+	var head struct {
+		ModelType *string `json:"model_type"`
+	}
+	if err := json.Unmarshal(config, &head); err != nil {
+		return nil, err
+	}
+	if head.ModelType == nil {
+		return nil, errors.New("no model_type")
+	}
+	registryMu.RLock()
+	build := registry[*head.ModelType]
+	registryMu.RUnlock()
+	if build == nil {
+		return nil, fmt.Errorf("model_type %q is not registered; this program knows %s: import the package of its architecture", *head.ModelType, strings.Join(Types(), ", "))
+	}
+	if o.DType != nil {
+		if config, err = withDType(config, *o.DType); err != nil {
+			return nil, err
+		}
+	}
+	dev := o.Device
+	if dev == nil {
+		dev = tensor.CPU()
+	}
+	var buildErr error
+	if err := tensor.Try(func() { m, buildErr = build(config, dev) }); err != nil {
+		return nil, err
+	}
+	return m, buildErr
+}
+
+// withDType is config with another dtype.
+func withDType(config []byte, dt tensor.DType) ([]byte, error) {
+	name, ok := map[tensor.DType]string{tensor.F32: "float32", tensor.F64: "float64", tensor.BF16: "bfloat16", tensor.F16: "float16"}[dt]
+	if !ok {
+		return nil, fmt.Errorf("parameters cannot be %s", dt)
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(config, &fields); err != nil {
+		return nil, err
+	}
+	delete(fields, "torch_dtype")
+	fields["dtype"] = json.RawMessage(`"` + name + `"`)
+	return json.Marshal(fields)
+}
+
+// DTypeOf is the dtype that a config.json's "dtype" or "torch_dtype" names, F32 if the name is empty.
+func DTypeOf(name string) (tensor.DType, error) {
+	switch strings.TrimPrefix(name, "torch.") {
+	case "", "float32":
+		return tensor.F32, nil
+	case "float64":
+		return tensor.F64, nil
+	case "bfloat16":
+		return tensor.BF16, nil
+	case "float16":
+		return tensor.F16, nil
+	}
+	return 0, fmt.Errorf("dtype %q is none of float32, bfloat16, float16, float64", name)
+}
+
+// LoadParameters fills the parameters of m from the safetensors file or directory at path.
+func LoadParameters(path string, m CausalLM) error {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	params := map[string]*tensor.Tensor{}
+	var missing []string
+	for name, p := range m.Parameters() {
+		params[name] = p
+		info, ok := f.Info(name)
+		if !ok {
+			missing = append(missing, name)
+			continue
+		}
+		if !slices.Equal(info.Shape, p.Shape()) {
+			return fmt.Errorf("models: %s: tensor %s has shape %v, the model wants %v", path, name, info.Shape, p.Shape())
+		}
+		if _, ok := fileDTypes[info.DType]; !ok {
+			return fmt.Errorf("models: %s: tensor %s is %s; parameters are F32, BF16, F16 or F64", path, name, info.DType)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("models: %s: %s missing", path, list("tensor", missing))
+	}
+	var extra []string
+	_, untied := params["lm_head.weight"]
+	for _, name := range f.Names() {
+		if params[name] == nil && (untied || name != "lm_head.weight") {
+			extra = append(extra, name)
+		}
+	}
+	if len(extra) > 0 {
+		return fmt.Errorf("models: %s: %s not of this model", path, list("tensor", extra))
+	}
+	return fill(f, params)
+}
+
+// fill copies the parameters out of f on all processors: most of the time goes into memory's first touch.
+func fill(f *safetensors.File, params map[string]*tensor.Tensor) error {
+	names := make(chan string, len(params))
+	for name := range params {
+		names <- name
+	}
+	close(names)
+	errs := make([]error, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			for name := range names {
+				info, _ := f.Info(name)
+				errs[i] = errors.Join(errs[i], tensor.Try(func() {
+					tensor.CopyFromBytes(params[name], fileDTypes[info.DType], f.Bytes(name))
+				}))
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// list names up to three things.
+func list(kind string, names []string) string {
+	if len(names) == 1 {
+		return kind + " " + names[0] + " is"
+	}
+	s := fmt.Sprintf("%d %ss (%s", len(names), kind, strings.Join(names[:min(3, len(names))], ", "))
+	if len(names) > 3 {
+		s += ", …"
+	}
+	return s + ") are"
+}
+
+// Save writes config.json and model.safetensors to dir, which is made if need be: a directory that
+// transformers, vLLM and llama.cpp's converter accept. Parameters keep their dtypes; a tied head is not
+// written twice. Each file is replaced whole or not at all. The model implements Configured.
+func Save(dir string, m CausalLM) error {
+	c, ok := m.(Configured)
+	if !ok {
+		return fmt.Errorf("models: %T cannot be saved: it has no ConfigJSON", m)
+	}
+	config, err := c.ConfigJSON()
+	if err != nil {
+		return fmt.Errorf("models: config.json of %T: %w", m, err)
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("models: %w", err)
+	}
+	if err := SaveParameters(filepath.Join(dir, "model.safetensors"), m); err != nil {
+		return err
+	}
+	if s, ok := m.(Stopper); ok {
+		generation, err := json.MarshalIndent(map[string]any{"eos_token_id": s.StopTokens()}, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := writeFile(filepath.Join(dir, "generation_config.json"), append(generation, '\n')); err != nil {
+			return err
+		}
+	}
+	return writeFile(filepath.Join(dir, "config.json"), config)
+}
+
+// SaveParameters writes the parameters of m to one safetensors file.
+func SaveParameters(path string, m CausalLM) error {
+	var ts []safetensors.Tensor
+	for name, p := range m.Parameters() {
+		dt, ok := formatDTypes[p.DType()]
+		if !ok {
+			return fmt.Errorf("models: parameter %s is %s, which a checkpoint cannot hold", name, p.DType())
+		}
+		ts = append(ts, safetensors.Tensor{Name: name, DType: dt, Shape: p.Shape(), Stream: func(w io.Writer) error {
+			_, err := p.WriteTo(w)
+			return err
+		}})
+	}
+	return safetensors.Write(path, ts, safetensors.FormatPT())
+}
+
+func writeFile(path string, data []byte) error {
+	return atomicfile.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}

@@ -1,0 +1,62 @@
+package nn
+
+import "github.com/hone-ml/hone/tensor"
+
+// newParameter is a trainable tensor without values yet.
+func newParameter(p tensor.Place, dt tensor.DType, shape ...int) *tensor.Tensor {
+	t := tensor.Empty(p, dt, shape...)
+	t.SetTrainable(true)
+	return t
+}
+
+// Linear is x·Wᵀ + b over the last axis: [..., in] → [..., out].
+type Linear struct {
+	Weight *tensor.Tensor `param:"weight"` // [out, in]
+	Bias   *tensor.Tensor `param:"bias"`   // [out], or nil
+}
+
+// NewLinear is a Linear whose parameters have no values yet: load or initialise them. The place is a
+// Device; dt is a float dtype.
+func NewLinear(p tensor.Place, dt tensor.DType, in, out int, bias bool) *Linear {
+	l := &Linear{Weight: newParameter(p, dt, out, in)}
+	if bias {
+		l.Bias = newParameter(p, dt, out)
+	}
+	return l
+}
+
+// Forward maps [..., in] to [..., out].
+func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return tensor.Linear(x, l.Weight, l.Bias)
+}
+
+// Embedding is a table of vectors, looked up by ids.
+type Embedding struct {
+	Weight *tensor.Tensor `param:"weight"` // [V, H]
+}
+
+// NewEmbedding is an Embedding whose vectors have no values yet.
+func NewEmbedding(p tensor.Place, dt tensor.DType, vocab, width int) *Embedding {
+	return &Embedding{Weight: newParameter(p, dt, vocab, width)}
+}
+
+// Forward maps ids [...] of I32 or I64 to vectors [..., H]. An id outside [0, V) panics.
+func (e *Embedding) Forward(ids *tensor.Tensor) *tensor.Tensor {
+	return tensor.Embedding(e.Weight, ids)
+}
+
+// RMSNorm normalises the last axis by its root mean square, see tensor.RMSNorm.
+type RMSNorm struct {
+	Weight *tensor.Tensor `param:"weight"` // [D]
+	Eps    float64
+}
+
+// NewRMSNorm is an RMSNorm whose weight has no values yet.
+func NewRMSNorm(p tensor.Place, dt tensor.DType, width int, eps float64) *RMSNorm {
+	return &RMSNorm{Weight: newParameter(p, dt, width), Eps: eps}
+}
+
+// Forward maps [..., D] to [..., D].
+func (n *RMSNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return tensor.RMSNorm(x, n.Weight, n.Eps)
+}

@@ -1,0 +1,119 @@
+// Package optim is optimizers, learning-rate schedules and their state.
+//
+// An optimizer owns what training keeps beside the parameters: moments, and F32 masters of BF16 and F16
+// parameters, from which these are derived. That is what a checkpoint saves.
+package optim
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/hone-ml/hone/tensor"
+)
+
+// An Optimizer changes parameters by their gradients. It is for one goroutine at a time.
+type Optimizer interface {
+	// Step makes one step. Parameters that g does not hold are left alone. If it returns an error, no
+	// parameter has changed.
+	Step(g *tensor.Grads) error
+	// SetFactor multiplies the learning rates of all groups from the next step on: a schedule's value.
+	SetFactor(f float64)
+	// Steps is the number of steps made; SetSteps restores it.
+	Steps() int
+	SetSteps(n int)
+	// State is the long-lived tensors to save, by names that are stable for the same groups. Restore by
+	// CopyFrom, then call SetSteps and Sync.
+	State() iter.Seq2[string, *tensor.Tensor]
+	// Sync derives the parameters from restored masters.
+	Sync()
+}
+
+// Group is parameters with a learning rate and decoupled weight decay of their own.
+type Group struct {
+	Params []*tensor.Tensor
+	// LR is the learning rate. It must not be negative.
+	LR float64
+	// WeightDecay is the decay per step relative to LR.
+	WeightDecay float64
+}
+
+// check reports parameters that cannot be trained, or that stand in two groups.
+func check(op string, groups []Group) {
+	seen := map[*tensor.Tensor]bool{}
+	for i, g := range groups {
+		if g.LR < 0 || g.WeightDecay < 0 {
+			panic(fmt.Sprintf("optim: %s: group %d has a negative learning rate or weight decay", op, i))
+		}
+		for j, p := range g.Params {
+			if !p.Trainable() {
+				panic(fmt.Sprintf("optim: %s: parameter %d of group %d, %v%v, is not trainable", op, j, i, p.DType(), p.Shape()))
+			}
+			if seen[p] {
+				panic(fmt.Sprintf("optim: %s: parameter %d of group %d, %v%v, occurs twice", op, j, i, p.DType(), p.Shape()))
+			}
+			seen[p] = true
+		}
+	}
+}
+
+// Split makes the two usual groups: matrices and embeddings with weight decay, and what has one axis
+// (norms, biases) without. Parameters that are not trainable are left out.
+func Split(params iter.Seq2[string, *tensor.Tensor], lr, weightDecay float64) []Group {
+	g := []Group{{LR: lr, WeightDecay: weightDecay}, {LR: lr}}
+	for _, p := range params {
+		switch {
+		case !p.Trainable():
+		case p.Rank() >= 2:
+			g[0].Params = append(g[0].Params, p)
+		default:
+			g[1].Params = append(g[1].Params, p)
+		}
+	}
+	return g
+}
+
+// Join makes one optimizer of several, each with parameters of its own.
+func Join(opts ...Optimizer) Optimizer { return joined(opts) }
+
+type joined []Optimizer
+
+func (j joined) Step(g *tensor.Grads) error {
+	for _, o := range j {
+		if err := o.Step(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (j joined) SetFactor(f float64) {
+	for _, o := range j {
+		o.SetFactor(f)
+	}
+}
+
+func (j joined) Steps() int { return j[0].Steps() }
+
+func (j joined) SetSteps(n int) {
+	for _, o := range j {
+		o.SetSteps(n)
+	}
+}
+
+func (j joined) State() iter.Seq2[string, *tensor.Tensor] {
+	return func(yield func(string, *tensor.Tensor) bool) {
+		for i, o := range j {
+			for name, t := range o.State() {
+				if !yield(fmt.Sprintf("%d.%s", i, name), t) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (j joined) Sync() {
+	for _, o := range j {
+		o.Sync()
+	}
+}

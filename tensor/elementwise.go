@@ -1,0 +1,399 @@
+package tensor
+
+import "github.com/hone-ml/hone/internal/backend"
+
+// binary runs op with broadcasting: axes are aligned at the last, and one of length 1 is repeated.
+func binary(name string, op backend.BinaryOp, x, y *Tensor, keepX, keepY bool, backward func(g *Gradient, dy *Tensor)) *Tensor {
+	s := scopeOf(name, []*Tensor{x, y})
+	x, y = x.In(s), y.In(s)
+	if x.view.DType != y.view.DType {
+		fail(name, []*Tensor{x, y}, "the dtypes differ; convert one with To")
+	}
+	shape := broadcast(name, x, y)
+	dt := x.view.DType
+	if op.Compares() {
+		dt = Bool
+	}
+	if logical := op == backend.And || op == backend.Or; logical != (x.view.DType == Bool) && !op.Compares() {
+		fail(name, []*Tensor{x, y}, "not defined for %s", x.view.DType)
+	}
+	out := alloc(s, dt, shape...)
+	xv, yv := x.view, y.view
+	if !x.hasShape(shape...) {
+		xv = expand(&x.view, shape)
+	}
+	if !y.hasShape(shape...) {
+		yv = expand(&y.view, shape)
+	}
+	s.dev.backend.Binary(op, &out.view, &xv, &yv)
+	if backward == nil || s.tape == nil {
+		return out
+	}
+	var kept [2]*Tensor
+	if keepX {
+		kept[0] = x
+	}
+	if keepY {
+		kept[1] = y
+	}
+	return record1(name, out, []*Tensor{x, y}, kept[:], func(g *Gradient) { backward(g, g.Output(0)) })
+}
+
+// addReduced adds d, which has the output's shape, to the gradient of input i, summed over the axes along
+// which that was broadcast.
+func (g *Gradient) addReduced(i int, d *Tensor) {
+	if !g.Needs(i) {
+		return
+	}
+	t := g.node.inputs[i]
+	if !sameDims(t, d) && g.isParameter(i) {
+		d = d.To(d.view.DType.Accumulator()) // rounding the sum would make it depend on the batch's cut
+	}
+	g.Add(i, sumTo(d, t.view.Dims()))
+}
+
+// broadcast is the common shape of x and y, see Add.
+func broadcast(op string, x, y *Tensor) []int {
+	a, b := x.view.Dims(), y.view.Dims()
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	shape := append(make([]int, 0, MaxRank), a...)
+	skip := len(a) - len(b)
+	for i, d := range b {
+		switch n := shape[skip+i]; {
+		case n == d || d == 1:
+		case n == 1:
+			shape[skip+i] = d
+		default:
+			fail(op, []*Tensor{x, y}, "the shapes do not broadcast: %d and %d differ and neither is 1", n, d)
+		}
+	}
+	return shape
+}
+
+// Add is t + y. In it, as in the other functions of two tensors, the shapes broadcast: axes are aligned
+// at the last, and one of length 1 is repeated. The dtypes must be equal.
+func (t *Tensor) Add(y *Tensor) *Tensor {
+	return binary("Add", backend.Add, t, y, false, false, func(g *Gradient, dy *Tensor) {
+		g.addReduced(0, dy)
+		g.addReduced(1, dy)
+	})
+}
+
+// Sub is t − y.
+func (t *Tensor) Sub(y *Tensor) *Tensor {
+	return binary("Sub", backend.Sub, t, y, false, false, func(g *Gradient, dy *Tensor) {
+		g.addReduced(0, dy)
+		if g.Needs(1) {
+			g.addReduced(1, dy.Neg())
+		}
+	})
+}
+
+// Mul is t · y, element by element.
+func (t *Tensor) Mul(y *Tensor) *Tensor {
+	return binary("Mul", backend.Mul, t, y, y.needsGradFor(), t.needsGradFor(), func(g *Gradient, dy *Tensor) {
+		if g.Needs(0) {
+			g.addReduced(0, dy.Mul(g.Saved(1)))
+		}
+		if g.Needs(1) {
+			g.addReduced(1, dy.Mul(g.Saved(0)))
+		}
+	})
+}
+
+// Div is t / y.
+func (t *Tensor) Div(y *Tensor) *Tensor {
+	return binary("Div", backend.Div, t, y, y.needsGradFor(), true, func(g *Gradient, dy *Tensor) {
+		y := g.Saved(1)
+		dx := dy.Div(y)
+		g.addReduced(0, dx)
+		if g.Needs(1) {
+			g.addReduced(1, dx.Mul(g.Saved(0)).Div(y).Neg())
+		}
+	})
+}
+
+// Maximum is the larger of t and y; where they are equal each gets half of the gradient. NaN wins.
+func (t *Tensor) Maximum(y *Tensor) *Tensor {
+	return extremum("Maximum", backend.Max, backend.Gt, t, y)
+}
+
+// Minimum is the smaller of t and y; where they are equal each gets half of the gradient. NaN wins.
+func (t *Tensor) Minimum(y *Tensor) *Tensor {
+	return extremum("Minimum", backend.Min, backend.Lt, t, y)
+}
+
+func extremum(name string, op, wins backend.BinaryOp, x, y *Tensor) *Tensor {
+	return binary(name, op, x, y, true, true, func(g *Gradient, dy *Tensor) {
+		x, y, dt := g.Saved(0), g.Saved(1), dy.view.DType
+		ahead := compare("", wins, x, y).To(dt)
+		tied := x.Eq(y).To(dt).MulScalar(0.5)
+		share := ahead.Add(tied)
+		g.addReduced(0, dy.Mul(share))
+		g.addReduced(1, dy.Mul(share.Neg().AddScalar(1)))
+	})
+}
+
+// needsGradFor reports whether the other factor of a product must be kept for t's gradient: t is part of
+// a recorded computation, or may become one when it is brought in.
+func (t *Tensor) needsGradFor() bool { return t.needsGrad || t.trainable }
+
+func compare(name string, op backend.BinaryOp, x, y *Tensor) *Tensor {
+	return binary(name, op, x, y, false, false, nil)
+}
+
+// Eq is t == y, of dtype Bool. NaN is equal to nothing.
+func (t *Tensor) Eq(y *Tensor) *Tensor { return compare("Eq", backend.Eq, t, y) }
+
+// Ne is t ≠ y, of dtype Bool.
+func (t *Tensor) Ne(y *Tensor) *Tensor { return compare("Ne", backend.Ne, t, y) }
+
+// Lt is t < y, of dtype Bool.
+func (t *Tensor) Lt(y *Tensor) *Tensor { return compare("Lt", backend.Lt, t, y) }
+
+// Le is t ≤ y, of dtype Bool.
+func (t *Tensor) Le(y *Tensor) *Tensor { return compare("Le", backend.Le, t, y) }
+
+// Gt is t > y, of dtype Bool.
+func (t *Tensor) Gt(y *Tensor) *Tensor { return compare("Gt", backend.Gt, t, y) }
+
+// Ge is t ≥ y, of dtype Bool.
+func (t *Tensor) Ge(y *Tensor) *Tensor { return compare("Ge", backend.Ge, t, y) }
+
+// And is t ∧ y of Bools.
+func (t *Tensor) And(y *Tensor) *Tensor { return compare("And", backend.And, t, y) }
+
+// Or is t ∨ y of Bools.
+func (t *Tensor) Or(y *Tensor) *Tensor { return compare("Or", backend.Or, t, y) }
+
+// scalar runs op with a number as its second argument.
+func scalar(name string, op backend.BinaryOp, x *Tensor, c float64, keep bool, backward func(g *Gradient, dy *Tensor)) *Tensor {
+	s := scopeOf(name, []*Tensor{x})
+	switch dt := x.view.DType; {
+	case dt == Bool:
+		fail(name, []*Tensor{x}, "not defined for bool")
+	case op == backend.Pow && !dt.IsFloat():
+		fail(name, []*Tensor{x}, "a float dtype is needed")
+	case op == backend.Div && !dt.IsFloat() && int64(c) == 0:
+		fail(name, []*Tensor{x}, "integers cannot be divided by %g", c)
+	}
+	dt := x.view.DType
+	if op.Compares() {
+		dt = Bool
+	}
+	out := alloc(s, dt, x.view.Dims()...)
+	s.dev.backend.Scalar(op, &out.view, &x.view, c)
+	if backward == nil {
+		return out
+	}
+	var kept []*Tensor
+	if keep {
+		kept = []*Tensor{x}
+	}
+	return record1(name, out, []*Tensor{x}, kept, func(g *Gradient) { backward(g, g.Output(0)) })
+}
+
+// AddScalar is t + c.
+func (t *Tensor) AddScalar(c float64) *Tensor {
+	return scalar("AddScalar", backend.Add, t, c, false, func(g *Gradient, dy *Tensor) { g.Add(0, dy) })
+}
+
+// MulScalar is c · t.
+func (t *Tensor) MulScalar(c float64) *Tensor {
+	return scalar("MulScalar", backend.Mul, t, c, false, func(g *Gradient, dy *Tensor) { g.Add(0, dy.MulScalar(c)) })
+}
+
+// DivScalar is t / c.
+func (t *Tensor) DivScalar(c float64) *Tensor {
+	return scalar("DivScalar", backend.Div, t, c, false, func(g *Gradient, dy *Tensor) { g.Add(0, dy.DivScalar(c)) })
+}
+
+// PowScalar is t to the power c.
+func (t *Tensor) PowScalar(c float64) *Tensor {
+	return scalar("PowScalar", backend.Pow, t, c, true, func(g *Gradient, dy *Tensor) {
+		if c == 0 {
+			return // a constant, also at 0, where the formula would give 0·∞
+		}
+		g.Add(0, g.Saved(0).PowScalar(c-1).MulScalar(c).Mul(dy))
+	})
+}
+
+// GtScalar is t > c, of dtype Bool.
+func (t *Tensor) GtScalar(c float64) *Tensor {
+	return scalar("GtScalar", backend.Gt, t, c, false, nil)
+}
+
+// GeScalar is t ≥ c, of dtype Bool.
+func (t *Tensor) GeScalar(c float64) *Tensor {
+	return scalar("GeScalar", backend.Ge, t, c, false, nil)
+}
+
+// EqScalar is t == c, of dtype Bool.
+func (t *Tensor) EqScalar(c float64) *Tensor {
+	return scalar("EqScalar", backend.Eq, t, c, false, nil)
+}
+
+type keep uint8
+
+const (
+	keepNothing keep = iota
+	keepInput
+	keepOutput
+)
+
+// unary runs op; derivative gets the gradient of the result and the input or result, as kept.
+func unary(name string, op backend.UnaryOp, x *Tensor, k keep, derivative func(dy, kept *Tensor) *Tensor) *Tensor {
+	s := scopeOf(name, []*Tensor{x})
+	if op >= backend.Exp && !x.view.DType.IsFloat() {
+		fail(name, []*Tensor{x}, "a float dtype is needed")
+	}
+	if (op == backend.Not) != (x.view.DType == Bool) {
+		fail(name, []*Tensor{x}, "not defined for %s", x.view.DType)
+	}
+	out := like(x)
+	s.dev.backend.Unary(op, &out.view, &x.view)
+	if s.tape == nil || derivative == nil {
+		return out
+	}
+	var kept []*Tensor
+	switch k {
+	case keepInput:
+		kept = []*Tensor{x}
+	case keepOutput:
+		kept = []*Tensor{out}
+	}
+	return record1(name, out, []*Tensor{x}, kept, func(g *Gradient) {
+		var saved *Tensor
+		if len(g.node.saved) > 0 {
+			saved = g.Saved(0)
+		}
+		g.Add(0, derivative(g.Output(0), saved))
+	})
+}
+
+// Neg is −t.
+func (t *Tensor) Neg() *Tensor {
+	return unary("Neg", backend.Neg, t, keepNothing, func(dy, _ *Tensor) *Tensor { return dy.Neg() })
+}
+
+// Abs is |t|; the derivative at 0 is 0.
+func (t *Tensor) Abs() *Tensor {
+	return unary("Abs", backend.Abs, t, keepInput, func(dy, x *Tensor) *Tensor {
+		dt := x.view.DType
+		sign := x.GtScalar(0).To(dt).Sub(x.Neg().GtScalar(0).To(dt))
+		return dy.Mul(sign)
+	})
+}
+
+// Square is t².
+func (t *Tensor) Square() *Tensor {
+	return unary("Square", backend.Square, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x).MulScalar(2) })
+}
+
+// Not is ¬t of Bools.
+func (t *Tensor) Not() *Tensor { return unary("Not", backend.Not, t, keepNothing, nil) }
+
+// Exp is eᵗ.
+func (t *Tensor) Exp() *Tensor {
+	return unary("Exp", backend.Exp, t, keepOutput, func(dy, y *Tensor) *Tensor { return dy.Mul(y) })
+}
+
+// Log is the natural logarithm.
+func (t *Tensor) Log() *Tensor {
+	return unary("Log", backend.Log, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Div(x) })
+}
+
+// Sqrt is the square root.
+func (t *Tensor) Sqrt() *Tensor {
+	return unary("Sqrt", backend.Sqrt, t, keepOutput, func(dy, y *Tensor) *Tensor { return dy.Div(y).MulScalar(0.5) })
+}
+
+// Rsqrt is 1/√t.
+func (t *Tensor) Rsqrt() *Tensor {
+	return unary("Rsqrt", backend.Rsqrt, t, keepOutput, func(dy, y *Tensor) *Tensor {
+		return dy.Mul(y).Mul(y.Square()).MulScalar(-0.5)
+	})
+}
+
+// Sin is the sine of radians.
+func (t *Tensor) Sin() *Tensor {
+	return unary("Sin", backend.Sin, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x.Cos()) })
+}
+
+// Cos is the cosine of radians.
+func (t *Tensor) Cos() *Tensor {
+	return unary("Cos", backend.Cos, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x.Sin()).Neg() })
+}
+
+// Tanh is the hyperbolic tangent.
+func (t *Tensor) Tanh() *Tensor {
+	return unary("Tanh", backend.Tanh, t, keepOutput, func(dy, y *Tensor) *Tensor {
+		return dy.Mul(y.Square().Neg().AddScalar(1))
+	})
+}
+
+// Sigmoid is 1/(1+e⁻ᵗ).
+func (t *Tensor) Sigmoid() *Tensor {
+	return unary("Sigmoid", backend.Sigmoid, t, keepOutput, func(dy, y *Tensor) *Tensor {
+		return dy.Mul(y).Mul(y.Neg().AddScalar(1))
+	})
+}
+
+// SiLU is t·sigmoid(t), also called swish.
+func (t *Tensor) SiLU() *Tensor {
+	return unary("SiLU", backend.SiLU, t, keepInput, func(dy, x *Tensor) *Tensor {
+		s := x.Sigmoid() // σ(x)·(1 + x·(1 − σ(x)))
+		return dy.Mul(s).Mul(s.Neg().AddScalar(1).Mul(x).AddScalar(1))
+	})
+}
+
+// ReLU is max(t, 0); the derivative at 0 is 0.
+func (t *Tensor) ReLU() *Tensor {
+	return unary("ReLU", backend.ReLU, t, keepOutput, func(dy, y *Tensor) *Tensor {
+		return dy.Mul(y.GtScalar(0).To(y.view.DType))
+	})
+}
+
+// To converts to another dtype: float to integer truncates toward zero, anything nonzero is true, and
+// narrower floats are rounded to nearest, ties to even. Gradients flow between float dtypes.
+func (t *Tensor) To(dt DType) *Tensor {
+	if t.view.DType == dt {
+		return t
+	}
+	s := scopeOf("To", []*Tensor{t})
+	out := alloc(s, dt, t.view.Dims()...)
+	s.dev.backend.Copy(&out.view, &t.view)
+	if !dt.IsFloat() || !t.view.DType.IsFloat() {
+		return out
+	}
+	return record1("To", out, []*Tensor{t}, nil, func(g *Gradient) { g.Add(0, g.Output(0)) })
+}
+
+// Where is x where cond, a Bool, is true and y elsewhere. The three shapes broadcast.
+func Where(cond, x, y *Tensor) *Tensor {
+	s := scopeOf("Where", []*Tensor{cond, x, y})
+	in := bring(s, []*Tensor{cond, x, y})
+	cond, x, y = in[0], in[1], in[2]
+	if cond.view.DType != Bool || x.view.DType != y.view.DType {
+		fail("Where", in, "needs a bool condition and two operands of one dtype")
+	}
+	shape := broadcast("Where", x, y)
+	if len(cond.view.Dims()) > len(shape) || !expands(cond.view.Dims(), shape) {
+		shape = broadcast("Where", cond, x.Expand(shape...))
+	}
+	out := alloc(s, x.view.DType, shape...)
+	cv, xv, yv := expand(&cond.view, shape), expand(&x.view, shape), expand(&y.view, shape)
+	s.dev.backend.Where(&out.view, &cv, &xv, &yv)
+	return record1("Where", out, in, []*Tensor{cond}, func(g *Gradient) {
+		cond, dy := g.Saved(0), g.Output(0)
+		zero := Zeros(g.scope, dy.view.DType)
+		if g.Needs(1) {
+			g.addReduced(1, Where(cond, dy, zero))
+		}
+		if g.Needs(2) {
+			g.addReduced(2, Where(cond, zero, dy))
+		}
+	})
+}

@@ -1,0 +1,197 @@
+package tensor
+
+import (
+	"slices"
+
+	"github.com/hone-ml/hone/internal/backend"
+)
+
+// MatMul is the matrix product over the last two axes: [..., m, k] · [..., k, n] → [..., m, n]. The axes
+// before them broadcast. Both operands have rank 2 or more and one float dtype; sums are kept in F32
+// (F64 for F64) and rounded once.
+func (t *Tensor) MatMul(y *Tensor) *Tensor {
+	ins := []*Tensor{t, y}
+	s := scopeOf("MatMul", ins)
+	checkMatMul("MatMul", t, y)
+	if k, l := t.Dim(-1), y.Dim(-2); k != l {
+		fail("MatMul", ins, "the inner dimensions %d and %d differ", k, l)
+	}
+	ins = bring(s, ins)
+	x, y := ins[0], ins[1]
+	m, n := x.Dim(-2), y.Dim(-1)
+	lead := leading("MatMul", x, y)
+	out := alloc(s, x.view.DType, append(lead, m, n)...)
+	multiply(out, x, y, false)
+	return record1("MatMul", out, ins, ins, func(g *Gradient) {
+		dy := g.Output(0)
+		if g.Needs(0) {
+			g.addProduct(0, dy, g.Saved(1).T())
+		}
+		if g.Needs(1) {
+			g.addProduct(1, g.Saved(0).T(), dy)
+		}
+	})
+}
+
+// Linear is x·wᵀ, plus bias if it is not nil: x [..., in], w [out, in], bias [out] → [..., out]. w is laid
+// out as checkpoints and torch.nn.functional.linear have it.
+func Linear(x, w, bias *Tensor) *Tensor {
+	ins := []*Tensor{x, w, bias}
+	s := scopeOf("Linear", ins)
+	if w.view.Rank != 2 || x.view.Rank == 0 || x.Dim(-1) != w.Dim(1) || x.view.DType != w.view.DType || !x.view.DType.IsFloat() {
+		fail("Linear", ins, "needs x [..., in] and w [out, in] of one float dtype")
+	}
+	if bias != nil && (!bias.hasShape(w.Dim(0)) || bias.view.DType != w.view.DType) {
+		fail("Linear", ins, "needs bias [out] of the same dtype")
+	}
+	ins = bring(s, ins)
+	x, w, bias = ins[0], ins[1], ins[2]
+	shape := x.Shape()
+	in, outDim := w.Dim(1), w.Dim(0)
+	shape[len(shape)-1] = outDim
+	rows := rowsOf(x)
+	out := alloc(s, x.view.DType, rows.Dim(0), outDim)
+	multiply(out, rows, transposed(w), false)
+	if bias != nil {
+		b := expand(&bias.view, out.view.Dims())
+		s.dev.backend.Binary(backend.Add, &out.view, &out.view, &b)
+	}
+	result := out.alias(backend.NewView(out.view.Ptr, out.view.DType, shape...))
+	return record1("Linear", result, ins, []*Tensor{rows, w}, func(g *Gradient) {
+		dy := rowsOf(g.Output(0)) // [rows, out]
+		if g.Needs(0) {
+			dx := alloc(g.scope, dy.view.DType, dy.Dim(0), in)
+			multiply(dx, dy, g.Saved(1), false)
+			g.Add(0, dx.Reshape(g.node.inputs[0].view.Dims()...))
+		}
+		if g.Needs(1) {
+			dw, accumulate := g.Sink(1)
+			multiply(dw, transposed(dy), g.Saved(0), accumulate)
+			if !accumulate {
+				g.Add(1, dw)
+			}
+		}
+		if g.node.inputs[2] != nil && g.Needs(2) {
+			g.addReduced(2, dy)
+		}
+	})
+}
+
+// rowsOf is t as a matrix of rows of its last axis.
+func rowsOf(t *Tensor) *Tensor {
+	if t.view.Rank == 2 && t.view.RowsContiguous() {
+		return &Tensor{view: t.view, dev: t.dev, scope: t.scope, mem: t.mem}
+	}
+	v := t.view
+	if !v.Contiguous() {
+		c := alloc(t.scope, v.DType, v.Dims()...)
+		t.dev.backend.Copy(&c.view, &v)
+		t = c
+		v = c.view
+	}
+	last := v.Shape[v.Rank-1]
+	rows := 1
+	for _, d := range v.Shape[:v.Rank-1] {
+		rows *= d
+	}
+	return &Tensor{view: backend.NewView(v.Ptr, v.DType, rows, last), dev: t.dev, scope: t.scope, mem: t.mem}
+}
+
+// transposed is t with its last two axes exchanged; nothing is recorded.
+func transposed(t *Tensor) *Tensor {
+	v, a, b := t.view, t.view.Rank-2, t.view.Rank-1
+	v.Shape[a], v.Shape[b] = v.Shape[b], v.Shape[a]
+	v.Strides[a], v.Strides[b] = v.Strides[b], v.Strides[a]
+	return &Tensor{view: v, dev: t.dev, scope: t.scope, mem: t.mem}
+}
+
+// multiply sets out = x·y, or adds to it, bringing the operands into the form that backends take.
+func multiply(out, x, y *Tensor, accumulate bool) {
+	xv, yv := matrices(x, out), matrices(y, out)
+	if mat := out.view.Rank; mat > 2 && yv.Strides[0] == 0 && y.view.Rank == 2 && x.view.Contiguous() && out.view.Contiguous() {
+		// one right operand for the whole batch: a single product of all rows
+		m := out.Len() / max(out.Dim(-1), 1)
+		ov := backend.NewView(out.view.Ptr, out.view.DType, m, out.Dim(-1))
+		rv := backend.NewView(xv.Ptr, xv.DType, m, x.Dim(-1))
+		for range mat - 2 {
+			yv = yv.At(0)
+		}
+		out.dev.backend.MatMul(&ov, &rv, &yv, accumulate)
+		return
+	}
+	out.dev.backend.MatMul(&out.view, &xv, &yv, accumulate)
+}
+
+// matrices is the operand t of a product out: broadcast over out's leading axes, and copied if neither
+// rows nor columns are contiguous.
+func matrices(t, out *Tensor) backend.View {
+	r := t.view.Rank
+	rows, cols := t.view.Shape[r-2], t.view.Shape[r-1]
+	v := t.view
+	if v.Strides[r-1] != 1 && v.Strides[r-2] != 1 && rows > 1 && cols > 1 {
+		c := alloc(out.scope, v.DType, v.Dims()...)
+		t.dev.backend.Copy(&c.view, &v)
+		v = c.view
+	}
+	if r == out.view.Rank && slices.Equal(v.Shape[:r-2], out.view.Shape[:r-2]) {
+		return v
+	}
+	shape := append(append(make([]int, 0, MaxRank), out.view.Shape[:out.view.Rank-2]...), rows, cols)
+	return expand(&v, shape)
+}
+
+// addProduct adds x·y to the gradient of input i, summed over the axes along which that was broadcast.
+func (g *Gradient) addProduct(i int, x, y *Tensor) {
+	in := g.node.inputs[i]
+	if in.view.Rank == 2 && (x.view.Rank > 2 || y.view.Rank > 2) && i == 1 {
+		// a matrix shared by a batch: one product over all rows
+		rows := rowsOf(x.T())
+		x, y = transposed(rows), rowsOf(y)
+	}
+	if x.view.Rank == in.view.Rank && y.view.Rank == in.view.Rank {
+		lead := leading("MatMul", x, y)
+		if slices.Equal(lead, in.view.Shape[:in.view.Rank-2]) {
+			dst, accumulate := g.Sink(i)
+			multiply(dst, x, y, accumulate)
+			if !accumulate {
+				g.Add(i, dst)
+			}
+			return
+		}
+	}
+	dt := x.view.DType
+	if g.isParameter(i) {
+		dt = dt.Accumulator() // see addReduced
+	}
+	d := alloc(g.scope, dt, append(leading("MatMul", x, y), x.Dim(-2), y.Dim(-1))...)
+	multiply(d, x, y, false)
+	g.addReduced(i, d)
+}
+
+func checkMatMul(op string, x, y *Tensor) {
+	if x.view.Rank < 2 || y.view.Rank < 2 {
+		fail(op, []*Tensor{x, y}, "both operands need two axes or more")
+	}
+	if x.view.DType != y.view.DType || !x.view.DType.IsFloat() {
+		fail(op, []*Tensor{x, y}, "both operands need one float dtype")
+	}
+}
+
+// leading is the broadcast of the axes before the last two.
+func leading(op string, x, y *Tensor) []int {
+	a, b := x.view.Shape[:x.view.Rank-2], y.view.Shape[:y.view.Rank-2]
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	lead := append(make([]int, 0, MaxRank), a...)
+	for i, d := range b {
+		switch n := lead[len(a)-len(b)+i]; {
+		case n == d || d == 1:
+		case n == 1:
+			lead[len(a)-len(b)+i] = d
+		default:
+			fail(op, []*Tensor{x, y}, "the leading axes do not broadcast: %d and %d differ and neither is 1", n, d)
+		}
+	}
+	return lead
+}

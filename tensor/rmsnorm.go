@@ -1,0 +1,56 @@
+package tensor
+
+import "github.com/hone-ml/hone/internal/backend"
+
+// RMSNorm is x/√(mean(x²)+eps)·w over the last axis: x [..., D], w [D] of the same float dtype. The norm
+// is computed in F32 (F64 for F64) and rounded to x's dtype before it is multiplied by w, as transformers'
+// Qwen3RMSNorm does. (Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019.)
+func RMSNorm(x, w *Tensor, eps float64) *Tensor {
+	ins := []*Tensor{x, w}
+	s := scopeOf("RMSNorm", ins)
+	if x.view.Rank == 0 || !w.hasShape(x.Dim(-1)) || x.view.DType != w.view.DType || !x.view.DType.IsFloat() {
+		fail("RMSNorm", ins, "needs x [..., D] and w [D] of one float dtype")
+	}
+	ins = bring(s, ins)
+	x, w = ins[0], ins[1]
+	fused, ok := s.dev.backend.(backend.RMSNormer)
+	if !ok {
+		return composedRMSNorm(x, w, eps)
+	}
+	rows := rowsOf(x)
+	out := alloc(s, x.view.DType, x.view.Dims()...)
+	ov := rowsOf(out).view
+	rstd := alloc(s, x.view.DType.Accumulator(), rows.Dim(0))
+	wc := w.detached().Contiguous()
+	fused.RMSNorm(&ov, &rstd.view, &rows.view, &wc.view, eps)
+	return record1("RMSNorm", out, ins, []*Tensor{rows, wc, rstd}, func(g *Gradient) {
+		rows, w, rstd := g.Saved(0), g.Saved(1), g.Saved(2)
+		dy := rowsOf(g.Output(0))
+		var dx, dw *Tensor
+		var dxv, dwv *backend.View
+		if g.Needs(0) {
+			dx = alloc(g.scope, rows.view.DType, rows.view.Dims()...)
+			dxv = &dx.view
+		}
+		accumulate := false
+		if g.Needs(1) {
+			if dw, accumulate = g.Sink(1); !accumulate || dw.view.DType != rstd.view.DType {
+				dw, accumulate = Zeros(g.scope, rstd.view.DType, w.Len()), false
+			}
+			dwv = &dw.view
+		}
+		fused.RMSNormBackward(dxv, dwv, &dy.view, &rows.view, &w.view, &rstd.view)
+		if dx != nil {
+			g.Add(0, dx.Reshape(g.node.inputs[0].view.Dims()...))
+		}
+		if dw != nil && !accumulate {
+			g.Add(1, dw)
+		}
+	})
+}
+
+func composedRMSNorm(x, w *Tensor, eps float64) *Tensor {
+	a := x.To(x.view.DType.Accumulator())
+	scale := a.Square().MeanKeep(-1).AddScalar(eps).Rsqrt()
+	return a.Mul(scale).To(x.view.DType).Mul(w)
+}

@@ -1,0 +1,31 @@
+package safetensors
+
+import (
+	"errors"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+)
+
+// mapFile maps the first size bytes of file, size > 0. The mapping outlives the
+// closing of file.
+func mapFile(file *os.File, size int) (mapping, error) {
+	section, err := windows.CreateFileMapping(windows.Handle(file.Fd()), nil, windows.PAGE_READONLY,
+		uint32(uint64(size)>>32), uint32(size), nil)
+	if err != nil {
+		return mapping{}, err
+	}
+	address, err := windows.MapViewOfFile(section, windows.FILE_MAP_READ, 0, 0, uintptr(size))
+	// The view keeps the section alive.
+	if err = errors.Join(err, windows.CloseHandle(section)); err != nil {
+		return mapping{}, err
+	}
+	// The address is not the garbage collector's, so reading it as a pointer is
+	// sound, though the conversion that vet knows is not for it.
+	start := *(**byte)(unsafe.Pointer(&address))
+	return mapping{
+		data:  unsafe.Slice(start, size),
+		unmap: func() error { return windows.UnmapViewOfFile(address) },
+	}, nil
+}

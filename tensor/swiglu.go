@@ -1,0 +1,31 @@
+package tensor
+
+import "github.com/hone-ml/hone/internal/backend"
+
+// SwiGLU is silu(gate)·up, element by element: both have one shape and float dtype, as has the result.
+// (Shazeer, "GLU Variants Improve Transformer", 2020.)
+func SwiGLU(gate, up *Tensor) *Tensor {
+	ins := []*Tensor{gate, up}
+	s := scopeOf("SwiGLU", ins)
+	if !sameDims(gate, up) || gate.view.DType != up.view.DType || !gate.view.DType.IsFloat() || gate.view.Rank == 0 {
+		fail("SwiGLU", ins, "needs two operands of one shape and float dtype")
+	}
+	ins = bring(s, ins)
+	fused, ok := s.dev.backend.(backend.SwiGLUer)
+	if !ok {
+		return composedSwiGLU(ins[0], ins[1])
+	}
+	gr, ur := rowsOf(ins[0]), rowsOf(ins[1])
+	out := alloc(s, gate.view.DType, gate.view.Dims()...)
+	fused.SwiGLU(&rowsOf(out).view, &gr.view, &ur.view)
+	return record1("SwiGLU", out, ins, []*Tensor{gr, ur}, func(g *Gradient) {
+		gate, up := g.Saved(0), g.Saved(1)
+		dy := rowsOf(g.Output(0))
+		dgate, dup := g.New(0), g.New(1)
+		fused.SwiGLUBackward(&rowsOf(dgate).view, &rowsOf(dup).view, &dy.view, &gate.view, &up.view)
+		g.Add(0, dgate)
+		g.Add(1, dup)
+	})
+}
+
+func composedSwiGLU(gate, up *Tensor) *Tensor { return gate.SiLU().Mul(up) }

@@ -1,0 +1,195 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The roles of a Message.
+const (
+	RoleSystem    = "system"
+	RoleUser      = "user"
+	RoleAssistant = "assistant"
+	RoleTool      = "tool" // the answer to a tool call
+)
+
+// Message is one turn of a conversation. Its JSON is that of the chat APIs and of transformers'
+// apply_chat_template.
+type Message struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+	// ReasoningContent is what an assistant thought before it answered. Where it is empty,
+	// Qwen3's template looks for <think>…</think> in Content.
+	ReasoningContent string     `json:"reasoning_content,omitempty"`
+	ToolCalls        []ToolCall `json:"tool_calls,omitempty"` // of an assistant
+}
+
+// ToolCall is an assistant's call of a function.
+type ToolCall struct {
+	Name string
+	// Arguments is JSON, as a rule an object. A JSON string is written as the text that it
+	// holds, for some APIs send the arguments as text.
+	Arguments json.RawMessage
+}
+
+type toolFunction struct {
+	Name      string          `json:"name"`
+	Arguments json.RawMessage `json:"arguments"`
+}
+
+// UnmarshalJSON takes {"type": "function", "function": {"name": …, "arguments": …}} and the inner object alone.
+func (c *ToolCall) UnmarshalJSON(data []byte) error {
+	var call struct {
+		Function *toolFunction `json:"function"`
+		toolFunction
+	}
+	if err := json.Unmarshal(data, &call); err != nil {
+		return err
+	}
+	f := call.toolFunction
+	if call.Function != nil {
+		f = *call.Function
+	}
+	if f.Name == "" {
+		return errors.New("a tool call has no name")
+	}
+	*c = ToolCall(f)
+	return nil
+}
+
+// MarshalJSON writes the nested form.
+func (c ToolCall) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]any{"type": "function", "function": toolFunction(c)})
+}
+
+// Thinking says what the prompt asks of a model that can think before it answers.
+type Thinking int
+
+const (
+	ThinkingUnset Thinking = iota // say nothing of it, which for Qwen3 means on
+	ThinkingOn
+	ThinkingOff // Qwen3: the answer's thoughts are given, and empty
+)
+
+// ChatTemplate names one of the chat templates that hone has in Go. Jinja templates that come with a model are compared with
+// these and never run.
+type ChatTemplate int
+
+const (
+	// TemplateAuto takes the template of the tokenizer's files, if it is one that hone knows; for a tokenizer without
+	// a template, the one that its control tokens belong to.
+	TemplateAuto ChatTemplate = iota
+	// TemplateQwen3 is the template of the Qwen3 models of April 2025, with tools and thinking.
+	TemplateQwen3
+	// TemplateChatML is <|im_start|>role, the content, <|im_end|>, and no more. It knows no tools and no thinking.
+	TemplateChatML
+)
+
+// ChatOptions says how a conversation is rendered. The zero value renders it as training text: whole, with no
+// prompt for an answer.
+type ChatOptions struct {
+	Template            ChatTemplate
+	Tools               []json.RawMessage // the functions that the model may call, each a JSON object
+	AddGenerationPrompt bool              // end with the beginning of the assistant's answer
+	Thinking            Thinking
+}
+
+// RenderChat returns the text of a conversation, equal to the byte to what the Jinja template gives in
+// transformers. Roles that the template would pass over in silence, malformed JSON of tools, and an
+// unknown template are errors.
+//
+// Encode(text) reads control tokens wherever they stand in it, also where a user wrote them. EncodeChat does
+// not, and is what to feed a model with.
+func (t *Tokenizer) RenderChat(messages []Message, o ChatOptions) (string, error) {
+	parts, err := t.renderChat(messages, o)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, p := range parts {
+		b.WriteString(p.text)
+	}
+	return b.String(), nil
+}
+
+// EncodeChat returns the ids of a conversation in which only the template writes control tokens: what messages and tools
+// hold is encoded as by EncodeOrdinary, so that no <|im_end|> in a question can end it. For
+// conversations that hold no added token the ids are those of Encode(RenderChat(…)).
+func (t *Tokenizer) EncodeChat(messages []Message, o ChatOptions) ([]int32, error) {
+	parts, err := t.renderChat(messages, o)
+	if err != nil {
+		return nil, err
+	}
+	return t.encode(func(e *encoder, dst []int32) []int32 {
+		// What stands between two control tokens is one text, whoever wrote it: a word may
+		// begin in the template and end in the content.
+		var run strings.Builder
+		flush := func() {
+			dst = e.append(dst, t.normalized(toValidUTF8(run.String())))
+			run.Reset()
+		}
+		for _, p := range parts {
+			if p.content {
+				run.WriteString(p.text)
+				continue
+			}
+			t.templateMatcher.split(p.text, func(text string) { run.WriteString(text) }, func(a *AddedToken) {
+				flush()
+				dst = append(dst, a.ID)
+			})
+		}
+		flush()
+		return dst
+	}), nil
+}
+
+// chatPart is a stretch of a rendered conversation.
+type chatPart struct {
+	text    string
+	content bool // from a message or tool, not from the template
+}
+
+// chatWriter collects a rendered conversation.
+type chatWriter struct{ parts []chatPart }
+
+func (w *chatWriter) template(text string) { w.parts = append(w.parts, chatPart{text, false}) }
+func (w *chatWriter) content(text string)  { w.parts = append(w.parts, chatPart{text, true}) }
+
+func (t *Tokenizer) renderChat(messages []Message, o ChatOptions) ([]chatPart, error) {
+	if len(messages) == 0 {
+		return nil, errors.New("tokenizer: chat: there are no messages")
+	}
+	for i, m := range messages {
+		switch m.Role {
+		case RoleSystem, RoleUser, RoleAssistant, RoleTool:
+		default:
+			return nil, fmt.Errorf("tokenizer: chat: message %d has the role %q, must be system, user, assistant or tool", i, m.Role)
+		}
+		if len(m.ToolCalls) > 0 && m.Role != RoleAssistant {
+			return nil, fmt.Errorf("tokenizer: chat: message %d calls tools, but its role is %s", i, m.Role)
+		}
+	}
+	template := o.Template
+	if template == TemplateAuto {
+		var err error
+		if template, err = t.ChatTemplate(); err != nil {
+			return nil, err
+		}
+	}
+	var w chatWriter
+	var err error
+	switch template {
+	case TemplateQwen3:
+		err = renderQwen3(&w, messages, o)
+	case TemplateChatML:
+		err = renderChatML(&w, messages, o)
+	default:
+		err = fmt.Errorf("there is no template %d", template)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: chat: %w", err)
+	}
+	return w.parts, nil
+}

@@ -1,0 +1,160 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	imStart       = "<|im_start|>"
+	imEnd         = "<|im_end|>"
+	thinkStart    = "<think>"
+	thinkEnd      = "</think>"
+	responseStart = "<tool_response>"
+	responseEnd   = "</tool_response>"
+)
+
+const (
+	qwen3ToolsIntro = "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n" +
+		"You are provided with function signatures within <tools></tools> XML tags:\n<tools>"
+	qwen3ToolsOutro = "\n</tools>\n\nFor each function call, return a json object with function name and arguments within " +
+		"<tool_call></tool_call> XML tags:\n<tool_call>\n{\"name\": <function-name>, \"arguments\": <args-json-object>}\n</tool_call>" +
+		imEnd + "\n"
+)
+
+// renderQwen3 follows the chat_template.jinja of Qwen3, branch by branch.
+func renderQwen3(w *chatWriter, messages []Message, o ChatOptions) error {
+	if err := qwen3System(w, messages[0], o.Tools); err != nil {
+		return err
+	}
+	query := qwen3LastQuery(messages)
+	for i, m := range messages {
+		last := i == len(messages)-1
+		switch {
+		case m.Role == RoleUser || m.Role == RoleSystem && i > 0:
+			w.template(imStart + m.Role + "\n")
+			w.content(m.Content)
+			w.template(imEnd + "\n")
+		case m.Role == RoleAssistant:
+			if err := qwen3Assistant(w, m, i > query, last); err != nil {
+				return fmt.Errorf("message %d: %w", i, err)
+			}
+		case m.Role == RoleTool:
+			if i == 0 || messages[i-1].Role != RoleTool {
+				w.template(imStart + RoleUser)
+			}
+			w.template("\n" + responseStart + "\n")
+			w.content(m.Content)
+			w.template("\n" + responseEnd)
+			if last || messages[i+1].Role != RoleTool {
+				w.template(imEnd + "\n")
+			}
+		}
+	}
+	if o.AddGenerationPrompt {
+		w.template(imStart + RoleAssistant + "\n")
+		if o.Thinking == ThinkingOff {
+			w.template(thinkStart + "\n\n" + thinkEnd + "\n\n")
+		}
+	}
+	return nil
+}
+
+// qwen3System writes the system turn: the first message, if it is one, and the tools.
+func qwen3System(w *chatWriter, first Message, tools []json.RawMessage) error {
+	if len(tools) == 0 {
+		if first.Role == RoleSystem {
+			w.template(imStart + RoleSystem + "\n")
+			w.content(first.Content)
+			w.template(imEnd + "\n")
+		}
+		return nil
+	}
+	w.template(imStart + RoleSystem + "\n")
+	if first.Role == RoleSystem {
+		w.content(first.Content)
+		w.template("\n\n")
+	}
+	w.template(qwen3ToolsIntro)
+	for i, tool := range tools {
+		text, err := pythonJSON(tool)
+		if err != nil {
+			return fmt.Errorf("tool %d: %w", i, err)
+		}
+		w.template("\n")
+		w.content(text)
+	}
+	w.template(qwen3ToolsOutro)
+	return nil
+}
+
+// qwen3LastQuery returns the index of the last message that a user wrote, tool responses apart: thoughts of answers
+// before it are left out.
+func qwen3LastQuery(messages []Message) int {
+	for i := len(messages) - 1; i >= 0; i-- {
+		m := messages[i]
+		isResponse := strings.HasPrefix(m.Content, responseStart) && strings.HasSuffix(m.Content, responseEnd)
+		if m.Role == RoleUser && !isResponse {
+			return i
+		}
+	}
+	return len(messages) - 1
+}
+
+func qwen3Assistant(w *chatWriter, m Message, afterQuery, last bool) error {
+	content, reasoning := m.Content, m.ReasoningContent
+	if reasoning == "" && strings.Contains(content, thinkEnd) {
+		before, _, _ := strings.Cut(content, thinkEnd)
+		before = strings.TrimRight(before, "\n")
+		reasoning = strings.TrimLeft(before[afterLast(before, thinkStart):], "\n")
+		content = strings.TrimLeft(content[afterLast(content, thinkEnd):], "\n")
+	}
+	w.template(imStart + RoleAssistant + "\n")
+	if afterQuery && (last || reasoning != "") {
+		w.template(thinkStart + "\n")
+		w.content(strings.Trim(reasoning, "\n"))
+		w.template("\n" + thinkEnd + "\n\n")
+		w.content(strings.TrimLeft(content, "\n"))
+	} else {
+		w.content(content)
+	}
+	for i, call := range m.ToolCalls {
+		arguments, err := call.arguments()
+		if err != nil {
+			return fmt.Errorf("tool call %d: %w", i, err)
+		}
+		if i > 0 || content != "" {
+			w.template("\n")
+		}
+		w.template("<tool_call>\n{\"name\": \"")
+		w.content(call.Name)
+		w.template("\", \"arguments\": ")
+		w.content(arguments)
+		w.template("}\n</tool_call>")
+	}
+	w.template(imEnd + "\n")
+	return nil
+}
+
+// arguments returns the arguments as the template writes them.
+func (c ToolCall) arguments() (string, error) {
+	if len(c.Arguments) == 0 {
+		return "", errors.New("the arguments are missing")
+	}
+	if c.Arguments[0] == '"' {
+		var text string
+		err := json.Unmarshal(c.Arguments, &text)
+		return text, err
+	}
+	return pythonJSON(c.Arguments)
+}
+
+// afterLast returns the offset in s after the last sep, 0 if there is none.
+func afterLast(s, sep string) int {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return i + len(sep)
+	}
+	return 0
+}

@@ -1,0 +1,68 @@
+package tokenizer
+
+// Decode returns the text of ids, with all added tokens in it. Bytes that are not UTF-8 become U+FFFD, by the same rule as
+// in Encode; ids without a token are left out, as in the reference.
+func (t *Tokenizer) Decode(ids []int32) string {
+	return toValidUTF8(string(t.AppendBytes(nil, ids)))
+}
+
+// DecodeSkipSpecial is Decode without the special tokens (IsSpecial).
+func (t *Tokenizer) DecodeSkipSpecial(ids []int32) string {
+	var out []byte
+	for _, id := range ids {
+		if !t.special[id] {
+			out = append(out, t.tokenBytes(id)...)
+		}
+	}
+	return toValidUTF8(string(out))
+}
+
+// AppendBytes appends the bytes that ids stand for, whether or not they are UTF-8.
+func (t *Tokenizer) AppendBytes(dst []byte, ids []int32) []byte {
+	for _, id := range ids {
+		dst = append(dst, t.tokenBytes(id)...)
+	}
+	return dst
+}
+
+// tokenBytes returns the bytes of one token, none for an unknown id.
+func (t *Tokenizer) tokenBytes(id int32) string {
+	if id < 0 || int(id) >= len(t.tokens) {
+		return ""
+	}
+	return t.bytes[t.offsets[id]:t.offsets[id+1]]
+}
+
+// Stream decodes the tokens of one text as they come. It is for one goroutine at a time.
+type Stream struct {
+	t           *Tokenizer
+	skipSpecial bool
+	pending     []byte // the beginning of a character
+}
+
+// NewStream returns a decoder of one text. With skipSpecial it leaves out special tokens.
+func (t *Tokenizer) NewStream(skipSpecial bool) *Stream {
+	return &Stream{t: t, skipSpecial: skipSpecial}
+}
+
+// Next takes the next token and returns the text that is certain by now, often none: a character comes only once it is
+// whole, and U+FFFD only where no further token can make a character of the bytes. What all calls return, with Flush at the end, is
+// what Decode gives for all ids.
+func (s *Stream) Next(id int32) string {
+	if s.skipSpecial && s.t.special[id] {
+		return ""
+	}
+	s.pending = append(s.pending, s.t.tokenBytes(id)...)
+	whole := len(s.pending) - incompleteTail(s.pending)
+	text := toValidUTF8(string(s.pending[:whole]))
+	s.pending = append(s.pending[:0], s.pending[whole:]...)
+	return text
+}
+
+// Flush returns what is left at the end of the text: U+FFFD for the beginning of a character, or nothing. The stream is then
+// ready for another text.
+func (s *Stream) Flush() string {
+	text := toValidUTF8(string(s.pending))
+	s.pending = s.pending[:0]
+	return text
+}
