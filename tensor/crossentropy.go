@@ -17,8 +17,8 @@ type CrossEntropyOptions struct {
 }
 
 // keepLogits is the most elements of logits that are kept for backward rather than computed again;
-// chunkLogits bounds those that exist at one time when they are not.
-const (
+// chunkLogits bounds those that exist at one time when they are not. Tests make them small.
+var (
 	keepLogits  = 1 << 23
 	chunkLogits = 1 << 25
 )

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// AddedToken is a token that is found in the text as it stands, before the text is split: a control token
-// such as <|im_end|>. The JSON names are those of tokenizer.json.
+// AddedToken is a token that is found in the text as it stands, before the text is split: a control
+// token such as <|im_end|>. The JSON names are those of tokenizer.json.
 type AddedToken struct {
 	ID      int32  `json:"id"`
 	Content string `json:"content"`
@@ -86,7 +86,8 @@ func (m *addedMatcher) longest(s string, i int) (token *AddedToken, end int) {
 	return token, end
 }
 
-// split calls text for what lies between tokens and found for each token, in order. A nil matcher finds nothing.
+// split calls text for what lies between tokens and found for each token, in order. A nil matcher
+// finds nothing.
 func (m *addedMatcher) split(s string, text func(string), found func(*AddedToken)) {
 	done := 0
 	for i := 0; m != nil && i < len(s); {

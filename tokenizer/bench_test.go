@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// mixedCorpus composes about 10 MB, a third each of English questions, SQL and Chinese, in documents
-// of 3,000 characters. The Chinese is words of the vocabulary, common ones more often, in phrases that
-// hardly ever come twice, as in real text.
+// mixedCorpus composes about 10 MB, a third each of English questions, SQL and Chinese, in
+// documents of 3,000 characters. The Chinese is words of the vocabulary, common ones more often, in
+// phrases that hardly ever come twice, as in real text.
 func mixedCorpus(tb testing.TB, tok *Tokenizer) (docs []string, size int) {
 	tb.Helper()
 	type example struct{ Question, Schema, SQL string }

@@ -14,8 +14,8 @@ const (
 	shortLen  = 64 // pieces up to here are merged by scanning, longer ones with a heap
 )
 
-// bpe merges the bytes of a piece into tokens: again and again the adjacent pair of lowest rank, the
-// leftmost of equals (Sennrich et al. 2016, as the reference implements it).
+// bpe merges the bytes of a piece into tokens: again and again the adjacent pair of lowest rank,
+// the leftmost of equals (Sennrich et al. 2016, as the reference implements it).
 type bpe struct {
 	byteIDs   [256]int32 // id of a single byte, -1 if the vocabulary lacks it
 	allBytes  bool
@@ -133,7 +133,8 @@ func (m *bpe) appendShort(dst []int32, piece string) []int32 {
 	return append(dst, ids[:n]...)
 }
 
-// longPiece is the scratch memory of appendLong: a doubly linked list of symbols and a heap of merges.
+// longPiece is the scratch memory of appendLong: a doubly linked list of symbols and a heap of
+// merges.
 type longPiece struct {
 	ids        []int32
 	prev, next []int32 // -1 at the ends

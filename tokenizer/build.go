@@ -5,7 +5,8 @@ import (
 	"runtime"
 )
 
-// build checks what the parts have to do with each other and assembles the tokenizer. Errors are fieldErrors.
+// build checks what the parts have to do with each other and assembles the tokenizer. Errors are
+// fieldErrors.
 func (b *builder) build() (*Tokenizer, error) {
 	t := &Tokenizer{
 		pattern:   b.pattern,
@@ -33,7 +34,8 @@ func (b *builder) build() (*Tokenizer, error) {
 			t.addedOnly[a.ID] = true
 		case a.Content:
 		default:
-			return nil, &fieldError{fmt.Sprintf("added_tokens[%d].id", i), fmt.Sprintf("%d is the id of both %q and %q", a.ID, a.Content, other)}
+			field := fmt.Sprintf("added_tokens[%d].id", i)
+			return nil, &fieldError{field, fmt.Sprintf("%d is the id of both %q and %q", a.ID, a.Content, other)}
 		}
 		if a.Special {
 			t.special[a.ID] = true

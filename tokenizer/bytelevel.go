@@ -1,10 +1,8 @@
 package tokenizer
 
-import "unicode/utf8"
-
-// Byte-level BPE writes each byte as one printable character, so that a vocabulary is readable JSON:
-// the printable bytes of Latin-1 stand for themselves, the other 68 are U+0100 and up in order
-// (bytes_to_unicode of GPT-2's encoder.py).
+// Byte-level BPE writes each byte as one printable character, so that a vocabulary is readable
+// JSON: the printable bytes of Latin-1 stand for themselves, the other 68 are U+0100 and up in
+// order (bytes_to_unicode of GPT-2's encoder.py).
 var byteToRune, runeToByte = byteAlphabet()
 
 // notAByte marks the runes of runeToByte that stand for no byte.
@@ -27,8 +25,9 @@ func byteAlphabet() (toRune [256]rune, toByte [0x144]int16) {
 	return toRune, toByte
 }
 
-// appendTokenBytes appends the bytes that a token of a vocabulary file stands for. A token with a character
-// outside the alphabet, as added tokens may have, stands for itself; so it is in the reference.
+// appendTokenBytes appends the bytes that a token of a vocabulary file stands for. A token with a
+// character outside the alphabet, as added tokens may have, stands for itself; so it is in the
+// reference.
 func appendTokenBytes(dst []byte, token string) []byte {
 	start := len(dst)
 	for _, r := range token {
@@ -38,13 +37,4 @@ func appendTokenBytes(dst []byte, token string) []byte {
 		dst = append(dst, byte(runeToByte[r]))
 	}
 	return dst
-}
-
-// tokenOfBytes writes bytes in the alphabet of a vocabulary file.
-func tokenOfBytes(s string) string {
-	out := make([]byte, 0, 2*len(s))
-	for i := range len(s) {
-		out = utf8.AppendRune(out, byteToRune[s[i]])
-	}
-	return string(out)
 }

@@ -21,7 +21,7 @@ type Message struct {
 	Role    string `json:"role"`
 	Content string `json:"content"`
 	// ReasoningContent is what an assistant thought before it answered. Where it is empty,
-	// Qwen3's template looks for <think>…</think> in Content.
+	// which counts as absent, Qwen3's template looks for <think>…</think> in Content.
 	ReasoningContent string     `json:"reasoning_content,omitempty"`
 	ToolCalls        []ToolCall `json:"tool_calls,omitempty"` // of an assistant
 }
@@ -29,8 +29,8 @@ type Message struct {
 // ToolCall is an assistant's call of a function.
 type ToolCall struct {
 	Name string
-	// Arguments is JSON, as a rule an object. A JSON string is written as the text that it
-	// holds, for some APIs send the arguments as text.
+	// Arguments is JSON, as a rule an object. A JSON string is written as the text that it holds,
+	// for some APIs send the arguments as text.
 	Arguments json.RawMessage
 }
 
@@ -39,7 +39,8 @@ type toolFunction struct {
 	Arguments json.RawMessage `json:"arguments"`
 }
 
-// UnmarshalJSON takes {"type": "function", "function": {"name": …, "arguments": …}} and the inner object alone.
+// UnmarshalJSON takes {"type": "function", "function": {"name": …, "arguments": …}} and the inner
+// object alone.
 func (c *ToolCall) UnmarshalJSON(data []byte) error {
 	var call struct {
 		Function *toolFunction `json:"function"`
@@ -73,22 +74,23 @@ const (
 	ThinkingOff // Qwen3: the answer's thoughts are given, and empty
 )
 
-// ChatTemplate names one of the chat templates that hone has in Go. Jinja templates that come with a model are compared with
-// these and never run.
+// ChatTemplate names one of the chat templates that hone has in Go. Jinja templates that come with
+// a model are compared with these and never run.
 type ChatTemplate int
 
 const (
-	// TemplateAuto takes the template of the tokenizer's files, if it is one that hone knows; for a tokenizer without
-	// a template, the one that its control tokens belong to.
+	// TemplateAuto takes the template of the tokenizer's files, if it is one that hone knows; for a
+	// tokenizer without a template, the one that its control tokens belong to.
 	TemplateAuto ChatTemplate = iota
-	// TemplateQwen3 is the template of the Qwen3 models of April 2025, with tools and thinking.
+	// TemplateQwen3 is the template of the Qwen3 models as first released, with tools and thinking.
 	TemplateQwen3
-	// TemplateChatML is <|im_start|>role, the content, <|im_end|>, and no more. It knows no tools and no thinking.
+	// TemplateChatML is <|im_start|>role, the content, <|im_end|>, and no more. It knows no tools
+	// and no thinking.
 	TemplateChatML
 )
 
-// ChatOptions says how a conversation is rendered. The zero value renders it as training text: whole, with no
-// prompt for an answer.
+// ChatOptions says how a conversation is rendered. The zero value renders it as training text:
+// whole, with no prompt for an answer.
 type ChatOptions struct {
 	Template            ChatTemplate
 	Tools               []json.RawMessage // the functions that the model may call, each a JSON object
@@ -96,12 +98,12 @@ type ChatOptions struct {
 	Thinking            Thinking
 }
 
-// RenderChat returns the text of a conversation, equal to the byte to what the Jinja template gives in
-// transformers. Roles that the template would pass over in silence, malformed JSON of tools, and an
-// unknown template are errors.
+// RenderChat returns the text of a conversation, equal to the byte to what the Jinja template gives
+// in transformers. Roles that the template would pass over in silence, malformed JSON of tools, and
+// an unknown template are errors.
 //
-// Encode(text) reads control tokens wherever they stand in it, also where a user wrote them. EncodeChat does
-// not, and is what to feed a model with.
+// Encode(text) reads control tokens wherever they stand in it, also where a user wrote them.
+// EncodeChat does not, and is what to feed a model with.
 func (t *Tokenizer) RenderChat(messages []Message, o ChatOptions) (string, error) {
 	parts, err := t.renderChat(messages, o)
 	if err != nil {
@@ -114,17 +116,18 @@ func (t *Tokenizer) RenderChat(messages []Message, o ChatOptions) (string, error
 	return b.String(), nil
 }
 
-// EncodeChat returns the ids of a conversation in which only the template writes control tokens: what messages and tools
-// hold is encoded as by EncodeOrdinary, so that no <|im_end|> in a question can end it. For
-// conversations that hold no added token the ids are those of Encode(RenderChat(…)).
+// EncodeChat returns the ids of a conversation in which only the template writes control tokens:
+// what messages and tools hold is encoded as by EncodeOrdinary, so that no <|im_end|> in a question
+// can end it. For conversations that hold no added token the ids are those of
+// Encode(RenderChat(…)).
 func (t *Tokenizer) EncodeChat(messages []Message, o ChatOptions) ([]int32, error) {
 	parts, err := t.renderChat(messages, o)
 	if err != nil {
 		return nil, err
 	}
 	return t.encode(func(e *encoder, dst []int32) []int32 {
-		// What stands between two control tokens is one text, whoever wrote it: a word may
-		// begin in the template and end in the content.
+		// What stands between two control tokens is one text, whoever wrote it: a word may begin in
+		// the template and end in the content.
 		var run strings.Builder
 		flush := func() {
 			dst = e.append(dst, t.normalized(toValidUTF8(run.String())))

@@ -2,7 +2,8 @@ package tokenizer
 
 import "errors"
 
-// chatMLTemplate is the Jinja text of TemplateChatML, for the files of tokenizers that are trained with it.
+// chatMLTemplate is the Jinja text of TemplateChatML, for the files of tokenizers that are trained
+// with it.
 const chatMLTemplate = "{% for message in messages %}" +
 	"{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}" +
 	"{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"

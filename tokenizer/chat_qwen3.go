@@ -90,8 +90,8 @@ func qwen3System(w *chatWriter, first Message, tools []json.RawMessage) error {
 	return nil
 }
 
-// qwen3LastQuery returns the index of the last message that a user wrote, tool responses apart: thoughts of answers
-// before it are left out.
+// qwen3LastQuery returns the index of the last message that a user wrote, tool responses apart:
+// thoughts of answers before it are left out.
 func qwen3LastQuery(messages []Message) int {
 	for i := len(messages) - 1; i >= 0; i-- {
 		m := messages[i]

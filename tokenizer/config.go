@@ -18,7 +18,8 @@ type config struct {
 // knownTemplates holds the Jinja texts, by SHA-256, that hone renders in Go.
 var knownTemplates = map[string]ChatTemplate{
 	"a55ee1b1660128b7098723e0abcd92caa0788061051c62d51cbe87d9cf1974d8": TemplateQwen3,
-	"87a2728cb8dc9fe424d624542f6060ec05a1d285ebbec578bb078900e33396b5": TemplateQwen3, // its first release: the same for contents that are text
+	// An earlier text of the same template: what it renders differs only for contents that are no strings.
+	"87a2728cb8dc9fe424d624542f6060ec05a1d285ebbec578bb078900e33396b5": TemplateQwen3,
 	sha256Hex(chatMLTemplate): TemplateChatML,
 }
 
@@ -40,14 +41,15 @@ func deref(id *int32) (int32, bool) {
 	return *id, true
 }
 
-// ChatTemplate returns what TemplateAuto means for this tokenizer, or an error if its files hold a template that hone
-// does not know, or none while its tokens tell nothing either.
+// ChatTemplate returns what TemplateAuto means for this tokenizer, or an error if its files hold a
+// template that hone does not know, or none while its tokens tell nothing either.
 func (t *Tokenizer) ChatTemplate() (ChatTemplate, error) {
 	if t.config.template != "" {
 		if known, ok := knownTemplates[sha256Hex(t.config.template)]; ok {
 			return known, nil
 		}
-		return TemplateAuto, errors.New("tokenizer: chat: the files' chat template is not one that hone knows: set ChatOptions.Template to render another")
+		return TemplateAuto, errors.New("tokenizer: chat: the files' chat template is not one that hone knows: " +
+			"set ChatOptions.Template to render another")
 	}
 	has := func(token string) bool { _, ok := t.ids[token]; return ok }
 	switch {
@@ -56,7 +58,8 @@ func (t *Tokenizer) ChatTemplate() (ChatTemplate, error) {
 	case has(imStart) && has(imEnd):
 		return TemplateChatML, nil
 	}
-	return TemplateAuto, errors.New("tokenizer: chat: the files hold no chat template, and no tokens " + imStart + " and " + imEnd + ": set ChatOptions.Template")
+	return TemplateAuto, errors.New("tokenizer: chat: the files hold no chat template, and no tokens " +
+		imStart + " and " + imEnd + ": set ChatOptions.Template")
 }
 
 // loadConfig reads the optional files of a tokenizer's directory.

@@ -1,7 +1,7 @@
 package tokenizer
 
-// Decode returns the text of ids, with all added tokens in it. Bytes that are not UTF-8 become U+FFFD, by the same rule as
-// in Encode; ids without a token are left out, as in the reference.
+// Decode returns the text of ids, with all added tokens in it. Bytes that are not UTF-8 become
+// U+FFFD, by the same rule as in Encode; ids without a token are left out, as in the reference.
 func (t *Tokenizer) Decode(ids []int32) string {
 	return toValidUTF8(string(t.AppendBytes(nil, ids)))
 }
@@ -45,9 +45,9 @@ func (t *Tokenizer) NewStream(skipSpecial bool) *Stream {
 	return &Stream{t: t, skipSpecial: skipSpecial}
 }
 
-// Next takes the next token and returns the text that is certain by now, often none: a character comes only once it is
-// whole, and U+FFFD only where no further token can make a character of the bytes. What all calls return, with Flush at the end, is
-// what Decode gives for all ids.
+// Next takes the next token and returns the text that is certain by now, often none: a character
+// comes only once it is whole, and U+FFFD only where no further token can make a character of the
+// bytes. What all calls return, with Flush at the end, is what Decode gives for all ids.
 func (s *Stream) Next(id int32) string {
 	if s.skipSpecial && s.t.special[id] {
 		return ""
@@ -59,8 +59,8 @@ func (s *Stream) Next(id int32) string {
 	return text
 }
 
-// Flush returns what is left at the end of the text: U+FFFD for the beginning of a character, or nothing. The stream is then
-// ready for another text.
+// Flush returns what is left at the end of the text: U+FFFD for the beginning of a character, or
+// nothing. The stream is then ready for another text.
 func (s *Stream) Flush() string {
 	text := toValidUTF8(string(s.pending))
 	s.pending = s.pending[:0]

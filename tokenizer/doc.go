@@ -1,5 +1,6 @@
-// Package tokenizer turns text into token ids and back: byte-level BPE as the Qwen models use it, read from and
-// written to Hugging Face's tokenizer.json, trained from texts, with chat templates in Go.
+// Package tokenizer turns text into token ids and back: byte-level BPE as the Qwen models use it,
+// read from and written to Hugging Face's tokenizer.json, trained from texts, with chat templates
+// in Go.
 //
 // A text goes through these steps, each in a file of its own:
 //
@@ -9,7 +10,7 @@
 //	split into words, digits, …        split.go
 //	bytes of a word merged into tokens bpe.go, encoder.go
 //
-// The reference is the Rust library tokenizers of Hugging Face; ids agree with it on every text. Its
-// Unicode is not the one of Go's standard library, so the classes of characters come from tables
-// measured on it (unicode_tables.go, runeclass.go).
+// The reference is the Rust library tokenizers of Hugging Face; ids agree with it on every valid text.
+// Its Unicode is not the one of Go's standard library, so the classes of characters come from
+// tables measured on it (unicode_tables.go, runeclass.go).
 package tokenizer

@@ -58,7 +58,8 @@ type cachedWord struct {
 }
 
 // wordCache remembers the ids of pieces seen before. It has sets of two: what was hit goes first,
-// what is new replaces the second, so that a flood of words seen once does not wash out the common ones.
+// what is new replaces the second, so that a flood of words seen once does not wash out the common
+// ones.
 type wordCache struct {
 	words []cachedWord
 	puts  int

@@ -18,7 +18,7 @@ func Example() {
 	fmt.Println(ids)
 	fmt.Println(tok.Decode(ids))
 	// Output:
-	// [336 335 336 279 31 2]
+	// [42 379 439 80 91 389 85 33 2]
 	// How many singers?<|im_end|>
 }
 
@@ -89,6 +89,7 @@ func ExampleTrain() {
 		log.Fatal(err)
 	}
 	// Output:
+	// "man" "y" "Ġsinger" "s"
 }
 
 func ExampleStream() {
@@ -97,9 +98,10 @@ func ExampleStream() {
 		log.Fatal(err)
 	}
 	s := tok.NewStream(true)
-	for _, id := range tok.Encode("Ja 中!") {
+	for _, id := range tok.Encode("Ok 👍!") {
 		fmt.Printf("%q ", s.Next(id))
 	}
 	fmt.Printf("%q\n", s.Flush())
 	// Output:
+	// "O" "k" " " "" "" "" "👍" "!" ""
 }

@@ -27,9 +27,9 @@ func (e *FormatError) Error() string {
 // maxDepth bounds the nesting of a JSON document, and with it the parser's recursion.
 const maxDepth = 200
 
-// jsonReader reads one JSON document from front to back. Of encoding/json it lacks the
-// reflection, so that a vocabulary of 11 MB takes tens of milliseconds, and it keeps the path for errors,
-// the order of keys, and duplicate keys.
+// jsonReader reads one JSON document from front to back. Of encoding/json it lacks the reflection,
+// so that a vocabulary of 11 MB takes tens of milliseconds, and it keeps the path for errors, the
+// order of keys, and duplicate keys.
 type jsonReader struct {
 	data  string
 	pos   int

@@ -15,17 +15,18 @@ const (
 	maxFileSize = 256 << 20 // far above any real vocabulary
 )
 
-// Load reads a tokenizer from a Hugging Face tokenizer.json, or from a directory that holds one. Of a directory
-// it also reads, where present, tokenizer_config.json (the end and padding tokens, the chat template)
-// and chat_template.jinja.
+// Load reads a tokenizer from a Hugging Face tokenizer.json, or from a directory that holds one. Of
+// a directory it also reads, where present, tokenizer_config.json (the end and padding tokens, the
+// chat template) and chat_template.jinja.
 //
-// What it takes is byte-level BPE as Qwen uses it: normalizer null or NFC, a pre-tokenizer that is a Split by
-// one of the known patterns followed by ByteLevel, a ByteLevel decoder. Anything else, and whatever is
-// malformed, gives a *FormatError that names the file and the field. The file's truncation and padding
-// are kept for Save but not applied: Encode gives all tokens of a text and no others.
+// What it takes is byte-level BPE as Qwen uses it: normalizer null or NFC, a pre-tokenizer that is
+// a Split by one of the known patterns followed by ByteLevel, a ByteLevel decoder. Anything else,
+// and whatever is malformed, gives a *FormatError that names the file and the field. The file's
+// truncation and padding are kept for Save but not applied: Encode gives all tokens of a text and
+// no others.
 //
-// As in the reference, bytes that the vocabulary lacks are dropped from a text that is encoded; no Qwen vocabulary lacks
-// any.
+// As in the reference, bytes that the vocabulary lacks are dropped from a text that is encoded; no
+// Qwen vocabulary lacks any.
 func Load(fileOrDir string) (*Tokenizer, error) {
 	info, err := os.Stat(fileOrDir)
 	if err != nil {
@@ -66,7 +67,8 @@ func readFile(path string) ([]byte, error) {
 		return nil, &FormatError{File: path, Reason: "is not a regular file"}
 	}
 	if info.Size() > maxFileSize {
-		return nil, &FormatError{File: path, Reason: fmt.Sprintf("has %d bytes, more than the %d that a tokenizer may have", info.Size(), maxFileSize)}
+		reason := fmt.Sprintf("has %d bytes, more than the %d that a tokenizer may have", info.Size(), maxFileSize)
+		return nil, &FormatError{File: path, Reason: reason}
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// header holds, by path, the raw JSON of those small fields of tokenizer.json that Save writes back.
+// header holds, by path, the raw JSON of those small fields of tokenizer.json that Save writes
+// back.
 type header map[string]string
 
 // builder gathers the parts of a Tokenizer and checks that they fit.
@@ -22,8 +23,8 @@ type builder struct {
 	added  []AddedToken
 }
 
-// readModel reads the BPE model. Its vocabulary must be known before its merges, which name the tokens; in
-// the usual order each is read where it stands.
+// readModel reads the BPE model. Its vocabulary must be known before its merges, which name the
+// tokens; in the usual order each is read where it stands.
 func (b *builder) readModel(r *jsonReader) error {
 	var merges *jsonReader // put off
 	unknown := "null"
@@ -102,8 +103,8 @@ func (b *builder) missingByte() (c byte, missing bool) {
 	return 0, false
 }
 
-// readVocab reads the object of tokens and ids. The tokens are copied out of the document,
-// which is far larger and shall not stay in memory with them.
+// readVocab reads the object of tokens and ids. The tokens are copied out of the document, which is
+// far larger and shall not stay in memory with them.
 func (b *builder) readVocab(r *jsonReader) error {
 	type entry struct {
 		end int // of the token in text
@@ -229,7 +230,8 @@ func (b *builder) readAdded(r *jsonReader) error {
 	contents := map[string]bool{}
 	return r.array(func(i int) error {
 		var a AddedToken
-		err := r.record([]string{"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}, func(key string) (err error) {
+		required := []string{"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"}
+		err := r.record(required, func(key string) (err error) {
 			switch key {
 			case "id":
 				a.ID, err = r.id()

@@ -90,8 +90,8 @@ func (b *builder) readSplit(r *jsonReader) error {
 	})
 }
 
-// readByteLevel reads a ByteLevel step. As a pre-tokenizer it must do nothing but map bytes to characters; as a
-// decoder or post-processor its switches have no bearing on ids and text.
+// readByteLevel reads a ByteLevel step. As a pre-tokenizer it must do nothing but map bytes to
+// characters; as a decoder or post-processor its switches have no bearing on ids and text.
 func readByteLevel(r *jsonReader, preTokenizer bool) error {
 	required := []string{"type", "add_prefix_space", "trim_offsets"}
 	if preTokenizer {

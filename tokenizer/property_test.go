@@ -10,7 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// mergeNaively is BPE by its definition: the pair of lowest rank, the leftmost of equals, until none merges.
+// mergeNaively is BPE by its definition: the pair of lowest rank, the leftmost of equals, until
+// none merges.
 func mergeNaively(m *bpe, piece string) []int32 {
 	var ids []int32
 	for i := range len(piece) {
@@ -122,7 +123,8 @@ func TestRepetitiveMegabytesTakeLinearTime(t *testing.T) {
 	} {
 		start := time.Now()
 		ids := tok.Encode(text)
-		// Quadratic time would be minutes; linear is far below a second, also on a slow machine under the race detector.
+		// Quadratic time would be minutes; linear is far below a second, also on a slow machine
+		// under the race detector.
 		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("%s: 1 MiB takes %v", name, took)
 		}

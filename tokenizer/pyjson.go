@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// pythonJSON writes JSON as the tojson of transformers' templates does, which is Python's json.dumps with
-// ensure_ascii=False: keys in their order (of equal keys the last value, at the place of the first), ", "
-// and ": " between, numbers as Python prints them.
+// pythonJSON writes JSON as the tojson of transformers' templates does, which is Python's
+// json.dumps with ensure_ascii=False: keys in their order (of equal keys the last value, at the
+// place of the first), ", " and ": " between, numbers as Python prints them.
 func pythonJSON(raw []byte) (string, error) {
 	var b strings.Builder
 	err := document(string(raw), func(r *jsonReader) error { return writePython(&b, r) })
@@ -81,8 +81,8 @@ func writePythonString(b *strings.Builder, s string) {
 	b.WriteByte('"')
 }
 
-// escapeJSON escapes what must be escaped in a JSON string and nothing else, as Python's json and Rust's
-// serde_json do.
+// escapeJSON escapes what must be escaped in a JSON string and nothing else, as Python's json and
+// Rust's serde_json do.
 func escapeJSON(s string) string {
 	plain := func(c byte) bool { return c >= ' ' && c != '"' && c != '\\' }
 	i := 0
@@ -108,8 +108,8 @@ func escapeJSON(s string) string {
 	return string(out)
 }
 
-// pythonNumber writes a JSON number as Python does after reading it: integers as they are, others as the shortest
-// float64, with an exponent below 1e-4 and from 1e16.
+// pythonNumber writes a JSON number as Python does after reading it: integers as they are, others
+// as the shortest float64, with an exponent below 1e-4 and from 1e16.
 func pythonNumber(text string) string {
 	if !strings.ContainsAny(text, ".eE") {
 		if text == "-0" {

@@ -4,8 +4,8 @@ import "unicode/utf8"
 
 //go:generate go run gen_unicode.go
 
-// The low two bits of a rune's class say what the split patterns ask of it,
-// the others what NFC does with it.
+// The low two bits of a rune's class say what the split patterns ask of it, the others what NFC
+// does with it.
 const (
 	classOther  = 0
 	classLetter = 1 // \p{L}

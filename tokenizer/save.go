@@ -11,10 +11,11 @@ import (
 	"strconv"
 )
 
-// Save writes the tokenizer into dir, which it makes if need be: tokenizer.json in the form that the tokenizers
-// library of Hugging Face writes, tokenizer_config.json, and chat_template.jinja if one was loaded. The last two are
-// as loaded, to the byte; for a tokenizer that was trained, or loaded from a single file, tokenizer_config.json is made from what is known. Each
-// file is replaced as a whole or not at all.
+// Save writes the tokenizer into dir, which it makes if need be: tokenizer.json in the form that
+// the tokenizers library of Hugging Face writes, tokenizer_config.json, and chat_template.jinja if
+// one was loaded. The last two are as loaded, to the byte; for a tokenizer that was trained, or
+// loaded from a single file, tokenizer_config.json is made from what is known. Each file is
+// replaced as a whole or not at all.
 func (t *Tokenizer) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("tokenizer: %w", err)
@@ -143,7 +144,8 @@ func (t *Tokenizer) writeMerges(b *bufio.Writer) {
 }
 
 // newConfig makes a tokenizer_config.json. It names the class that takes the pipeline from
-// tokenizer.json as it is; the Qwen classes of transformers would put their own pattern in its place.
+// tokenizer.json as it is; the Qwen classes of transformers would put their own pattern in its
+// place.
 func (t *Tokenizer) newConfig() []byte {
 	type added struct {
 		Content    string `json:"content"`

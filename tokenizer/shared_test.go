@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// sharedFile returns the path of a file of the shared data folder, and skips the test if it is absent.
+// sharedFile returns the path of a file of the shared data folder, and skips the test if it is
+// absent.
 func sharedFile(tb testing.TB, elem ...string) string {
 	tb.Helper()
 	path := filepath.Join(append([]string{sharedDir()}, elem...)...)

@@ -12,14 +12,14 @@ const (
 	// character before them, single digits, punctuation, line ends, other white space.
 	PatternQwen2 = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 
-	// PatternQwen2Plural is PatternQwen2 with the last s of a word split off ("singers" is "singer",
-	// "s"), so that a small vocabulary sees the same word in singular and plural. The Python
-	// library runs it from a saved tokenizer.json with the same result.
+	// PatternQwen2Plural is PatternQwen2 with the last s of a word split off ("singers" is
+	// "singer", "s"), so that a small vocabulary sees the same word in singular and plural. The
+	// Python library runs it from a saved tokenizer.json with the same result.
 	PatternQwen2Plural = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+?(?=s(?!\p{L}))|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
-// A splitter returns the end of the first piece of s[i:]. s is valid UTF-8, i < len(s), and the result
-// is above i. It is the hand-written equal of one pattern: RE2 has no look-ahead, and an
+// A splitter returns the end of the first piece of s[i:]. s is valid UTF-8, i < len(s), and the
+// result is above i. It is the hand-written equal of one pattern: RE2 has no look-ahead, and an
 // engine that has it is too slow.
 type splitter func(s string, i int) int
 
@@ -52,8 +52,8 @@ func splitQwen2Plural(s string, i int) int {
 	return end
 }
 
-// splitWord returns the end of the first match of PatternQwen2 in s[i:] and, if the match is a word,
-// the offset of its first letter, else -1.
+// splitWord returns the end of the first match of PatternQwen2 in s[i:] and, if the match is a
+// word, the offset of its first letter, else -1.
 func splitWord(s string, i int) (end, letters int) {
 	c := s[i]
 	class, width := classAt(s, i)
@@ -84,8 +84,8 @@ func splitWord(s string, i int) (end, letters int) {
 	return skipSpace(s, i), -1
 }
 
-// contraction returns the length of the s, t, re, ve, m, ll or d, in either case, that s begins with,
-// or 0. Case folding also makes U+017F, the long s, an s.
+// contraction returns the length of the s, t, re, ve, m, ll or d, in either case, that s begins
+// with, or 0. Case folding also makes U+017F, the long s, an s.
 func contraction(s string) int {
 	if s == "" {
 		return 0
@@ -135,9 +135,9 @@ func skipPunctuation(s string, i int) int {
 	return i
 }
 
-// skipSpace matches \s*[\r\n]+|\s+(?!\S)|\s+ where at least one white space stands: the run up to its last
-// line end; without one, all of it at the end of the text, else all but its last character, which
-// belongs to what follows; but never nothing.
+// skipSpace matches \s*[\r\n]+|\s+(?!\S)|\s+ where at least one white space stands: the run up to
+// its last line end; without one, all of it at the end of the text, else all but its last
+// character, which belongs to what follows; but never nothing.
 func skipSpace(s string, i int) int {
 	start, last, lineEnd := i, i, -1
 	for i < len(s) {

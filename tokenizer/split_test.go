@@ -10,8 +10,9 @@ import (
 	"github.com/dlclark/regexp2"
 )
 
-// oracleText replaces each character by one of the same class that package unicode, which regexp2 asks, puts into
-// the reference's class too. The long s, which regexp2 does not fold to an s, becomes a capital one.
+// oracleText replaces each character by one of the same class that package unicode, which regexp2
+// asks, puts into the reference's class too. The long s, which regexp2 does not fold to an s,
+// becomes a capital one.
 func oracleText(s string) []rune {
 	runes := []rune(s)
 	for i, r := range runes {

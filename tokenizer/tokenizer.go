@@ -7,8 +7,8 @@ import (
 	"sync/atomic"
 )
 
-// Tokenizer turns text into token ids and back. It never changes once it is loaded or trained, and several
-// goroutines may use it at once.
+// Tokenizer turns text into token ids and back. It never changes once it is loaded or trained, and
+// several goroutines may use it at once. It keeps up to GOMAXPROCS caches of words, 2 MiB each.
 type Tokenizer struct {
 	pattern   string
 	split     splitter
@@ -40,18 +40,20 @@ type Tokenizer struct {
 // mergePair holds the two ids that a merge joins.
 type mergePair struct{ left, right int32 }
 
-// Encode returns the ids of text. Added tokens in the text, control tokens among them, become their ids, as in the
-// reference implementation (the tokenizers library of Hugging Face, with add_special_tokens=False); use EncodeOrdinary for text
-// that comes from outside. Bytes that are not UTF-8 count as U+FFFD, by the rule of the WHATWG Encoding Standard: one for
-// each maximal prefix of a well-formed sequence.
+// Encode returns the ids of text. Added tokens in the text, control tokens among them, become their
+// ids, as in the reference implementation (the tokenizers library of Hugging Face with
+// add_special_tokens=False); use EncodeOrdinary for text that comes from outside.
+//
+// What is not UTF-8 counts as U+FFFD, by the rule of the WHATWG Encoding Standard: one for each
+// maximal prefix of a well-formed sequence. The reference takes valid strings only.
 func (t *Tokenizer) Encode(text string) []int32 {
 	return t.encode(func(e *encoder, dst []int32) []int32 {
 		return t.appendText(e, dst, toValidUTF8(text))
 	})
 }
 
-// EncodeOrdinary returns the ids of text in which nothing becomes an added token: <|im_end|> is six
-// characters and some, as any other. In all else it is Encode.
+// EncodeOrdinary returns the ids of text in which nothing becomes an added token: <|im_end|> is
+// encoded as the ten characters that it is. In all else it is Encode.
 func (t *Tokenizer) EncodeOrdinary(text string) []int32 {
 	return t.encode(func(e *encoder, dst []int32) []int32 {
 		return e.append(dst, t.normalized(toValidUTF8(text)))
@@ -129,12 +131,12 @@ func (t *Tokenizer) giveBack(e *encoder) {
 	}
 }
 
-// VocabSize returns one more than the largest id, added tokens included. A model's embedding may have more rows,
-// as Qwen3's has for padding.
+// VocabSize returns one more than the largest id, added tokens included. A model's embedding may
+// have more rows, as Qwen3's has for padding.
 func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
 
-// TokenToID returns the id of a token as the vocabulary file writes it: an added token by its text, any other in the
-// byte-level alphabet ("Ġthe" for " the").
+// TokenToID returns the id of a token as the vocabulary file writes it: an added token by its text,
+// any other in the byte-level alphabet ("Ġthe" for " the").
 func (t *Tokenizer) TokenToID(token string) (id int32, ok bool) {
 	id, ok = t.ids[token]
 	return id, ok
@@ -151,6 +153,6 @@ func (t *Tokenizer) IDToToken(id int32) (token string, ok bool) {
 // AddedTokens returns the added tokens by rising id. The slice is the caller's.
 func (t *Tokenizer) AddedTokens() []AddedToken { return slices.Clone(t.added) }
 
-// IsSpecial reports whether id is an added token that the file marks as special. Some control tokens are not:
-// Qwen3's <think> and <tool_call> count as text.
+// IsSpecial reports whether id is an added token that the file marks as special. Some control
+// tokens are not: Qwen3's <think> and <tool_call> count as text.
 func (t *Tokenizer) IsSpecial(id int32) bool { return t.special[id] }

@@ -15,11 +15,13 @@ type TrainOptions struct {
 	VocabSize int
 	// MinFrequency is how often a pair must occur to be merged.
 	MinFrequency int
-	// AddedTokens get the first ids, in their order; their ID fields are not read. See ControlTokens.
+	// AddedTokens get the first ids, in their order; their ID fields are not read. See
+	// ControlTokens.
 	AddedTokens []AddedToken
 	// Pattern is how texts are split, PatternQwen2 if empty.
 	Pattern string
-	// EOS and Pad name the added tokens that end a text and fill a batch; they go into tokenizer_config.json.
+	// EOS and Pad name the added tokens that end a text and fill a batch; they go into
+	// tokenizer_config.json.
 	EOS, Pad string
 	// ChatTemplate goes into tokenizer_config.json: TemplateChatML, or TemplateAuto for none.
 	ChatTemplate ChatTemplate
@@ -35,11 +37,12 @@ func ControlTokens(contents ...string) []AddedToken {
 }
 
 // Train learns a byte-level BPE from texts, which it reads once. Text is normalized to NFC and
-// split as when encoding, but added tokens in it are not looked for. All 256 bytes are
-// tokens, so that every text can be encoded.
+// split as when encoding, but added tokens in it are not looked for. All 256 bytes are tokens, so
+// that every text can be encoded.
 //
-// The result depends on nothing but the texts and options, and is that of the BpeTrainer of Hugging Face's tokenizers with
-// initial_alphabet=ByteLevel.alphabet(): the most frequent pair is merged first, of equals the one of lowest ids.
+// The result depends on nothing but the texts and options, and is that of the BpeTrainer of Hugging
+// Face's tokenizers with initial_alphabet=ByteLevel.alphabet(): the most frequent pair is merged
+// first, of equals the one of lowest ids.
 func Train(texts iter.Seq[string], o TrainOptions) (*Tokenizer, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("tokenizer: train: %w", err)
@@ -96,8 +99,9 @@ func Train(texts iter.Seq[string], o TrainOptions) (*Tokenizer, error) {
 	return t, nil
 }
 
-// dropRepeatedMerges keeps the last of equal merges. The training meets a pair again if two merges make the same
-// token ("ab"+"c", "a"+"bc"), as more of the pair then appears after it was first merged.
+// dropRepeatedMerges keeps the last of equal merges. The training meets a pair again if two merges
+// make the same token ("ab"+"c", "a"+"bc"), as more of the pair then appears after it was first
+// merged.
 func (b *builder) dropRepeatedMerges() {
 	last := make(map[mergePair]int, len(b.merges))
 	for i, p := range b.merges {

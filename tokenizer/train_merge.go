@@ -2,9 +2,10 @@ package tokenizer
 
 import "container/heap"
 
-// merger finds the most frequent pair of adjacent symbols again and again. Counts are kept up to date as pairs
-// are merged, and each queued pair knows the words that it may stand in, so that a merge touches only those.
-// It follows do_train of the reference's bpe/trainer.rs step by step, for the order of equals to be the same.
+// merger finds the most frequent pair of adjacent symbols again and again. Counts are kept up to
+// date as pairs are merged, and each queued pair knows the words that it may stand in, so that a
+// merge touches only those. It follows do_train of the reference's bpe/trainer.rs step by step, for
+// the order of equals to be the same.
 type merger struct {
 	symbols [][]int32 // of each word
 	counts  []int64   // of each word
@@ -16,7 +17,8 @@ type merger struct {
 	words   []int32               // words that the pair returned by next may stand in
 }
 
-// queuedPair is a pair, its count when it was queued, and the words that it was then found in, rising.
+// queuedPair is a pair, its count when it was queued, and the words that it was then found in,
+// rising.
 type queuedPair struct {
 	mergePair
 	count int64
@@ -76,7 +78,8 @@ func (m *merger) next() (pair mergePair, count int64, ok bool) {
 	for len(m.queue) > 0 {
 		top := &m.queue[0]
 		if now := m.pairs[top.mergePair]; top.count != now {
-			// Other merges have used up some of it. A pair that is gone falls to the end of the queue.
+			// Other merges have used up some of it. A pair that is gone falls to the end of the
+			// queue.
 			top.count = now
 			heap.Fix(&m.queue, 0)
 			continue

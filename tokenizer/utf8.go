@@ -42,8 +42,8 @@ func invalidPrefix(s string) int {
 	return n
 }
 
-// sequence returns the length of the UTF-8 sequence that c begins, and the range of its second byte;
-// the length is 1 if c begins no longer sequence.
+// sequence returns the length of the UTF-8 sequence that c begins, and the range of its second
+// byte; the length is 1 if c begins no longer sequence.
 func sequence(c byte) (length int, lo, hi byte) {
 	switch {
 	case c < 0xC2:
@@ -66,7 +66,8 @@ func sequence(c byte) (length int, lo, hi byte) {
 	return 1, 0, 0
 }
 
-// incompleteTail returns the length of the unfinished but so far well-formed sequence that b ends with.
+// incompleteTail returns the length of the unfinished but so far well-formed sequence that b ends
+// with.
 func incompleteTail(b []byte) int {
 	for n := 1; n <= min(3, len(b)); n++ {
 		c := b[len(b)-n]

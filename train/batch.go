@@ -66,9 +66,14 @@ type window struct {
 	micros               []microBatch
 	tokens               int
 	completions, prompts int // targets of the whole window
-	samples              []string
-	after                cursor // where the next window begins
-	dropped, truncated   int
+	samples              []indexed
+	after                place // of the window that follows
+}
+
+// indexed is a sample and where the data has it.
+type indexed struct {
+	index  int
+	sample Sample
 }
 
 // check reports a window from which nothing can be learned.
@@ -76,9 +81,13 @@ func (w *window) check(promptLoss float64) error {
 	if w.completions > 0 || promptLoss > 0 && w.prompts > 0 {
 		return nil
 	}
-	names := w.samples
-	if len(names) > 5 {
-		names = append(names[:5:5], "…")
+	var names []string
+	for i, s := range w.samples {
+		if i == 5 {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, s.sample.name(s.index))
 	}
 	return fmt.Errorf("train: labels that are all masked: none of the %d samples of this step has a completion token (%s); mark the completions, truncate less, or give the prompt a loss",
 		len(w.samples), strings.Join(names, ", "))

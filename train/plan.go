@@ -23,7 +23,7 @@ func scan(ctx context.Context, d Data, c *Config, vocab int) (*plan, error) {
 	hash := fnv.New64a()
 	for i := range p.lengths {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("train: interrupted before the first step: %w", err)
 		}
 		s, ok, isLong, err := read(d, i, vocab, c.MaxLength, DropLong)
 		if err != nil {
@@ -59,13 +59,13 @@ func scan(ctx context.Context, d Data, c *Config, vocab int) (*plan, error) {
 
 // steps is the number of windows in all epochs.
 func (p *plan) steps(s *stream) int {
-	length := func(i int32) (int, error) { return int(p.lengths[i]), nil }
+	length := func(i int) (int, error) { return int(p.lengths[i]), nil }
 	steps := 0
 	for epoch := range s.config.Epochs {
 		order := s.epochOrder(epoch)
 		for at := 0; at < len(order); {
 			took := false
-			at, _ = s.config.fill(order, at, length, func(int, int, int32) { took = true }) // length has no error
+			at, _ = s.config.fill(order, at, length, func(int, int, int) { took = true }) // length has no error
 			if took {
 				steps++
 			}

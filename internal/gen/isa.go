@@ -237,3 +237,11 @@ func (r rows) row(i, disp int) operand.Mem {
 func (r rows) advance(n int) {
 	r.LEAQ(operand.Mem{Base: r.base, Index: r.stride, Scale: uint8(n)}, r.base)
 }
+
+// next are the four rows behind these.
+func (r rows) next() rows {
+	n := r
+	n.base = r.GP64()
+	r.LEAQ(operand.Mem{Base: r.base, Index: r.stride, Scale: 4}, n.base)
+	return n
+}

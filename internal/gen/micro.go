@@ -4,32 +4,63 @@ import (
 	"fmt"
 
 	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
 )
 
 // microKernels writes the register tiles of matrix multiplication: mr rows by nv vectors of C are kept
 // in registers over the whole of k. 12×32 on AVX-512 and 6×16 on AVX2 leave just enough registers for
-// a row of B and the broadcast elements of A; smaller ones serve the edges.
+// a row of B and the broadcast elements of A; smaller ones serve the edges. There is one family for an
+// A whose columns lie in one piece, as packed ones do, and one for rows in one piece, so that a matrix
+// that is hardly reused need not be packed.
 func (x isa) microKernels(f *file) {
 	rows := 6
 	if x.wide() {
 		rows = 12
 	}
-	for nv := 1; nv <= 2; nv++ {
-		for mr := 1; mr <= rows; mr++ {
-			x.microKernel(f, mr, nv)
+	for _, byRows := range []bool{false, true} {
+		for nv := 1; nv <= 2; nv++ {
+			for mr := 1; mr <= rows; mr++ {
+				x.microKernel(f, mr, nv, byRows)
+			}
 		}
 	}
 }
 
-func (x isa) microKernel(f *file, mr, nv int) {
+func (x isa) microKernel(f *file, mr, nv int, byRows bool) {
 	const unroll = 4
-	e := x.function(f, fmt.Sprintf("micro%dx%d", mr, nv*x.lanes),
-		"func(k int, a *float32, acs int, b *float32, brs int, c *float32, crs, cols int, accumulate bool)",
-		fmt.Sprintf("sets the %d×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes\n"+
-			"behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has\n"+
-			"%d columns, of which the first cols, %d < cols, count.", mr, nv*x.lanes, (nv-1)*x.lanes))
+	name, line := "microColumns", "column"
+	if byRows {
+		name, line = "microRows", "row"
+	}
+	e := x.function(f, fmt.Sprintf("%s%dx%d", name, mr, nv*x.lanes),
+		"func(k int, a *float32, as int, b *float32, bs int, c *float32, cs, cols int, accumulate bool)",
+		fmt.Sprintf("sets the %d×cols tile c to a·b, or adds a·b to it. Each %s of a lies in one piece,\n"+
+			"as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has %d columns,\n"+
+			"of which the first cols, %d < cols, count.", mr, line, nv*x.lanes, (nv-1)*x.lanes))
 	k := e.integer("k")
-	a, b := e.rows("a", "acs"), e.rows("b", "brs")
+	a := []rows{e.rows("a", "as")}
+	b := e.rows("b", "bs")
+	if byRows {
+		for len(a)*4 < mr {
+			a = append(a, a[len(a)-1].next())
+		}
+	}
+	element := func(i, u int) operand.Mem {
+		if byRows {
+			return a[i/4].row(i%4, 4*u)
+		}
+		return a[0].row(u, 4*i)
+	}
+	advance := func(steps int) {
+		b.advance(steps)
+		if !byRows {
+			a[0].advance(steps)
+			return
+		}
+		for _, r := range a {
+			e.ADDQ(operand.Imm(uint64(4*steps)), r.base)
+		}
+	}
 
 	acc := e.vecs(mr * nv)
 	for _, v := range acc {
@@ -44,7 +75,7 @@ func (x isa) microKernel(f *file, mr, nv int) {
 		}
 		for i := range mr {
 			t := broadcast[i%len(broadcast)]
-			e.VBROADCASTSS(a.row(u, 4*i), t)
+			e.VBROADCASTSS(element(i, u), t)
 			for j, v := range row {
 				e.VFMADD231PS(v, t, acc[i*nv+j])
 			}
@@ -56,8 +87,7 @@ func (x isa) microKernel(f *file, mr, nv int) {
 	for u := range unroll {
 		step(u)
 	}
-	a.advance(unroll)
-	b.advance(unroll)
+	advance(unroll)
 	e.SUBQ(operand.Imm(unroll), k)
 	e.JGE(operand.LabelRef("unrolled"))
 	e.Label("rest")
@@ -65,18 +95,22 @@ func (x isa) microKernel(f *file, mr, nv int) {
 	e.JZ(operand.LabelRef("write"))
 	e.Label("single")
 	step(0)
-	a.advance(1)
-	b.advance(1)
+	advance(1)
 	e.DECQ(k)
 	e.JNZ(operand.LabelRef("single"))
 
 	e.Label("write")
+	e.writeTile(acc, row[0], mr, nv)
+}
+
+// writeTile stores the accumulators to c, or adds them to it, and returns.
+func (e *emitter) writeTile(acc []reg.VecVirtual, spare reg.VecVirtual, mr, nv int) {
 	cols := e.integer("cols")
 	if nv > 1 {
-		e.SUBQ(operand.Imm(uint64((nv-1)*x.lanes)), cols)
+		e.SUBQ(operand.Imm(uint64((nv-1)*e.lanes)), cols)
 	}
 	e.partial(cols)
-	c, crs := e.pointer("c", false), e.integer("crs")
+	c, stride := e.pointer("c", false), e.integer("cs")
 	add := e.GP8()
 	e.Load(e.Param("accumulate"), add)
 	e.TESTB(add, add)
@@ -84,15 +118,15 @@ func (x isa) microKernel(f *file, mr, nv int) {
 	write := func(accumulate bool) {
 		for i := range mr {
 			for j := range nv {
-				v, m := acc[i*nv+j], operand.Mem{Base: c, Disp: j * x.lanes * 4}
+				v, m := acc[i*nv+j], operand.Mem{Base: c, Disp: j * e.lanes * 4}
 				if accumulate {
-					e.load(m, row[0], j == nv-1)
-					e.VADDPS(row[0], v, v)
+					e.load(m, spare, j == nv-1)
+					e.VADDPS(spare, v, v)
 				}
 				e.store(v, m, j == nv-1)
 			}
 			if i < mr-1 {
-				e.ADDQ(crs, c)
+				e.ADDQ(stride, c)
 			}
 		}
 		e.end()

@@ -20,8 +20,7 @@ func (x isa) packKernels(f *file) {
 func (x isa) packStraight(f *file, nv int) {
 	e := x.function(f, fmt.Sprintf("packRows%d", nv), "func(dst *float32, drs int, src *float32, srs, k, cols int)",
 		fmt.Sprintf("copies k rows of cols elements, %d < cols ≤ %d, that lie srs bytes apart to rows drs\n"+
-			"bytes apart. It writes %d elements a row, zeros behind the first cols.",
-			(nv-1)*x.lanes, nv*x.lanes, nv*x.lanes))
+			"bytes apart.", (nv-1)*x.lanes, nv*x.lanes))
 	dst, drs := e.pointer("dst", false), e.integer("drs")
 	src, srs := e.pointer("src", false), e.integer("srs")
 	k, cols := e.integer("k"), e.integer("cols")
@@ -35,7 +34,7 @@ func (x isa) packStraight(f *file, nv int) {
 		e.load(operand.Mem{Base: src, Disp: j * x.lanes * 4}, v, j == nv-1)
 	}
 	for j, v := range vs {
-		e.VMOVUPS(v, operand.Mem{Base: dst, Disp: j * x.lanes * 4})
+		e.store(v, operand.Mem{Base: dst, Disp: j * x.lanes * 4}, j == nv-1)
 	}
 	e.ADDQ(srs, src)
 	e.ADDQ(drs, dst)

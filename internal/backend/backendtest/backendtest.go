@@ -87,7 +87,9 @@ func check(b backend.Backend, c testCase) []string {
 		runtime.GOMAXPROCS(procs)
 		s := &suite{b: b, rng: rand.New(rand.NewPCG(1, 2)), values: procs == 1}
 		s.protect(func() { c.run(s) })
-		failures = append(failures, s.failures...)
+		if failures = append(failures, s.failures...); len(failures) > 0 {
+			break
+		}
 		if procs == 1 {
 			first = s.results
 			continue
@@ -135,6 +137,9 @@ func (s *suite) protect(f func()) {
 
 // try runs one trial: what it uploads is verified to be as it was, and freed.
 func (s *suite) try(label string, f func()) {
+	if len(s.failures) >= maxFailures {
+		return
+	}
 	s.label = label
 	s.protect(f)
 	for _, x := range s.tensors {

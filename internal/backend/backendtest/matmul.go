@@ -186,9 +186,12 @@ func testGather(s *suite) {
 
 func testScatterAdd(s *suite) {
 	for _, dt := range []backend.DType{backend.F32, backend.F64, backend.BF16, backend.F16, backend.I32, backend.I64} {
-		for _, shape := range [][]int{{1}, {50}, {7, 1}, {7, 33}, {3, 600}, {5, 3, 4}, {6, 0}, {5000, 40}} {
+		for _, shape := range [][]int{{1}, {50}, {7, 1}, {7, 33}, {3, 600}, {5, 3, 4}, {6, 0}, {3000, 20}} {
 			for _, n := range []int{0, 1, 29, 500} {
 				for _, l := range layouts {
+					if shape[0] > 1000 && n < 500 {
+						continue
+					}
 					to := dt
 					if (dt == backend.BF16 || dt == backend.F16) && l != contiguous {
 						to = backend.F32

@@ -64,7 +64,7 @@ func testFill(s *suite) {
 					out := s.out(dt, l, shape...)
 					s.b.Fill(&out.view, v)
 					s.expect("out", out, exact, func() array {
-						return newArray(shape...).mapped(func(float64) float64 { return decode(dt, encode(dt, nil, v)) })
+						return newArray(shape...).mapped(func(float64) float64 { return round(dt, v) })
 					})
 				})
 			}
@@ -128,7 +128,7 @@ func testCopy(s *suite) {
 					if from == backend.F64 && to.IsFloat() && to != backend.F64 {
 						v = float64(float32(v)) // half formats are reached by way of F32
 					}
-					return decode(to, encode(to, nil, v))
+					return round(to, v)
 				})
 			}
 			for _, l := range []layout{contiguous, spread} {

@@ -65,7 +65,16 @@ func (a array) mapped(f func(x float64) float64) array {
 
 // rounded is a as dt stores it.
 func (a array) rounded(dt backend.DType) array {
-	return a.mapped(func(x float64) float64 { return decode(dt, encode(dt, nil, x)) })
+	if dt == backend.F64 {
+		return a
+	}
+	return a.mapped(func(x float64) float64 { return round(dt, x) })
+}
+
+// round is x as dt stores it.
+func round(dt backend.DType, x float64) float64 {
+	var b [8]byte
+	return decode(dt, encode(dt, b[:0], x))
 }
 
 // normal draws from N(0, scale²), rounded to dt.

@@ -7,73 +7,81 @@ const (
 	// blockK is the length of the sums that a micro-kernel keeps in registers. A panel of b, 32 columns of
 	// it, fills two thirds of a first-level cache of 48 KiB.
 	blockK = 256
-	// blockRows is the height of a task's tile: packed, blockRows×blockK of a take a fraction of the
-	// second-level cache.
+	// blockRows is the height of a task's tile: blockRows×blockK of a take a fraction of the second-level
+	// cache, while each panel of b is used blockRows/mr times.
 	blockRows = 96
-	// spanK bounds the part of k for which b is packed at a time, and packedB that packed part.
+	// spanK bounds the part of k that is done at a time, packedA and packedB what of a and b is packed at a
+	// time: more than these 4 MiB would cost misses of the TLB.
 	spanK   = 16 * blockK
-	packedB = 1 << 21
+	packedA = 1 << 20
+	packedB = 1 << 20
+	// packWork is the number of elements that a task packs, some 3 µs.
+	packWork = 1 << 15
 	// tileWork is the number of multiplications below which a tile is not divided further, some 5 µs.
 	tileWork = 1 << 19
 	// manyTiles is the number of tiles from which there are enough for any balance.
 	manyTiles = 16
-	// packWork is the number of elements of b that a task packs.
-	packWork = 1 << 15
+	// The micro-kernel reads an operand of its dtype where it is if copying it would not be regained soon:
+	// a for up to so many columns of b, and b for up to so many rows of a, unless b's rows lie further
+	// apart than farB, each on a page of its own.
+	inPlaceA = 512
+	inPlaceB = 256
+	farB     = 512
 )
 
 // blocked computes c = a·b or c += a·b where c has the kernels' dtype and rows in one piece.
 func blocked(w *Workspace, r runner, ks *kernels, c, a, b Operand, m, n, k int, accumulate bool) {
 	span := min(k, spanK)
+	height := max(packedA/span/blockRows, 1) * blockRows
 	width := max(packedB/span/ks.nr, 1) * ks.nr
-	for j := 0; j < n; j += width {
-		for p := 0; p < k; p += span {
-			block{
-				ks: ks, c: c.from(0, j), a: a.from(0, p), b: b.from(p, j),
-				m: m, n: min(width, n-j), k: min(span, k-p),
-				accumulate: accumulate || p > 0,
-			}.multiply(w, r)
+	aInPlace := a.DType == ks.dtype && n <= inPlaceA && (a.RowStride == 1 || a.ColStride == 1)
+	bInPlace := b.DType == ks.dtype && m <= inPlaceB && b.ColStride == 1 && b.RowStride <= farB
+	for p := 0; p < k; p += span {
+		for i := 0; i < m; i += height {
+			for j := 0; j < n; j += width {
+				bl := block{
+					ks: ks, c: c.from(i, j), a: a.from(i, p), b: b.from(p, j),
+					m: min(height, m-i), n: min(width, n-j), k: min(span, k-p),
+					accumulate: accumulate || p > 0,
+					aInPlace:   aInPlace, bInPlace: bInPlace,
+					aIsPacked: j > 0, bIsPacked: i > 0 && n <= width,
+				}
+				bl.multiply(w, r)
+			}
 		}
 	}
 }
 
-// A block is a product whose right operand is packed as a whole.
+// A block is a product whose operands are packed as a whole, or not at all.
 type block struct {
 	ks         *kernels
 	c, a, b    Operand
 	m, n, k    int
 	accumulate bool
+
+	aInPlace, bInPlace   bool // the micro-kernel reads the operand where it is; in b, whole panels only
+	aIsPacked, bIsPacked bool // the workspace has it from the block before
+
+	depth int // k is divided into blocks of this depth; the last may be less deep
+
+	// Packed, a is a sequence of blocks of depth columns, each a sequence of panels of mr rows, and b one
+	// of blocks of depth rows, each a sequence of panels of nr columns, the columns from unpackedB on.
+	packedA, packedB unsafe.Pointer
+	unpackedB        int
 }
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
-// depths gives the number of blocks into which k is divided, and their depth (the last may be less).
-func (bl *block) depths() (blocks, depth int) {
-	blocks = ceilDiv(bl.k, blockK)
-	depth = ceilDiv(ceilDiv(bl.k, blocks), 4) * 4
-	return ceilDiv(bl.k, depth), depth
-}
-
-func (bl block) multiply(w *Workspace, r runner) {
+func (bl *block) multiply(w *Workspace, r runner) {
 	ks := bl.ks
-	size := ks.dtype.Size()
-	blocks, depth := bl.depths()
+	bl.depth = ceilDiv(ceilDiv(bl.k, ceilDiv(bl.k, blockK)), 4) * 4
+	if bl.bInPlace {
+		bl.unpackedB = bl.n / ks.nr * ks.nr
+	}
+	bl.pack(w, r)
+
 	panels := ceilDiv(bl.n, ks.nr)
-
-	// Packed, b is a sequence of blocks of depth rows, each a sequence of panels of nr columns.
-	packed := w.b.grow(bl.k * panels * ks.nr * size)
-	each := max(1, packWork/(depth*ks.nr))
-	groups := ceilDiv(panels, each)
-	r.run(w, blocks*groups, func(w *Workspace, task int) {
-		q, first := task/groups, task%groups*each
-		p := q * depth
-		kb := min(depth, bl.k-p)
-		last := min(first+each, panels)
-		dst := unsafe.Add(packed, (p*panels+first*kb)*ks.nr*size)
-		cols := min(last*ks.nr, bl.n) - first*ks.nr
-		ks.packB(w, dst, bl.b.from(p, first*ks.nr), kb, cols)
-	})
-
-	rows := ceilDiv(ceilDiv(bl.m, ceilDiv(bl.m, blockRows)), ks.mr) * ks.mr
+	rows := bl.rows()
 	down := ceilDiv(bl.m, rows)
 	wide := panels
 	if down < manyTiles {
@@ -81,29 +89,86 @@ func (bl block) multiply(w *Workspace, r runner) {
 		wide = min(panels, max(wide, ceilDiv(tileWork, rows*ks.nr*bl.k)))
 	}
 	across := ceilDiv(panels, wide)
-	r.run(w, down*across, func(w *Workspace, task int) {
-		i, j := task/across*rows, task%across*wide
-		bl.tile(w, packed, panels, i, min(rows, bl.m-i), j, min(j+wide, panels))
+	r.run(w, down*across, func(_ *Workspace, task int) {
+		i, j := task/across*rows, task%across*wide*ks.nr
+		bl.tile(i, min(rows, bl.m-i), j, min(j+wide*ks.nr, bl.n))
 	})
 }
 
-// tile computes rows [i, i+m) of panels [j, end) of the result.
-func (bl *block) tile(w *Workspace, packed unsafe.Pointer, panels, i, m, j, end int) {
+// rows is the height of a tile: all have the same, but for the last.
+func (bl *block) rows() int {
+	return ceilDiv(ceilDiv(bl.m, ceilDiv(bl.m, blockRows)), bl.ks.mr) * bl.ks.mr
+}
+
+// pack packs what is neither read in place nor packed already.
+func (bl *block) pack(w *Workspace, r runner) {
 	ks := bl.ks
 	size := ks.dtype.Size()
-	blocks, depth := bl.depths()
-	mine := w.a.grow(m * depth * size)
-	for q := range blocks {
-		p := q * depth
-		kb := min(depth, bl.k-p)
-		ks.packA(w, mine, bl.a.from(i, p), m, kb)
-		for jp := j; jp < end; jp++ {
-			panel := unsafe.Add(packed, (p*panels+jp*kb)*ks.nr*size)
-			cols := min(ks.nr, bl.n-jp*ks.nr)
+	depths := ceilDiv(bl.k, bl.depth)
+
+	rows, tasksA := bl.rows(), 0
+	if !bl.aInPlace {
+		tiles := depths * ceilDiv(bl.m, rows)
+		bl.packedA = w.a.grow(bl.m*bl.k*size + tiles*slack)
+		if !bl.aIsPacked {
+			tasksA = tiles
+		}
+	}
+	cols, tasksB := max(1, packWork/(bl.depth*ks.nr))*ks.nr, 0
+	if bl.unpackedB < bl.n {
+		bl.packedB = w.b.grow(bl.k * ceilDiv(bl.n-bl.unpackedB, ks.nr) * ks.nr * size)
+		if !bl.bIsPacked {
+			tasksB = depths * ceilDiv(bl.n-bl.unpackedB, cols)
+		}
+	}
+	r.run(w, tasksA+tasksB, func(w *Workspace, task int) {
+		if task < tasksA {
+			p, i := task%depths*bl.depth, task/depths*rows
+			kb := min(bl.depth, bl.k-p)
+			ks.packA(w, bl.panelsOfA(p, kb, i), bl.a.from(i, p), min(rows, bl.m-i), kb)
+			return
+		}
+		task -= tasksA
+		p, j := task%depths*bl.depth, bl.unpackedB+task/depths*cols
+		kb := min(bl.depth, bl.k-p)
+		panel, _ := bl.panelOfB(p, kb, j)
+		ks.packB(w, panel, bl.b.from(p, j), kb, min(cols, bl.n-j))
+	})
+}
+
+// panelsOfA is the address of the packed rows of the tile at row i, columns from p on, kb deep. There is
+// slack behind each tile: tasks must not write into each other's.
+func (bl *block) panelsOfA(p, kb, i int) unsafe.Pointer {
+	tiles := p/bl.depth*ceilDiv(bl.m, bl.rows()) + i/bl.rows()
+	return unsafe.Add(bl.packedA, (p*bl.m+kb*i)*bl.ks.dtype.Size()+tiles*slack)
+}
+
+// panelOfB is the address and the row stride in bytes of the panel at column j, from row p on, kb deep.
+func (bl *block) panelOfB(p, kb, j int) (unsafe.Pointer, int) {
+	size := bl.ks.dtype.Size()
+	if j < bl.unpackedB {
+		return bl.b.at(p, j), bl.b.RowStride * size
+	}
+	width := ceilDiv(bl.n-bl.unpackedB, bl.ks.nr) * bl.ks.nr
+	return unsafe.Add(bl.packedB, (p*width+kb*(j-bl.unpackedB))*size), bl.ks.nr * size
+}
+
+// tile computes rows [i, i+m) of columns [j, end) of the result; j is a multiple of nr.
+func (bl *block) tile(i, m, j, end int) {
+	ks := bl.ks
+	size := ks.dtype.Size()
+	for p := 0; p < bl.k; p += bl.depth {
+		kb := min(bl.depth, bl.k-p)
+		for col := j; col < end; col += ks.nr {
+			b, brs := bl.panelOfB(p, kb, col)
 			for row := 0; row < m; {
 				h := panelRows(m-row, ks.mr)
-				ks.micro(h, kb, unsafe.Add(mine, row*kb*size), h*size, panel, ks.nr*size,
-					bl.c.at(i+row, jp*ks.nr), bl.c.RowStride*size, cols, bl.accumulate || q > 0)
+				a, ars, acs := bl.a.at(i+row, p), bl.a.RowStride*size, bl.a.ColStride*size
+				if !bl.aInPlace {
+					a, ars, acs = unsafe.Add(bl.panelsOfA(p, kb, i), row*kb*size), size, h*size
+				}
+				ks.micro(h, kb, a, ars, acs, b, brs, bl.c.at(i+row, col), bl.c.RowStride*size,
+					min(ks.nr, end-col), bl.accumulate || p > 0)
 				row += h
 			}
 		}

@@ -15,13 +15,13 @@ type kernels struct {
 	mr, nr int           // size of the tile that is kept in registers
 	vector int           // lanes that packColumns takes at most
 
-	// micro sets, or adds to, the rows×cols tile c the product of a packed panel of a, whose columns of
-	// rows elements are acs bytes apart, and one of b, whose rows of nr elements are brs bytes apart.
-	micro func(rows, k int, a unsafe.Pointer, acs int, b unsafe.Pointer, brs int,
+	// micro sets, or adds to, the rows×cols tile c the product of rows of a and a panel of b, whose rows of
+	// nr elements are brs bytes apart. One of the strides of a is the size of an element.
+	micro func(rows, k int, a unsafe.Pointer, ars, acs int, b unsafe.Pointer, brs int,
 		c unsafe.Pointer, crs, cols int, accumulate bool)
-
 	// packColumns interleaves up to vector lanes that lie srs bytes apart, packRows copies k rows of lanes
-	// that lie srs bytes apart. They may write up to one vector a row, in order. Both may be nil.
+	// that lie srs bytes apart. Rows of dst are drs bytes apart and written in order; packColumns writes
+	// whole vectors. Both may be nil.
 	packColumns func(dst unsafe.Pointer, drs int, src unsafe.Pointer, srs, lanes, k int)
 	packRows    func(dst unsafe.Pointer, drs int, src unsafe.Pointer, srs, k, lanes int)
 
@@ -45,20 +45,21 @@ var (
 )
 
 // microGeneric is the micro-kernel in plain Go.
-func microGeneric[T float](rows, k int, a unsafe.Pointer, acs int, b unsafe.Pointer, brs int,
+func microGeneric[T float](rows, k int, a unsafe.Pointer, ars, acs int, b unsafe.Pointer, brs int,
 	c unsafe.Pointer, crs, cols int, accumulate bool) {
 	size := int(unsafe.Sizeof(T(0)))
+	ars /= size
 	acs /= size
 	brs /= size
-	as := unsafe.Slice((*T)(a), (k-1)*acs+rows)
+	as := unsafe.Slice((*T)(a), (k-1)*acs+(rows-1)*ars+1)
 	bs := unsafe.Slice((*T)(b), (k-1)*brs+4)
 	for i := 0; i < rows; i += 2 {
 		two := i+1 < rows
 		var sum [2][4]T
 		if two {
-			sum = dot2x4(as[i:], acs, bs, brs, k)
+			sum = dot2x4(as[i*ars:], ars, acs, bs, brs, k)
 		} else {
-			sum[0] = dot1x4(as[i:], acs, bs, brs, k)
+			sum[0] = dot1x4(as[i*ars:], acs, bs, brs, k)
 		}
 		for h := range min(2, rows-i) {
 			out := unsafe.Slice((*T)(unsafe.Add(c, (i+h)*crs)), cols)
@@ -74,19 +75,19 @@ func microGeneric[T float](rows, k int, a unsafe.Pointer, acs int, b unsafe.Poin
 }
 
 // dot2x4 keeps its sums in eight variables: as many as there are registers for, next to the operands.
-func dot2x4[T float](a []T, acs int, b []T, brs int, k int) [2][4]T {
+func dot2x4[T float](a []T, ars, acs int, b []T, brs int, k int) [2][4]T {
 	var s00, s01, s02, s03, s10, s11, s12, s13 T
 	for p := range k {
-		a := a[p*acs:][:2:2]
+		a0, a1 := a[p*acs], a[p*acs+ars]
 		b := b[p*brs:][:4:4]
-		s00 += a[0] * b[0]
-		s01 += a[0] * b[1]
-		s02 += a[0] * b[2]
-		s03 += a[0] * b[3]
-		s10 += a[1] * b[0]
-		s11 += a[1] * b[1]
-		s12 += a[1] * b[2]
-		s13 += a[1] * b[3]
+		s00 += a0 * b[0]
+		s01 += a0 * b[1]
+		s02 += a0 * b[2]
+		s03 += a0 * b[3]
+		s10 += a1 * b[0]
+		s11 += a1 * b[1]
+		s12 += a1 * b[2]
+		s13 += a1 * b[3]
 	}
 	return [2][4]T{{s00, s01, s02, s03}, {s10, s11, s12, s13}}
 }

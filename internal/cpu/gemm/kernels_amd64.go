@@ -29,32 +29,82 @@ var paths = [...]kernels{
 	},
 }
 
-type microKernel func(k int, a *float32, acs int, b *float32, brs int, c *float32, crs, cols int, accumulate bool)
+type microKernel func(k int, a *float32, as int, b *float32, bs int, c *float32, cs, cols int, accumulate bool)
 
-// The micro-kernels by the vectors and the rows of their tile, each less one.
-var microsAVX2 = [2][6]microKernel{
+// The micro-kernels of AVX2 for an a by columns and by rows, by the vectors and the rows of their tile, each
+// less one.
+var microsAVX2 = [2][2][6]microKernel{
 	{
-		micro1x8AVX2, micro2x8AVX2, micro3x8AVX2, micro4x8AVX2, micro5x8AVX2, micro6x8AVX2,
+		{
+			microColumns1x8AVX2, microColumns2x8AVX2, microColumns3x8AVX2,
+			microColumns4x8AVX2, microColumns5x8AVX2, microColumns6x8AVX2,
+		},
+		{
+			microColumns1x16AVX2, microColumns2x16AVX2, microColumns3x16AVX2,
+			microColumns4x16AVX2, microColumns5x16AVX2, microColumns6x16AVX2,
+		},
 	},
 	{
-		micro1x16AVX2, micro2x16AVX2, micro3x16AVX2, micro4x16AVX2, micro5x16AVX2, micro6x16AVX2,
+		{
+			microRows1x8AVX2, microRows2x8AVX2, microRows3x8AVX2,
+			microRows4x8AVX2, microRows5x8AVX2, microRows6x8AVX2,
+		},
+		{
+			microRows1x16AVX2, microRows2x16AVX2, microRows3x16AVX2,
+			microRows4x16AVX2, microRows5x16AVX2, microRows6x16AVX2,
+		},
 	},
 }
 
-var microsAVX512 = [2][12]microKernel{
+// The micro-kernels of AVX-512 for an a by columns and by rows, by the vectors and the rows of their tile, each
+// less one.
+var microsAVX512 = [2][2][12]microKernel{
 	{
-		micro1x16AVX512, micro2x16AVX512, micro3x16AVX512, micro4x16AVX512, micro5x16AVX512, micro6x16AVX512,
-		micro7x16AVX512, micro8x16AVX512, micro9x16AVX512, micro10x16AVX512, micro11x16AVX512, micro12x16AVX512,
+		{
+			microColumns1x16AVX512, microColumns2x16AVX512, microColumns3x16AVX512,
+			microColumns4x16AVX512, microColumns5x16AVX512, microColumns6x16AVX512,
+			microColumns7x16AVX512, microColumns8x16AVX512, microColumns9x16AVX512,
+			microColumns10x16AVX512, microColumns11x16AVX512, microColumns12x16AVX512,
+		},
+		{
+			microColumns1x32AVX512, microColumns2x32AVX512, microColumns3x32AVX512,
+			microColumns4x32AVX512, microColumns5x32AVX512, microColumns6x32AVX512,
+			microColumns7x32AVX512, microColumns8x32AVX512, microColumns9x32AVX512,
+			microColumns10x32AVX512, microColumns11x32AVX512, microColumns12x32AVX512,
+		},
 	},
 	{
-		micro1x32AVX512, micro2x32AVX512, micro3x32AVX512, micro4x32AVX512, micro5x32AVX512, micro6x32AVX512,
-		micro7x32AVX512, micro8x32AVX512, micro9x32AVX512, micro10x32AVX512, micro11x32AVX512, micro12x32AVX512,
+		{
+			microRows1x16AVX512, microRows2x16AVX512, microRows3x16AVX512,
+			microRows4x16AVX512, microRows5x16AVX512, microRows6x16AVX512,
+			microRows7x16AVX512, microRows8x16AVX512, microRows9x16AVX512,
+			microRows10x16AVX512, microRows11x16AVX512, microRows12x16AVX512,
+		},
+		{
+			microRows1x32AVX512, microRows2x32AVX512, microRows3x32AVX512,
+			microRows4x32AVX512, microRows5x32AVX512, microRows6x32AVX512,
+			microRows7x32AVX512, microRows8x32AVX512, microRows9x32AVX512,
+			microRows10x32AVX512, microRows11x32AVX512, microRows12x32AVX512,
+		},
 	},
 }
 
-func microAVX2(rows, k int, a unsafe.Pointer, acs int, b unsafe.Pointer, brs int,
+func microAVX2(rows, k int, a unsafe.Pointer, ars, acs int, b unsafe.Pointer, brs int,
 	c unsafe.Pointer, crs, cols int, accumulate bool) {
-	microsAVX2[(cols-1)/8][rows-1](k, (*float32)(a), acs, (*float32)(b), brs, (*float32)(c), crs, cols, accumulate)
+	family, as := 0, acs
+	if ars != 4 {
+		family, as = 1, ars
+	}
+	microsAVX2[family][(cols-1)/8][rows-1](k, (*float32)(a), as, (*float32)(b), brs, (*float32)(c), crs, cols, accumulate)
+}
+
+func microAVX512(rows, k int, a unsafe.Pointer, ars, acs int, b unsafe.Pointer, brs int,
+	c unsafe.Pointer, crs, cols int, accumulate bool) {
+	family, as := 0, acs
+	if ars != 4 {
+		family, as = 1, ars
+	}
+	microsAVX512[family][(cols-1)/16][rows-1](k, (*float32)(a), as, (*float32)(b), brs, (*float32)(c), crs, cols, accumulate)
 }
 
 func packColumnsF32AVX2(dst unsafe.Pointer, drs int, src unsafe.Pointer, srs, lanes, k int) {
@@ -67,11 +117,6 @@ func packRowsF32AVX2(dst unsafe.Pointer, drs int, src unsafe.Pointer, srs, k, la
 		return
 	}
 	packRows1AVX2((*float32)(dst), drs, (*float32)(src), srs, k, lanes)
-}
-
-func microAVX512(rows, k int, a unsafe.Pointer, acs int, b unsafe.Pointer, brs int,
-	c unsafe.Pointer, crs, cols int, accumulate bool) {
-	microsAVX512[(cols-1)/16][rows-1](k, (*float32)(a), acs, (*float32)(b), brs, (*float32)(c), crs, cols, accumulate)
 }
 
 func packColumnsF32AVX512(dst unsafe.Pointer, drs int, src unsafe.Pointer, srs, lanes, k int) {

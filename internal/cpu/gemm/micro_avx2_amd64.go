@@ -4,86 +4,170 @@
 
 package gemm
 
-// micro1x8AVX2 sets the 1×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 8 columns, of which the first cols, 0 < cols, count.
+// microColumns1x8AVX2 sets the 1×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro1x8AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns1x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro2x8AVX2 sets the 2×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 8 columns, of which the first cols, 0 < cols, count.
+// microColumns2x8AVX2 sets the 2×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro2x8AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns2x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro3x8AVX2 sets the 3×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 8 columns, of which the first cols, 0 < cols, count.
+// microColumns3x8AVX2 sets the 3×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro3x8AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns3x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro4x8AVX2 sets the 4×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 8 columns, of which the first cols, 0 < cols, count.
+// microColumns4x8AVX2 sets the 4×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro4x8AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns4x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro5x8AVX2 sets the 5×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 8 columns, of which the first cols, 0 < cols, count.
+// microColumns5x8AVX2 sets the 5×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro5x8AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns5x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro6x8AVX2 sets the 6×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 8 columns, of which the first cols, 0 < cols, count.
+// microColumns6x8AVX2 sets the 6×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro6x8AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns6x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro1x16AVX2 sets the 1×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 8 < cols, count.
+// microColumns1x16AVX2 sets the 1×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func micro1x16AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns1x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro2x16AVX2 sets the 2×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 8 < cols, count.
+// microColumns2x16AVX2 sets the 2×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func micro2x16AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns2x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro3x16AVX2 sets the 3×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 8 < cols, count.
+// microColumns3x16AVX2 sets the 3×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func micro3x16AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns3x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro4x16AVX2 sets the 4×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 8 < cols, count.
+// microColumns4x16AVX2 sets the 4×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func micro4x16AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns4x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro5x16AVX2 sets the 5×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 8 < cols, count.
+// microColumns5x16AVX2 sets the 5×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func micro5x16AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns5x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro6x16AVX2 sets the 6×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 8 < cols, count.
+// microColumns6x16AVX2 sets the 6×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func micro6x16AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns6x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows1x8AVX2 sets the 1×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows1x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows2x8AVX2 sets the 2×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows2x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows3x8AVX2 sets the 3×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows3x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows4x8AVX2 sets the 4×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows4x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows5x8AVX2 sets the 5×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows5x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows6x8AVX2 sets the 6×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows6x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows1x16AVX2 sets the 1×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 8 < cols, count.
+//
+//go:noescape
+func microRows1x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows2x16AVX2 sets the 2×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 8 < cols, count.
+//
+//go:noescape
+func microRows2x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows3x16AVX2 sets the 3×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 8 < cols, count.
+//
+//go:noescape
+func microRows3x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows4x16AVX2 sets the 4×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 8 < cols, count.
+//
+//go:noescape
+func microRows4x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows5x16AVX2 sets the 5×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 8 < cols, count.
+//
+//go:noescape
+func microRows5x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows6x16AVX2 sets the 6×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 8 < cols, count.
+//
+//go:noescape
+func microRows6x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)

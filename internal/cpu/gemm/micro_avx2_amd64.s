@@ -4,15 +4,15 @@
 
 #include "textflag.h"
 
-// func micro1x8AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns1x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·micro1x8AVX2(SB), NOSPLIT, $0-65
+TEXT ·microColumns1x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VXORPS Y0, Y0, Y0
 	SUBQ   $0x04, AX
@@ -31,8 +31,8 @@ unrolled:
 	VMOVUPS      (SI)(R8*1), Y1
 	VBROADCASTSS (CX)(BX*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -44,8 +44,8 @@ single:
 	VMOVUPS      (SI), Y1
 	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -55,7 +55,7 @@ write:
 	VPBROADCASTD X1, Y2
 	VPCMPGTD     lanes<>+0(SB), Y2, Y2
 	MOVQ         c+40(FP), AX
-	MOVQ         crs+48(FP), CX
+	MOVQ         cs+48(FP), CX
 	MOVB         accumulate+64(FP), CL
 	TESTB        CL, CL
 	JZ           overwrite
@@ -80,15 +80,15 @@ DATA lanes<>+24(SB)/4, $0x00000006
 DATA lanes<>+28(SB)/4, $0x00000007
 GLOBL lanes<>(SB), RODATA|NOPTR, $32
 
-// func micro2x8AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns2x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·micro2x8AVX2(SB), NOSPLIT, $0-65
+TEXT ·microColumns2x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -116,8 +116,8 @@ unrolled:
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(CX)(BX*1), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -131,8 +131,8 @@ single:
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(CX), Y3
 	VFMADD231PS  Y2, Y3, Y1
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -142,7 +142,7 @@ write:
 	VPBROADCASTD X2, Y3
 	VPCMPGTD     lanes<>+0(SB), Y3, Y3
 	MOVQ         c+40(FP), AX
-	MOVQ         crs+48(FP), CX
+	MOVQ         cs+48(FP), CX
 	MOVB         accumulate+64(FP), DL
 	TESTB        DL, DL
 	JZ           overwrite
@@ -163,15 +163,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro3x8AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns3x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·micro3x8AVX2(SB), NOSPLIT, $0-65
+TEXT ·microColumns3x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -208,8 +208,8 @@ unrolled:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(CX)(BX*1), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -225,8 +225,8 @@ single:
 	VFMADD231PS  Y3, Y4, Y1
 	VBROADCASTSS 8(CX), Y4
 	VFMADD231PS  Y3, Y4, Y2
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -236,7 +236,7 @@ write:
 	VPBROADCASTD X3, Y4
 	VPCMPGTD     lanes<>+0(SB), Y4, Y4
 	MOVQ         c+40(FP), AX
-	MOVQ         crs+48(FP), CX
+	MOVQ         cs+48(FP), CX
 	MOVB         accumulate+64(FP), DL
 	TESTB        DL, DL
 	JZ           overwrite
@@ -263,15 +263,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro4x8AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns4x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·micro4x8AVX2(SB), NOSPLIT, $0-65
+TEXT ·microColumns4x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -317,8 +317,8 @@ unrolled:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(CX)(BX*1), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -336,8 +336,8 @@ single:
 	VFMADD231PS  Y4, Y5, Y2
 	VBROADCASTSS 12(CX), Y5
 	VFMADD231PS  Y4, Y5, Y3
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -347,7 +347,7 @@ write:
 	VPBROADCASTD X4, Y5
 	VPCMPGTD     lanes<>+0(SB), Y5, Y5
 	MOVQ         c+40(FP), AX
-	MOVQ         crs+48(FP), CX
+	MOVQ         cs+48(FP), CX
 	MOVB         accumulate+64(FP), DL
 	TESTB        DL, DL
 	JZ           overwrite
@@ -380,15 +380,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro5x8AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns5x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·micro5x8AVX2(SB), NOSPLIT, $0-65
+TEXT ·microColumns5x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -443,8 +443,8 @@ unrolled:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 16(CX)(BX*1), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -464,8 +464,8 @@ single:
 	VFMADD231PS  Y5, Y6, Y3
 	VBROADCASTSS 16(CX), Y6
 	VFMADD231PS  Y5, Y6, Y4
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -475,7 +475,7 @@ write:
 	VPBROADCASTD X5, Y6
 	VPCMPGTD     lanes<>+0(SB), Y6, Y6
 	MOVQ         c+40(FP), AX
-	MOVQ         crs+48(FP), CX
+	MOVQ         cs+48(FP), CX
 	MOVB         accumulate+64(FP), DL
 	TESTB        DL, DL
 	JZ           overwrite
@@ -514,15 +514,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro6x8AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns6x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·micro6x8AVX2(SB), NOSPLIT, $0-65
+TEXT ·microColumns6x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -586,8 +586,8 @@ unrolled:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 20(CX)(BX*1), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -609,8 +609,8 @@ single:
 	VFMADD231PS  Y6, Y7, Y4
 	VBROADCASTSS 20(CX), Y7
 	VFMADD231PS  Y6, Y7, Y5
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -620,7 +620,7 @@ write:
 	VPBROADCASTD X6, Y7
 	VPCMPGTD     lanes<>+0(SB), Y7, Y7
 	MOVQ         c+40(FP), AX
-	MOVQ         crs+48(FP), CX
+	MOVQ         cs+48(FP), CX
 	MOVB         accumulate+64(FP), DL
 	TESTB        DL, DL
 	JZ           overwrite
@@ -665,15 +665,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro1x16AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns1x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·micro1x16AVX2(SB), NOSPLIT, $0-65
+TEXT ·microColumns1x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -701,8 +701,8 @@ unrolled:
 	VBROADCASTSS (CX)(BX*1), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -716,8 +716,8 @@ single:
 	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -728,7 +728,7 @@ write:
 	VPBROADCASTD X2, Y3
 	VPCMPGTD     lanes<>+0(SB), Y3, Y3
 	MOVQ         c+40(FP), AX
-	MOVQ         crs+48(FP), CX
+	MOVQ         cs+48(FP), CX
 	MOVB         accumulate+64(FP), CL
 	TESTB        CL, CL
 	JZ           overwrite
@@ -747,15 +747,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro2x16AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns2x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·micro2x16AVX2(SB), NOSPLIT, $0-65
+TEXT ·microColumns2x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -797,8 +797,8 @@ unrolled:
 	VBROADCASTSS 4(CX)(BX*1), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -815,8 +815,8 @@ single:
 	VBROADCASTSS 4(CX), Y6
 	VFMADD231PS  Y4, Y6, Y2
 	VFMADD231PS  Y5, Y6, Y3
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -827,7 +827,7 @@ write:
 	VPBROADCASTD X4, Y5
 	VPCMPGTD     lanes<>+0(SB), Y5, Y5
 	MOVQ         c+40(FP), AX
-	MOVQ         crs+48(FP), CX
+	MOVQ         cs+48(FP), CX
 	MOVB         accumulate+64(FP), DL
 	TESTB        DL, DL
 	JZ           overwrite
@@ -856,15 +856,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro3x16AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns3x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·micro3x16AVX2(SB), NOSPLIT, $0-65
+TEXT ·microColumns3x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -920,8 +920,8 @@ unrolled:
 	VBROADCASTSS 8(CX)(BX*1), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -941,8 +941,8 @@ single:
 	VBROADCASTSS 8(CX), Y8
 	VFMADD231PS  Y6, Y8, Y4
 	VFMADD231PS  Y7, Y8, Y5
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -953,7 +953,7 @@ write:
 	VPBROADCASTD X6, Y7
 	VPCMPGTD     lanes<>+0(SB), Y7, Y7
 	MOVQ         c+40(FP), AX
-	MOVQ         crs+48(FP), CX
+	MOVQ         cs+48(FP), CX
 	MOVB         accumulate+64(FP), DL
 	TESTB        DL, DL
 	JZ           overwrite
@@ -992,15 +992,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro4x16AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns4x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·micro4x16AVX2(SB), NOSPLIT, $0-65
+TEXT ·microColumns4x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1070,8 +1070,8 @@ unrolled:
 	VBROADCASTSS 12(CX)(BX*1), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1094,8 +1094,8 @@ single:
 	VBROADCASTSS 12(CX), Y10
 	VFMADD231PS  Y8, Y10, Y6
 	VFMADD231PS  Y9, Y10, Y7
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -1106,7 +1106,7 @@ write:
 	VPBROADCASTD X8, Y9
 	VPCMPGTD     lanes<>+0(SB), Y9, Y9
 	MOVQ         c+40(FP), AX
-	MOVQ         crs+48(FP), CX
+	MOVQ         cs+48(FP), CX
 	MOVB         accumulate+64(FP), DL
 	TESTB        DL, DL
 	JZ           overwrite
@@ -1155,15 +1155,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro5x16AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns5x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·micro5x16AVX2(SB), NOSPLIT, $0-65
+TEXT ·microColumns5x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1247,8 +1247,8 @@ unrolled:
 	VBROADCASTSS 16(CX)(BX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1274,8 +1274,8 @@ single:
 	VBROADCASTSS 16(CX), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -1286,7 +1286,7 @@ write:
 	VPBROADCASTD X10, Y11
 	VPCMPGTD     lanes<>+0(SB), Y11, Y11
 	MOVQ         c+40(FP), AX
-	MOVQ         crs+48(FP), CX
+	MOVQ         cs+48(FP), CX
 	MOVB         accumulate+64(FP), DL
 	TESTB        DL, DL
 	JZ           overwrite
@@ -1345,15 +1345,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro6x16AVX2(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns6x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX2, FMA3
-TEXT ·micro6x16AVX2(SB), NOSPLIT, $0-65
+TEXT ·microColumns6x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -1451,8 +1451,8 @@ unrolled:
 	VBROADCASTSS 20(CX)(BX*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1481,8 +1481,8 @@ single:
 	VBROADCASTSS 20(CX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -1493,7 +1493,1567 @@ write:
 	VPBROADCASTD X12, Y13
 	VPCMPGTD     lanes<>+0(SB), Y13, Y13
 	MOVQ         c+40(FP), AX
-	MOVQ         crs+48(FP), CX
+	MOVQ         cs+48(FP), CX
+	MOVB         accumulate+64(FP), DL
+	TESTB        DL, DL
+	JZ           overwrite
+	VMOVUPS      (AX), Y12
+	VADDPS       Y12, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VMASKMOVPS   32(AX), Y13, Y12
+	VADDPS       Y12, Y1, Y1
+	VMASKMOVPS   Y1, Y13, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y12
+	VADDPS       Y12, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VMASKMOVPS   32(AX), Y13, Y12
+	VADDPS       Y12, Y3, Y3
+	VMASKMOVPS   Y3, Y13, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y12
+	VADDPS       Y12, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VMASKMOVPS   32(AX), Y13, Y12
+	VADDPS       Y12, Y5, Y5
+	VMASKMOVPS   Y5, Y13, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y12
+	VADDPS       Y12, Y6, Y6
+	VMOVUPS      Y6, (AX)
+	VMASKMOVPS   32(AX), Y13, Y12
+	VADDPS       Y12, Y7, Y7
+	VMASKMOVPS   Y7, Y13, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y12
+	VADDPS       Y12, Y8, Y8
+	VMOVUPS      Y8, (AX)
+	VMASKMOVPS   32(AX), Y13, Y12
+	VADDPS       Y12, Y9, Y9
+	VMASKMOVPS   Y9, Y13, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y12
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      Y10, (AX)
+	VMASKMOVPS   32(AX), Y13, Y12
+	VADDPS       Y12, Y11, Y11
+	VMASKMOVPS   Y11, Y13, 32(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y13, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y2, (AX)
+	VMASKMOVPS Y3, Y13, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y4, (AX)
+	VMASKMOVPS Y5, Y13, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y6, (AX)
+	VMASKMOVPS Y7, Y13, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y8, (AX)
+	VMASKMOVPS Y9, Y13, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y10, (AX)
+	VMASKMOVPS Y11, Y13, 32(AX)
+	VZEROUPPER
+	RET
+
+// func microRows1x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·microRows1x8AVX2(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), DX
+	MOVQ   b+24(FP), DX
+	MOVQ   bs+32(FP), BX
+	LEAQ   (BX)(BX*2), SI
+	VXORPS Y0, Y0, Y0
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (DX), Y1
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      (DX)(BX*1), Y1
+	VBROADCASTSS 4(CX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      (DX)(BX*2), Y1
+	VBROADCASTSS 8(CX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	VMOVUPS      (DX)(SI*1), Y1
+	VBROADCASTSS 12(CX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	LEAQ         (DX)(BX*4), DX
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (DX), Y1
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	LEAQ         (DX)(BX*1), DX
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ         cols+56(FP), AX
+	VMOVQ        AX, X1
+	VPBROADCASTD X1, Y2
+	VPCMPGTD     lanes<>+0(SB), Y2, Y2
+	MOVQ         c+40(FP), AX
+	MOVQ         cs+48(FP), CX
+	MOVB         accumulate+64(FP), CL
+	TESTB        CL, CL
+	JZ           overwrite
+	VMASKMOVPS   (AX), Y2, Y1
+	VADDPS       Y1, Y0, Y0
+	VMASKMOVPS   Y0, Y2, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMASKMOVPS Y0, Y2, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows2x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·microRows2x8AVX2(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   bs+32(FP), SI
+	LEAQ   (SI)(SI*2), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (BX), Y2
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (CX)(DX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      (BX)(SI*1), Y2
+	VBROADCASTSS 4(CX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(CX)(DX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      (BX)(SI*2), Y2
+	VBROADCASTSS 8(CX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 8(CX)(DX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	VMOVUPS      (BX)(DI*1), Y2
+	VBROADCASTSS 12(CX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 12(CX)(DX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	LEAQ         (BX)(SI*4), BX
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (BX), Y2
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (CX)(DX*1), Y3
+	VFMADD231PS  Y2, Y3, Y1
+	LEAQ         (BX)(SI*1), BX
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ         cols+56(FP), AX
+	VMOVQ        AX, X2
+	VPBROADCASTD X2, Y3
+	VPCMPGTD     lanes<>+0(SB), Y3, Y3
+	MOVQ         c+40(FP), AX
+	MOVQ         cs+48(FP), CX
+	MOVB         accumulate+64(FP), DL
+	TESTB        DL, DL
+	JZ           overwrite
+	VMASKMOVPS   (AX), Y3, Y2
+	VADDPS       Y2, Y0, Y0
+	VMASKMOVPS   Y0, Y3, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y3, Y2
+	VADDPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y3, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMASKMOVPS Y0, Y3, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y1, Y3, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows3x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·microRows3x8AVX2(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   bs+32(FP), SI
+	LEAQ   (SI)(SI*2), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (BX), Y3
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (CX)(DX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (CX)(DX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      (BX)(SI*1), Y3
+	VBROADCASTSS 4(CX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(CX)(DX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 4(CX)(DX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      (BX)(SI*2), Y3
+	VBROADCASTSS 8(CX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 8(CX)(DX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 8(CX)(DX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	VMOVUPS      (BX)(DI*1), Y3
+	VBROADCASTSS 12(CX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 12(CX)(DX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS 12(CX)(DX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	LEAQ         (BX)(SI*4), BX
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (BX), Y3
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (CX)(DX*1), Y4
+	VFMADD231PS  Y3, Y4, Y1
+	VBROADCASTSS (CX)(DX*2), Y4
+	VFMADD231PS  Y3, Y4, Y2
+	LEAQ         (BX)(SI*1), BX
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ         cols+56(FP), AX
+	VMOVQ        AX, X3
+	VPBROADCASTD X3, Y4
+	VPCMPGTD     lanes<>+0(SB), Y4, Y4
+	MOVQ         c+40(FP), AX
+	MOVQ         cs+48(FP), CX
+	MOVB         accumulate+64(FP), DL
+	TESTB        DL, DL
+	JZ           overwrite
+	VMASKMOVPS   (AX), Y4, Y3
+	VADDPS       Y3, Y0, Y0
+	VMASKMOVPS   Y0, Y4, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y4, Y3
+	VADDPS       Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y4, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y4, Y3
+	VADDPS       Y3, Y2, Y2
+	VMASKMOVPS   Y2, Y4, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMASKMOVPS Y0, Y4, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y1, Y4, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y2, Y4, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows4x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·microRows4x8AVX2(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (CX)(DX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (CX)(DX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (CX)(BX*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      (SI)(DI*1), Y4
+	VBROADCASTSS 4(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 4(CX)(DX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 4(CX)(DX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 4(CX)(BX*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      (SI)(DI*2), Y4
+	VBROADCASTSS 8(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 8(CX)(DX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 8(CX)(DX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 8(CX)(BX*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	VMOVUPS      (SI)(R8*1), Y4
+	VBROADCASTSS 12(CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS 12(CX)(DX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS 12(CX)(DX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS 12(CX)(BX*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Y4
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (CX)(DX*1), Y5
+	VFMADD231PS  Y4, Y5, Y1
+	VBROADCASTSS (CX)(DX*2), Y5
+	VFMADD231PS  Y4, Y5, Y2
+	VBROADCASTSS (CX)(BX*1), Y5
+	VFMADD231PS  Y4, Y5, Y3
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ         cols+56(FP), AX
+	VMOVQ        AX, X4
+	VPBROADCASTD X4, Y5
+	VPCMPGTD     lanes<>+0(SB), Y5, Y5
+	MOVQ         c+40(FP), AX
+	MOVQ         cs+48(FP), CX
+	MOVB         accumulate+64(FP), DL
+	TESTB        DL, DL
+	JZ           overwrite
+	VMASKMOVPS   (AX), Y5, Y4
+	VADDPS       Y4, Y0, Y0
+	VMASKMOVPS   Y0, Y5, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y5, Y4
+	VADDPS       Y4, Y1, Y1
+	VMASKMOVPS   Y1, Y5, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y5, Y4
+	VADDPS       Y4, Y2, Y2
+	VMASKMOVPS   Y2, Y5, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y5, Y4
+	VADDPS       Y4, Y3, Y3
+	VMASKMOVPS   Y3, Y5, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMASKMOVPS Y0, Y5, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y1, Y5, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y2, Y5, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y3, Y5, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows5x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·microRows5x8AVX2(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (CX)(DX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (CX)(DX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      (SI)(DI*1), Y5
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 4(CX)(DX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(CX)(DX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 4(CX)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 4(R9), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      (SI)(DI*2), Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 8(CX)(DX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(CX)(DX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 8(CX)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 8(R9), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	VMOVUPS      (SI)(R8*1), Y5
+	VBROADCASTSS 12(CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS 12(CX)(DX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(CX)(DX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS 12(CX)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS 12(R9), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (CX)(DX*1), Y6
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (CX)(DX*2), Y6
+	VFMADD231PS  Y5, Y6, Y2
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y5, Y6, Y3
+	VBROADCASTSS (R9), Y6
+	VFMADD231PS  Y5, Y6, Y4
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ         cols+56(FP), AX
+	VMOVQ        AX, X5
+	VPBROADCASTD X5, Y6
+	VPCMPGTD     lanes<>+0(SB), Y6, Y6
+	MOVQ         c+40(FP), AX
+	MOVQ         cs+48(FP), CX
+	MOVB         accumulate+64(FP), DL
+	TESTB        DL, DL
+	JZ           overwrite
+	VMASKMOVPS   (AX), Y6, Y5
+	VADDPS       Y5, Y0, Y0
+	VMASKMOVPS   Y0, Y6, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y6, Y5
+	VADDPS       Y5, Y1, Y1
+	VMASKMOVPS   Y1, Y6, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y6, Y5
+	VADDPS       Y5, Y2, Y2
+	VMASKMOVPS   Y2, Y6, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y6, Y5
+	VADDPS       Y5, Y3, Y3
+	VMASKMOVPS   Y3, Y6, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y6, Y5
+	VADDPS       Y5, Y4, Y4
+	VMASKMOVPS   Y4, Y6, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMASKMOVPS Y0, Y6, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y1, Y6, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y2, Y6, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y3, Y6, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y4, Y6, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows6x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·microRows6x8AVX2(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (CX)(DX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (CX)(DX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (CX)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R9), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R9)(DX*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      (SI)(DI*1), Y6
+	VBROADCASTSS 4(CX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 4(CX)(DX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 4(CX)(DX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 4(CX)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 4(R9), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 4(R9)(DX*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      (SI)(DI*2), Y6
+	VBROADCASTSS 8(CX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 8(CX)(DX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 8(CX)(DX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 8(CX)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 8(R9), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 8(R9)(DX*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	VMOVUPS      (SI)(R8*1), Y6
+	VBROADCASTSS 12(CX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS 12(CX)(DX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS 12(CX)(DX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS 12(CX)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS 12(R9), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS 12(R9)(DX*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Y6
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (CX)(DX*1), Y7
+	VFMADD231PS  Y6, Y7, Y1
+	VBROADCASTSS (CX)(DX*2), Y7
+	VFMADD231PS  Y6, Y7, Y2
+	VBROADCASTSS (CX)(BX*1), Y7
+	VFMADD231PS  Y6, Y7, Y3
+	VBROADCASTSS (R9), Y7
+	VFMADD231PS  Y6, Y7, Y4
+	VBROADCASTSS (R9)(DX*1), Y7
+	VFMADD231PS  Y6, Y7, Y5
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ         cols+56(FP), AX
+	VMOVQ        AX, X6
+	VPBROADCASTD X6, Y7
+	VPCMPGTD     lanes<>+0(SB), Y7, Y7
+	MOVQ         c+40(FP), AX
+	MOVQ         cs+48(FP), CX
+	MOVB         accumulate+64(FP), DL
+	TESTB        DL, DL
+	JZ           overwrite
+	VMASKMOVPS   (AX), Y7, Y6
+	VADDPS       Y6, Y0, Y0
+	VMASKMOVPS   Y0, Y7, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y7, Y6
+	VADDPS       Y6, Y1, Y1
+	VMASKMOVPS   Y1, Y7, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y7, Y6
+	VADDPS       Y6, Y2, Y2
+	VMASKMOVPS   Y2, Y7, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y7, Y6
+	VADDPS       Y6, Y3, Y3
+	VMASKMOVPS   Y3, Y7, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y7, Y6
+	VADDPS       Y6, Y4, Y4
+	VMASKMOVPS   Y4, Y7, (AX)
+	ADDQ         CX, AX
+	VMASKMOVPS   (AX), Y7, Y6
+	VADDPS       Y6, Y5, Y5
+	VMASKMOVPS   Y5, Y7, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMASKMOVPS Y0, Y7, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y1, Y7, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y2, Y7, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y3, Y7, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y4, Y7, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y5, Y7, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows1x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·microRows1x16AVX2(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), DX
+	MOVQ   b+24(FP), DX
+	MOVQ   bs+32(FP), BX
+	LEAQ   (BX)(BX*2), SI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DX)(BX*1), Y2
+	VMOVUPS      32(DX)(BX*1), Y3
+	VBROADCASTSS 4(CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DX)(BX*2), Y2
+	VMOVUPS      32(DX)(BX*2), Y3
+	VBROADCASTSS 8(CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	VMOVUPS      (DX)(SI*1), Y2
+	VMOVUPS      32(DX)(SI*1), Y3
+	VBROADCASTSS 12(CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (DX)(BX*4), DX
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	LEAQ         (DX)(BX*1), DX
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ         cols+56(FP), AX
+	SUBQ         $0x08, AX
+	VMOVQ        AX, X2
+	VPBROADCASTD X2, Y3
+	VPCMPGTD     lanes<>+0(SB), Y3, Y3
+	MOVQ         c+40(FP), AX
+	MOVQ         cs+48(FP), CX
+	MOVB         accumulate+64(FP), CL
+	TESTB        CL, CL
+	JZ           overwrite
+	VMOVUPS      (AX), Y2
+	VADDPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VMASKMOVPS   32(AX), Y3, Y2
+	VADDPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y3, 32(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y3, 32(AX)
+	VZEROUPPER
+	RET
+
+// func microRows2x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·microRows2x16AVX2(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   bs+32(FP), SI
+	LEAQ   (SI)(SI*2), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (CX)(DX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      (BX)(SI*1), Y4
+	VMOVUPS      32(BX)(SI*1), Y5
+	VBROADCASTSS 4(CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(CX)(DX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      (BX)(SI*2), Y4
+	VMOVUPS      32(BX)(SI*2), Y5
+	VBROADCASTSS 8(CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 8(CX)(DX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	VMOVUPS      (BX)(DI*1), Y4
+	VMOVUPS      32(BX)(DI*1), Y5
+	VBROADCASTSS 12(CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 12(CX)(DX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	LEAQ         (BX)(SI*4), BX
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (BX), Y4
+	VMOVUPS      32(BX), Y5
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (CX)(DX*1), Y6
+	VFMADD231PS  Y4, Y6, Y2
+	VFMADD231PS  Y5, Y6, Y3
+	LEAQ         (BX)(SI*1), BX
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ         cols+56(FP), AX
+	SUBQ         $0x08, AX
+	VMOVQ        AX, X4
+	VPBROADCASTD X4, Y5
+	VPCMPGTD     lanes<>+0(SB), Y5, Y5
+	MOVQ         c+40(FP), AX
+	MOVQ         cs+48(FP), CX
+	MOVB         accumulate+64(FP), DL
+	TESTB        DL, DL
+	JZ           overwrite
+	VMOVUPS      (AX), Y4
+	VADDPS       Y4, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VMASKMOVPS   32(AX), Y5, Y4
+	VADDPS       Y4, Y1, Y1
+	VMASKMOVPS   Y1, Y5, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y4
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VMASKMOVPS   32(AX), Y5, Y4
+	VADDPS       Y4, Y3, Y3
+	VMASKMOVPS   Y3, Y5, 32(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y5, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y2, (AX)
+	VMASKMOVPS Y3, Y5, 32(AX)
+	VZEROUPPER
+	RET
+
+// func microRows3x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·microRows3x16AVX2(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   bs+32(FP), SI
+	LEAQ   (SI)(SI*2), DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (CX)(DX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (CX)(DX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (BX)(SI*1), Y6
+	VMOVUPS      32(BX)(SI*1), Y7
+	VBROADCASTSS 4(CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(CX)(DX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 4(CX)(DX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (BX)(SI*2), Y6
+	VMOVUPS      32(BX)(SI*2), Y7
+	VBROADCASTSS 8(CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 8(CX)(DX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 8(CX)(DX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	VMOVUPS      (BX)(DI*1), Y6
+	VMOVUPS      32(BX)(DI*1), Y7
+	VBROADCASTSS 12(CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 12(CX)(DX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS 12(CX)(DX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	LEAQ         (BX)(SI*4), BX
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (BX), Y6
+	VMOVUPS      32(BX), Y7
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (CX)(DX*1), Y8
+	VFMADD231PS  Y6, Y8, Y2
+	VFMADD231PS  Y7, Y8, Y3
+	VBROADCASTSS (CX)(DX*2), Y8
+	VFMADD231PS  Y6, Y8, Y4
+	VFMADD231PS  Y7, Y8, Y5
+	LEAQ         (BX)(SI*1), BX
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ         cols+56(FP), AX
+	SUBQ         $0x08, AX
+	VMOVQ        AX, X6
+	VPBROADCASTD X6, Y7
+	VPCMPGTD     lanes<>+0(SB), Y7, Y7
+	MOVQ         c+40(FP), AX
+	MOVQ         cs+48(FP), CX
+	MOVB         accumulate+64(FP), DL
+	TESTB        DL, DL
+	JZ           overwrite
+	VMOVUPS      (AX), Y6
+	VADDPS       Y6, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VMASKMOVPS   32(AX), Y7, Y6
+	VADDPS       Y6, Y1, Y1
+	VMASKMOVPS   Y1, Y7, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y6
+	VADDPS       Y6, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VMASKMOVPS   32(AX), Y7, Y6
+	VADDPS       Y6, Y3, Y3
+	VMASKMOVPS   Y3, Y7, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y6
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VMASKMOVPS   32(AX), Y7, Y6
+	VADDPS       Y6, Y5, Y5
+	VMASKMOVPS   Y5, Y7, 32(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y7, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y2, (AX)
+	VMASKMOVPS Y3, Y7, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y4, (AX)
+	VMASKMOVPS Y5, Y7, 32(AX)
+	VZEROUPPER
+	RET
+
+// func microRows4x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·microRows4x16AVX2(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Y8
+	VMOVUPS      32(SI), Y9
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (CX)(DX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (CX)(DX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (CX)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (SI)(DI*1), Y8
+	VMOVUPS      32(SI)(DI*1), Y9
+	VBROADCASTSS 4(CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 4(CX)(DX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 4(CX)(DX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 4(CX)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (SI)(DI*2), Y8
+	VMOVUPS      32(SI)(DI*2), Y9
+	VBROADCASTSS 8(CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 8(CX)(DX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 8(CX)(DX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 8(CX)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	VMOVUPS      (SI)(R8*1), Y8
+	VMOVUPS      32(SI)(R8*1), Y9
+	VBROADCASTSS 12(CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS 12(CX)(DX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS 12(CX)(DX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS 12(CX)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Y8
+	VMOVUPS      32(SI), Y9
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (CX)(DX*1), Y10
+	VFMADD231PS  Y8, Y10, Y2
+	VFMADD231PS  Y9, Y10, Y3
+	VBROADCASTSS (CX)(DX*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (CX)(BX*1), Y10
+	VFMADD231PS  Y8, Y10, Y6
+	VFMADD231PS  Y9, Y10, Y7
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ         cols+56(FP), AX
+	SUBQ         $0x08, AX
+	VMOVQ        AX, X8
+	VPBROADCASTD X8, Y9
+	VPCMPGTD     lanes<>+0(SB), Y9, Y9
+	MOVQ         c+40(FP), AX
+	MOVQ         cs+48(FP), CX
+	MOVB         accumulate+64(FP), DL
+	TESTB        DL, DL
+	JZ           overwrite
+	VMOVUPS      (AX), Y8
+	VADDPS       Y8, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VMASKMOVPS   32(AX), Y9, Y8
+	VADDPS       Y8, Y1, Y1
+	VMASKMOVPS   Y1, Y9, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y8
+	VADDPS       Y8, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VMASKMOVPS   32(AX), Y9, Y8
+	VADDPS       Y8, Y3, Y3
+	VMASKMOVPS   Y3, Y9, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y8
+	VADDPS       Y8, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VMASKMOVPS   32(AX), Y9, Y8
+	VADDPS       Y8, Y5, Y5
+	VMASKMOVPS   Y5, Y9, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y8
+	VADDPS       Y8, Y6, Y6
+	VMOVUPS      Y6, (AX)
+	VMASKMOVPS   32(AX), Y9, Y8
+	VADDPS       Y8, Y7, Y7
+	VMASKMOVPS   Y7, Y9, 32(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y9, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y2, (AX)
+	VMASKMOVPS Y3, Y9, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y4, (AX)
+	VMASKMOVPS Y5, Y9, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y6, (AX)
+	VMASKMOVPS Y7, Y9, 32(AX)
+	VZEROUPPER
+	RET
+
+// func microRows5x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·microRows5x16AVX2(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Y10
+	VMOVUPS      32(SI), Y11
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (CX)(DX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (CX)(DX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (SI)(DI*1), Y10
+	VMOVUPS      32(SI)(DI*1), Y11
+	VBROADCASTSS 4(CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 4(CX)(DX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 4(CX)(DX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 4(CX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 4(R9), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (SI)(DI*2), Y10
+	VMOVUPS      32(SI)(DI*2), Y11
+	VBROADCASTSS 8(CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 8(CX)(DX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 8(CX)(DX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 8(CX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 8(R9), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	VMOVUPS      (SI)(R8*1), Y10
+	VMOVUPS      32(SI)(R8*1), Y11
+	VBROADCASTSS 12(CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS 12(CX)(DX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS 12(CX)(DX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS 12(CX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS 12(R9), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Y10
+	VMOVUPS      32(SI), Y11
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (CX)(DX*1), Y12
+	VFMADD231PS  Y10, Y12, Y2
+	VFMADD231PS  Y11, Y12, Y3
+	VBROADCASTSS (CX)(DX*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (R9), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ         cols+56(FP), AX
+	SUBQ         $0x08, AX
+	VMOVQ        AX, X10
+	VPBROADCASTD X10, Y11
+	VPCMPGTD     lanes<>+0(SB), Y11, Y11
+	MOVQ         c+40(FP), AX
+	MOVQ         cs+48(FP), CX
+	MOVB         accumulate+64(FP), DL
+	TESTB        DL, DL
+	JZ           overwrite
+	VMOVUPS      (AX), Y10
+	VADDPS       Y10, Y0, Y0
+	VMOVUPS      Y0, (AX)
+	VMASKMOVPS   32(AX), Y11, Y10
+	VADDPS       Y10, Y1, Y1
+	VMASKMOVPS   Y1, Y11, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VADDPS       Y10, Y2, Y2
+	VMOVUPS      Y2, (AX)
+	VMASKMOVPS   32(AX), Y11, Y10
+	VADDPS       Y10, Y3, Y3
+	VMASKMOVPS   Y3, Y11, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VADDPS       Y10, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VMASKMOVPS   32(AX), Y11, Y10
+	VADDPS       Y10, Y5, Y5
+	VMASKMOVPS   Y5, Y11, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VADDPS       Y10, Y6, Y6
+	VMOVUPS      Y6, (AX)
+	VMASKMOVPS   32(AX), Y11, Y10
+	VADDPS       Y10, Y7, Y7
+	VMASKMOVPS   Y7, Y11, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VADDPS       Y10, Y8, Y8
+	VMOVUPS      Y8, (AX)
+	VMASKMOVPS   32(AX), Y11, Y10
+	VADDPS       Y10, Y9, Y9
+	VMASKMOVPS   Y9, Y11, 32(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y11, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y2, (AX)
+	VMASKMOVPS Y3, Y11, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y4, (AX)
+	VMASKMOVPS Y5, Y11, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y6, (AX)
+	VMASKMOVPS Y7, Y11, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y8, (AX)
+	VMASKMOVPS Y9, Y11, 32(AX)
+	VZEROUPPER
+	RET
+
+// func microRows6x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·microRows6x16AVX2(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Y12
+	VMOVUPS      32(SI), Y13
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R9)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(DI*1), Y12
+	VMOVUPS      32(SI)(DI*1), Y13
+	VBROADCASTSS 4(CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 4(CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 4(CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 4(CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 4(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 4(R9)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(DI*2), Y12
+	VMOVUPS      32(SI)(DI*2), Y13
+	VBROADCASTSS 8(CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 8(CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 8(CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 8(CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 8(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 8(R9)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	VMOVUPS      (SI)(R8*1), Y12
+	VMOVUPS      32(SI)(R8*1), Y13
+	VBROADCASTSS 12(CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS 12(CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS 12(CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS 12(CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS 12(R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS 12(R9)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Y12
+	VMOVUPS      32(SI), Y13
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (CX)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
+	VBROADCASTSS (CX)(DX*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (CX)(BX*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
+	VBROADCASTSS (R9), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (R9)(DX*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ         cols+56(FP), AX
+	SUBQ         $0x08, AX
+	VMOVQ        AX, X12
+	VPBROADCASTD X12, Y13
+	VPCMPGTD     lanes<>+0(SB), Y13, Y13
+	MOVQ         c+40(FP), AX
+	MOVQ         cs+48(FP), CX
 	MOVB         accumulate+64(FP), DL
 	TESTB        DL, DL
 	JZ           overwrite

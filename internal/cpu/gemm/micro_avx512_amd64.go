@@ -4,170 +4,338 @@
 
 package gemm
 
-// micro1x16AVX512 sets the 1×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 0 < cols, count.
+// microColumns1x16AVX512 sets the 1×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro1x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns1x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro2x16AVX512 sets the 2×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 0 < cols, count.
+// microColumns2x16AVX512 sets the 2×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro2x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns2x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro3x16AVX512 sets the 3×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 0 < cols, count.
+// microColumns3x16AVX512 sets the 3×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro3x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns3x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro4x16AVX512 sets the 4×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 0 < cols, count.
+// microColumns4x16AVX512 sets the 4×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro4x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns4x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro5x16AVX512 sets the 5×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 0 < cols, count.
+// microColumns5x16AVX512 sets the 5×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro5x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns5x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro6x16AVX512 sets the 6×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 0 < cols, count.
+// microColumns6x16AVX512 sets the 6×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro6x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns6x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro7x16AVX512 sets the 7×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 0 < cols, count.
+// microColumns7x16AVX512 sets the 7×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro7x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns7x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro8x16AVX512 sets the 8×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 0 < cols, count.
+// microColumns8x16AVX512 sets the 8×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro8x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns8x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro9x16AVX512 sets the 9×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 0 < cols, count.
+// microColumns9x16AVX512 sets the 9×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro9x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns9x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro10x16AVX512 sets the 10×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 0 < cols, count.
+// microColumns10x16AVX512 sets the 10×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro10x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns10x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro11x16AVX512 sets the 11×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 0 < cols, count.
+// microColumns11x16AVX512 sets the 11×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro11x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns11x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro12x16AVX512 sets the 12×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 16 columns, of which the first cols, 0 < cols, count.
+// microColumns12x16AVX512 sets the 12×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func micro12x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns12x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro1x32AVX512 sets the 1×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 32 columns, of which the first cols, 16 < cols, count.
+// microColumns1x32AVX512 sets the 1×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func micro1x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns1x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro2x32AVX512 sets the 2×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 32 columns, of which the first cols, 16 < cols, count.
+// microColumns2x32AVX512 sets the 2×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func micro2x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns2x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro3x32AVX512 sets the 3×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 32 columns, of which the first cols, 16 < cols, count.
+// microColumns3x32AVX512 sets the 3×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func micro3x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns3x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro4x32AVX512 sets the 4×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 32 columns, of which the first cols, 16 < cols, count.
+// microColumns4x32AVX512 sets the 4×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func micro4x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns4x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro5x32AVX512 sets the 5×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 32 columns, of which the first cols, 16 < cols, count.
+// microColumns5x32AVX512 sets the 5×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func micro5x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns5x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro6x32AVX512 sets the 6×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 32 columns, of which the first cols, 16 < cols, count.
+// microColumns6x32AVX512 sets the 6×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func micro6x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns6x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro7x32AVX512 sets the 7×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 32 columns, of which the first cols, 16 < cols, count.
+// microColumns7x32AVX512 sets the 7×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func micro7x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns7x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro8x32AVX512 sets the 8×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 32 columns, of which the first cols, 16 < cols, count.
+// microColumns8x32AVX512 sets the 8×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func micro8x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns8x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro9x32AVX512 sets the 9×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 32 columns, of which the first cols, 16 < cols, count.
+// microColumns9x32AVX512 sets the 9×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func micro9x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns9x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro10x32AVX512 sets the 10×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 32 columns, of which the first cols, 16 < cols, count.
+// microColumns10x32AVX512 sets the 10×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func micro10x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns10x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro11x32AVX512 sets the 11×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 32 columns, of which the first cols, 16 < cols, count.
+// microColumns11x32AVX512 sets the 11×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func micro11x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns11x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 
-// micro12x32AVX512 sets the 12×cols tile c to a·b, or adds a·b to it. Column p of a begins p·acs bytes
-// behind a, its elements one behind the other; rows of b and c are brs and crs bytes apart. b has
-// 32 columns, of which the first cols, 16 < cols, count.
+// microColumns12x32AVX512 sets the 12×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func micro12x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+func microColumns12x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows1x16AVX512 sets the 1×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows1x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows2x16AVX512 sets the 2×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows2x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows3x16AVX512 sets the 3×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows3x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows4x16AVX512 sets the 4×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows4x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows5x16AVX512 sets the 5×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows5x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows6x16AVX512 sets the 6×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows6x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows7x16AVX512 sets the 7×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows7x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows8x16AVX512 sets the 8×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows8x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows9x16AVX512 sets the 9×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows9x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows10x16AVX512 sets the 10×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows10x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows11x16AVX512 sets the 11×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows11x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows12x16AVX512 sets the 12×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
+// of which the first cols, 0 < cols, count.
+//
+//go:noescape
+func microRows12x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows1x32AVX512 sets the 1×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
+//
+//go:noescape
+func microRows1x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows2x32AVX512 sets the 2×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
+//
+//go:noescape
+func microRows2x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows3x32AVX512 sets the 3×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
+//
+//go:noescape
+func microRows3x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows4x32AVX512 sets the 4×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
+//
+//go:noescape
+func microRows4x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows5x32AVX512 sets the 5×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
+//
+//go:noescape
+func microRows5x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows6x32AVX512 sets the 6×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
+//
+//go:noescape
+func microRows6x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows7x32AVX512 sets the 7×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
+//
+//go:noescape
+func microRows7x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows8x32AVX512 sets the 8×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
+//
+//go:noescape
+func microRows8x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows9x32AVX512 sets the 9×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
+//
+//go:noescape
+func microRows9x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows10x32AVX512 sets the 10×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
+//
+//go:noescape
+func microRows10x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows11x32AVX512 sets the 11×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
+//
+//go:noescape
+func microRows11x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+
+// microRows12x32AVX512 sets the 12×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
+// as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
+// of which the first cols, 16 < cols, count.
+//
+//go:noescape
+func microRows12x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)

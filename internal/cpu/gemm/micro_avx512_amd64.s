@@ -4,15 +4,15 @@
 
 #include "textflag.h"
 
-// func micro1x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns1x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro1x16AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns1x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	SUBQ   $0x04, AX
@@ -31,8 +31,8 @@ unrolled:
 	VMOVUPS      (SI)(R8*1), Z1
 	VBROADCASTSS (CX)(BX*1), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -44,8 +44,8 @@ single:
 	VMOVUPS      (SI), Z1
 	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -55,7 +55,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), CL
 	TESTB     CL, CL
 	JZ        overwrite
@@ -70,15 +70,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro2x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns2x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro2x16AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns2x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -106,8 +106,8 @@ unrolled:
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 4(CX)(BX*1), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -121,8 +121,8 @@ single:
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS 4(CX), Z3
 	VFMADD231PS  Z2, Z3, Z1
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -132,7 +132,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -153,15 +153,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro3x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns3x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro3x16AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns3x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -198,8 +198,8 @@ unrolled:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 8(CX)(BX*1), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -215,8 +215,8 @@ single:
 	VFMADD231PS  Z3, Z4, Z1
 	VBROADCASTSS 8(CX), Z4
 	VFMADD231PS  Z3, Z4, Z2
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -226,7 +226,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -253,15 +253,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro4x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns4x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro4x16AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns4x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -307,8 +307,8 @@ unrolled:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 12(CX)(BX*1), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -326,8 +326,8 @@ single:
 	VFMADD231PS  Z4, Z5, Z2
 	VBROADCASTSS 12(CX), Z5
 	VFMADD231PS  Z4, Z5, Z3
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -337,7 +337,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -370,15 +370,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro5x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns5x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro5x16AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns5x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -433,8 +433,8 @@ unrolled:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS 16(CX)(BX*1), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -454,8 +454,8 @@ single:
 	VFMADD231PS  Z5, Z6, Z3
 	VBROADCASTSS 16(CX), Z6
 	VFMADD231PS  Z5, Z6, Z4
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -465,7 +465,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -504,15 +504,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro6x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns6x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro6x16AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns6x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -576,8 +576,8 @@ unrolled:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS 20(CX)(BX*1), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -599,8 +599,8 @@ single:
 	VFMADD231PS  Z6, Z7, Z4
 	VBROADCASTSS 20(CX), Z7
 	VFMADD231PS  Z6, Z7, Z5
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -610,7 +610,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -655,15 +655,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro7x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns7x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro7x16AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns7x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -736,8 +736,8 @@ unrolled:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS 24(CX)(BX*1), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -761,8 +761,8 @@ single:
 	VFMADD231PS  Z7, Z8, Z5
 	VBROADCASTSS 24(CX), Z8
 	VFMADD231PS  Z7, Z8, Z6
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -772,7 +772,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -823,15 +823,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro8x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns8x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro8x16AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns8x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -913,8 +913,8 @@ unrolled:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS 28(CX)(BX*1), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -940,8 +940,8 @@ single:
 	VFMADD231PS  Z8, Z9, Z6
 	VBROADCASTSS 28(CX), Z9
 	VFMADD231PS  Z8, Z9, Z7
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -951,7 +951,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -1008,15 +1008,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro9x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns9x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro9x16AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns9x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1107,8 +1107,8 @@ unrolled:
 	VFMADD231PS  Z9, Z10, Z7
 	VBROADCASTSS 32(CX)(BX*1), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1136,8 +1136,8 @@ single:
 	VFMADD231PS  Z9, Z10, Z7
 	VBROADCASTSS 32(CX), Z10
 	VFMADD231PS  Z9, Z10, Z8
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -1147,7 +1147,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -1210,15 +1210,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro10x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns10x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro10x16AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns10x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1318,8 +1318,8 @@ unrolled:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS 36(CX)(BX*1), Z11
 	VFMADD231PS  Z10, Z11, Z9
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1349,8 +1349,8 @@ single:
 	VFMADD231PS  Z10, Z11, Z8
 	VBROADCASTSS 36(CX), Z11
 	VFMADD231PS  Z10, Z11, Z9
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -1360,7 +1360,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -1429,15 +1429,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro11x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns11x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro11x16AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns11x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1546,8 +1546,8 @@ unrolled:
 	VFMADD231PS  Z11, Z12, Z9
 	VBROADCASTSS 40(CX)(BX*1), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1579,8 +1579,8 @@ single:
 	VFMADD231PS  Z11, Z12, Z9
 	VBROADCASTSS 40(CX), Z12
 	VFMADD231PS  Z11, Z12, Z10
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -1590,7 +1590,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -1665,15 +1665,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro12x16AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns12x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro12x16AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns12x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1791,8 +1791,8 @@ unrolled:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS 44(CX)(BX*1), Z13
 	VFMADD231PS  Z12, Z13, Z11
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1826,8 +1826,8 @@ single:
 	VFMADD231PS  Z12, Z13, Z10
 	VBROADCASTSS 44(CX), Z13
 	VFMADD231PS  Z12, Z13, Z11
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -1837,7 +1837,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -1918,15 +1918,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro1x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns1x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro1x32AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns1x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -1954,8 +1954,8 @@ unrolled:
 	VBROADCASTSS (CX)(BX*1), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1969,8 +1969,8 @@ single:
 	VBROADCASTSS (CX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -1981,7 +1981,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), CL
 	TESTB     CL, CL
 	JZ        overwrite
@@ -2000,15 +2000,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro2x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns2x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro2x32AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns2x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2050,8 +2050,8 @@ unrolled:
 	VBROADCASTSS 4(CX)(BX*1), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2068,8 +2068,8 @@ single:
 	VBROADCASTSS 4(CX), Z6
 	VFMADD231PS  Z4, Z6, Z2
 	VFMADD231PS  Z5, Z6, Z3
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -2080,7 +2080,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -2109,15 +2109,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro3x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns3x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro3x32AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns3x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2173,8 +2173,8 @@ unrolled:
 	VBROADCASTSS 8(CX)(BX*1), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2194,8 +2194,8 @@ single:
 	VBROADCASTSS 8(CX), Z8
 	VFMADD231PS  Z6, Z8, Z4
 	VFMADD231PS  Z7, Z8, Z5
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -2206,7 +2206,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -2245,15 +2245,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro4x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns4x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro4x32AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns4x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2323,8 +2323,8 @@ unrolled:
 	VBROADCASTSS 12(CX)(BX*1), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2347,8 +2347,8 @@ single:
 	VBROADCASTSS 12(CX), Z10
 	VFMADD231PS  Z8, Z10, Z6
 	VFMADD231PS  Z9, Z10, Z7
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -2359,7 +2359,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -2408,15 +2408,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro5x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns5x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro5x32AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns5x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2500,8 +2500,8 @@ unrolled:
 	VBROADCASTSS 16(CX)(BX*1), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2527,8 +2527,8 @@ single:
 	VBROADCASTSS 16(CX), Z12
 	VFMADD231PS  Z10, Z12, Z8
 	VFMADD231PS  Z11, Z12, Z9
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -2539,7 +2539,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -2598,15 +2598,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro6x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns6x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro6x32AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns6x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2704,8 +2704,8 @@ unrolled:
 	VBROADCASTSS 20(CX)(BX*1), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2734,8 +2734,8 @@ single:
 	VBROADCASTSS 20(CX), Z14
 	VFMADD231PS  Z12, Z14, Z10
 	VFMADD231PS  Z13, Z14, Z11
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -2746,7 +2746,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -2815,15 +2815,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro7x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns7x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro7x32AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns7x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -2935,8 +2935,8 @@ unrolled:
 	VBROADCASTSS 24(CX)(BX*1), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2968,8 +2968,8 @@ single:
 	VBROADCASTSS 24(CX), Z16
 	VFMADD231PS  Z14, Z16, Z12
 	VFMADD231PS  Z15, Z16, Z13
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -2980,7 +2980,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -3059,15 +3059,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro8x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns8x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro8x32AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns8x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -3193,8 +3193,8 @@ unrolled:
 	VBROADCASTSS 28(CX)(BX*1), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -3229,8 +3229,8 @@ single:
 	VBROADCASTSS 28(CX), Z18
 	VFMADD231PS  Z16, Z18, Z14
 	VFMADD231PS  Z17, Z18, Z15
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -3241,7 +3241,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -3330,15 +3330,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro9x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns9x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro9x32AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns9x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -3478,8 +3478,8 @@ unrolled:
 	VBROADCASTSS 32(CX)(BX*1), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -3517,8 +3517,8 @@ single:
 	VBROADCASTSS 32(CX), Z20
 	VFMADD231PS  Z18, Z20, Z16
 	VFMADD231PS  Z19, Z20, Z17
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -3529,7 +3529,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -3628,15 +3628,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro10x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns10x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro10x32AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns10x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -3790,8 +3790,8 @@ unrolled:
 	VBROADCASTSS 36(CX)(BX*1), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -3832,8 +3832,8 @@ single:
 	VBROADCASTSS 36(CX), Z22
 	VFMADD231PS  Z20, Z22, Z18
 	VFMADD231PS  Z21, Z22, Z19
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -3844,7 +3844,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -3953,15 +3953,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro11x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns11x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro11x32AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns11x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -4129,8 +4129,8 @@ unrolled:
 	VBROADCASTSS 40(CX)(BX*1), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -4174,8 +4174,8 @@ single:
 	VBROADCASTSS 40(CX), Z24
 	VFMADD231PS  Z22, Z24, Z20
 	VFMADD231PS  Z23, Z24, Z21
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -4186,7 +4186,7 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite
@@ -4305,15 +4305,15 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func micro12x32AVX512(k int, a *float32, acs int, b *float32, brs int, c *float32, crs int, cols int, accumulate bool)
+// func microColumns12x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·micro12x32AVX512(SB), NOSPLIT, $0-65
+TEXT ·microColumns12x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
-	MOVQ   acs+16(FP), DX
+	MOVQ   as+16(FP), DX
 	LEAQ   (DX)(DX*2), BX
 	MOVQ   b+24(FP), SI
-	MOVQ   brs+32(FP), DI
+	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
@@ -4495,8 +4495,8 @@ unrolled:
 	VBROADCASTSS 44(CX)(BX*1), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	LEAQ         (CX)(DX*4), CX
 	LEAQ         (SI)(DI*4), SI
+	LEAQ         (CX)(DX*4), CX
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -4543,8 +4543,8 @@ single:
 	VBROADCASTSS 44(CX), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
-	LEAQ         (CX)(DX*1), CX
 	LEAQ         (SI)(DI*1), SI
+	LEAQ         (CX)(DX*1), CX
 	DECQ         AX
 	JNZ          single
 
@@ -4555,7 +4555,4759 @@ write:
 	BZHIQ     AX, CX, CX
 	KMOVW     CX, K1
 	MOVQ      c+40(FP), AX
-	MOVQ      crs+48(FP), CX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS   (AX), Z24
+	VADDPS    Z24, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(AX), K1, Z24
+	VADDPS    Z24, Z1, Z1
+	VMOVUPS   Z1, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z24
+	VADDPS    Z24, Z2, Z2
+	VMOVUPS   Z2, (AX)
+	VMOVUPS.Z 64(AX), K1, Z24
+	VADDPS    Z24, Z3, Z3
+	VMOVUPS   Z3, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z24
+	VADDPS    Z24, Z4, Z4
+	VMOVUPS   Z4, (AX)
+	VMOVUPS.Z 64(AX), K1, Z24
+	VADDPS    Z24, Z5, Z5
+	VMOVUPS   Z5, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z24
+	VADDPS    Z24, Z6, Z6
+	VMOVUPS   Z6, (AX)
+	VMOVUPS.Z 64(AX), K1, Z24
+	VADDPS    Z24, Z7, Z7
+	VMOVUPS   Z7, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z24
+	VADDPS    Z24, Z8, Z8
+	VMOVUPS   Z8, (AX)
+	VMOVUPS.Z 64(AX), K1, Z24
+	VADDPS    Z24, Z9, Z9
+	VMOVUPS   Z9, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z24
+	VADDPS    Z24, Z10, Z10
+	VMOVUPS   Z10, (AX)
+	VMOVUPS.Z 64(AX), K1, Z24
+	VADDPS    Z24, Z11, Z11
+	VMOVUPS   Z11, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z24
+	VADDPS    Z24, Z12, Z12
+	VMOVUPS   Z12, (AX)
+	VMOVUPS.Z 64(AX), K1, Z24
+	VADDPS    Z24, Z13, Z13
+	VMOVUPS   Z13, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z24
+	VADDPS    Z24, Z14, Z14
+	VMOVUPS   Z14, (AX)
+	VMOVUPS.Z 64(AX), K1, Z24
+	VADDPS    Z24, Z15, Z15
+	VMOVUPS   Z15, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z24
+	VADDPS    Z24, Z16, Z16
+	VMOVUPS   Z16, (AX)
+	VMOVUPS.Z 64(AX), K1, Z24
+	VADDPS    Z24, Z17, Z17
+	VMOVUPS   Z17, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z24
+	VADDPS    Z24, Z18, Z18
+	VMOVUPS   Z18, (AX)
+	VMOVUPS.Z 64(AX), K1, Z24
+	VADDPS    Z24, Z19, Z19
+	VMOVUPS   Z19, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z24
+	VADDPS    Z24, Z20, Z20
+	VMOVUPS   Z20, (AX)
+	VMOVUPS.Z 64(AX), K1, Z24
+	VADDPS    Z24, Z21, Z21
+	VMOVUPS   Z21, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z24
+	VADDPS    Z24, Z22, Z22
+	VMOVUPS   Z22, (AX)
+	VMOVUPS.Z 64(AX), K1, Z24
+	VADDPS    Z24, Z23, Z23
+	VMOVUPS   Z23, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, (AX)
+	VMOVUPS Z21, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z22, (AX)
+	VMOVUPS Z23, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func microRows1x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows1x16AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), DX
+	MOVQ   b+24(FP), DX
+	MOVQ   bs+32(FP), BX
+	LEAQ   (BX)(BX*2), SI
+	VPXORD Z0, Z0, Z0
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (DX), Z1
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      (DX)(BX*1), Z1
+	VBROADCASTSS 4(CX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      (DX)(BX*2), Z1
+	VBROADCASTSS 8(CX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	VMOVUPS      (DX)(SI*1), Z1
+	VBROADCASTSS 12(CX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	LEAQ         (DX)(BX*4), DX
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (DX), Z1
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	LEAQ         (DX)(BX*1), DX
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), CL
+	TESTB     CL, CL
+	JZ        overwrite
+	VMOVUPS.Z (AX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows2x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows2x16AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   bs+32(FP), SI
+	LEAQ   (SI)(SI*2), DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (BX), Z2
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (CX)(DX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VMOVUPS      (BX)(SI*1), Z2
+	VBROADCASTSS 4(CX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 4(CX)(DX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VMOVUPS      (BX)(SI*2), Z2
+	VBROADCASTSS 8(CX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 8(CX)(DX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	VMOVUPS      (BX)(DI*1), Z2
+	VBROADCASTSS 12(CX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS 12(CX)(DX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	LEAQ         (BX)(SI*4), BX
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (BX), Z2
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (CX)(DX*1), Z3
+	VFMADD231PS  Z2, Z3, Z1
+	LEAQ         (BX)(SI*1), BX
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS.Z (AX), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z2
+	VADDPS    Z2, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows3x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows3x16AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   bs+32(FP), SI
+	LEAQ   (SI)(SI*2), DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (BX), Z3
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (CX)(DX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (CX)(DX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      (BX)(SI*1), Z3
+	VBROADCASTSS 4(CX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 4(CX)(DX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      (BX)(SI*2), Z3
+	VBROADCASTSS 8(CX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 8(CX)(DX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 8(CX)(DX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	VMOVUPS      (BX)(DI*1), Z3
+	VBROADCASTSS 12(CX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS 12(CX)(DX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS 12(CX)(DX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	LEAQ         (BX)(SI*4), BX
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (BX), Z3
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (CX)(DX*1), Z4
+	VFMADD231PS  Z3, Z4, Z1
+	VBROADCASTSS (CX)(DX*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	LEAQ         (BX)(SI*1), BX
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS.Z (AX), K1, Z3
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z3
+	VADDPS    Z3, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z3
+	VADDPS    Z3, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows4x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows4x16AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z4
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (CX)(DX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (CX)(DX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (CX)(BX*1), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      (SI)(DI*1), Z4
+	VBROADCASTSS 4(CX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 4(CX)(DX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 4(CX)(BX*1), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      (SI)(DI*2), Z4
+	VBROADCASTSS 8(CX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 8(CX)(DX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 8(CX)(DX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 8(CX)(BX*1), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	VMOVUPS      (SI)(R8*1), Z4
+	VBROADCASTSS 12(CX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS 12(CX)(DX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS 12(CX)(DX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS 12(CX)(BX*1), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z4
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (CX)(DX*1), Z5
+	VFMADD231PS  Z4, Z5, Z1
+	VBROADCASTSS (CX)(DX*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (CX)(BX*1), Z5
+	VFMADD231PS  Z4, Z5, Z3
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS.Z (AX), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z4
+	VADDPS    Z4, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows5x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows5x16AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z5
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (CX)(DX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (CX)(DX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (R9), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      (SI)(DI*1), Z5
+	VBROADCASTSS 4(CX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 4(CX)(DX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 4(CX)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 4(R9), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      (SI)(DI*2), Z5
+	VBROADCASTSS 8(CX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 8(CX)(DX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(CX)(DX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 8(CX)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 8(R9), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	VMOVUPS      (SI)(R8*1), Z5
+	VBROADCASTSS 12(CX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS 12(CX)(DX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 12(CX)(DX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS 12(CX)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS 12(R9), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z5
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (CX)(DX*1), Z6
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (CX)(DX*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z5, Z6, Z3
+	VBROADCASTSS (R9), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS.Z (AX), K1, Z5
+	VADDPS    Z5, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z5
+	VADDPS    Z5, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z5
+	VADDPS    Z5, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z5
+	VADDPS    Z5, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z5
+	VADDPS    Z5, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows6x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows6x16AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z6
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (CX)(DX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (CX)(DX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (CX)(BX*1), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (R9), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (R9)(DX*1), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      (SI)(DI*1), Z6
+	VBROADCASTSS 4(CX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 4(CX)(DX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 4(CX)(BX*1), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 4(R9), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 4(R9)(DX*1), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      (SI)(DI*2), Z6
+	VBROADCASTSS 8(CX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 8(CX)(DX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 8(CX)(DX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 8(CX)(BX*1), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 8(R9), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 8(R9)(DX*1), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	VMOVUPS      (SI)(R8*1), Z6
+	VBROADCASTSS 12(CX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS 12(CX)(DX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS 12(CX)(DX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS 12(CX)(BX*1), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS 12(R9), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS 12(R9)(DX*1), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z6
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (CX)(DX*1), Z7
+	VFMADD231PS  Z6, Z7, Z1
+	VBROADCASTSS (CX)(DX*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (CX)(BX*1), Z7
+	VFMADD231PS  Z6, Z7, Z3
+	VBROADCASTSS (R9), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (R9)(DX*1), Z7
+	VFMADD231PS  Z6, Z7, Z5
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS.Z (AX), K1, Z6
+	VADDPS    Z6, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z6
+	VADDPS    Z6, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z6
+	VADDPS    Z6, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z6
+	VADDPS    Z6, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z6
+	VADDPS    Z6, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z6
+	VADDPS    Z6, Z5, Z5
+	VMOVUPS   Z5, K1, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows7x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows7x16AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z7
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (CX)(DX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (CX)(DX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (R9)(DX*1), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (R9)(DX*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      (SI)(DI*1), Z7
+	VBROADCASTSS 4(CX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 4(CX)(DX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 4(CX)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 4(R9), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 4(R9)(DX*1), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 4(R9)(DX*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      (SI)(DI*2), Z7
+	VBROADCASTSS 8(CX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 8(CX)(DX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(CX)(DX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 8(CX)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(R9), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 8(R9)(DX*1), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 8(R9)(DX*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	VMOVUPS      (SI)(R8*1), Z7
+	VBROADCASTSS 12(CX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS 12(CX)(DX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 12(CX)(DX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS 12(CX)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 12(R9), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS 12(R9)(DX*1), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS 12(R9)(DX*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z7
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (CX)(DX*1), Z8
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (CX)(DX*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (R9), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (R9)(DX*1), Z8
+	VFMADD231PS  Z7, Z8, Z5
+	VBROADCASTSS (R9)(DX*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS.Z (AX), K1, Z7
+	VADDPS    Z7, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z7
+	VADDPS    Z7, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z7
+	VADDPS    Z7, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z7
+	VADDPS    Z7, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z7
+	VADDPS    Z7, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z7
+	VADDPS    Z7, Z5, Z5
+	VMOVUPS   Z5, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z7
+	VADDPS    Z7, Z6, Z6
+	VMOVUPS   Z6, K1, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows8x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows8x16AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z8
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (CX)(DX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (CX)(DX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (CX)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (R9)(DX*1), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (R9)(DX*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R9)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      (SI)(DI*1), Z8
+	VBROADCASTSS 4(CX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 4(CX)(DX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 4(CX)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 4(R9), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 4(R9)(DX*1), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 4(R9)(DX*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 4(R9)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      (SI)(DI*2), Z8
+	VBROADCASTSS 8(CX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 8(CX)(DX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 8(CX)(DX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 8(CX)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 8(R9), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 8(R9)(DX*1), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 8(R9)(DX*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 8(R9)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	VMOVUPS      (SI)(R8*1), Z8
+	VBROADCASTSS 12(CX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS 12(CX)(DX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS 12(CX)(DX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS 12(CX)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS 12(R9), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS 12(R9)(DX*1), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS 12(R9)(DX*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS 12(R9)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z8
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (CX)(DX*1), Z9
+	VFMADD231PS  Z8, Z9, Z1
+	VBROADCASTSS (CX)(DX*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (CX)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z3
+	VBROADCASTSS (R9), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (R9)(DX*1), Z9
+	VFMADD231PS  Z8, Z9, Z5
+	VBROADCASTSS (R9)(DX*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (R9)(BX*1), Z9
+	VFMADD231PS  Z8, Z9, Z7
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS.Z (AX), K1, Z8
+	VADDPS    Z8, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z8
+	VADDPS    Z8, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z8
+	VADDPS    Z8, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	VMOVUPS   Z5, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z8
+	VADDPS    Z8, Z6, Z6
+	VMOVUPS   Z6, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z8
+	VADDPS    Z8, Z7, Z7
+	VMOVUPS   Z7, K1, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows9x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows9x16AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	LEAQ   (R9)(DX*4), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z9
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (CX)(DX*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (CX)(DX*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (R9)(DX*1), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (R9)(DX*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (R9)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS (R10), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	VMOVUPS      (SI)(DI*1), Z9
+	VBROADCASTSS 4(CX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 4(CX)(DX*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 4(CX)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 4(R9), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 4(R9)(DX*1), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(R9)(DX*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 4(R9)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS 4(R10), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	VMOVUPS      (SI)(DI*2), Z9
+	VBROADCASTSS 8(CX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 8(CX)(DX*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 8(CX)(DX*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 8(CX)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(R9), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 8(R9)(DX*1), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 8(R9)(DX*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 8(R9)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS 8(R10), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	VMOVUPS      (SI)(R8*1), Z9
+	VBROADCASTSS 12(CX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS 12(CX)(DX*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 12(CX)(DX*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS 12(CX)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 12(R9), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS 12(R9)(DX*1), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(R9)(DX*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS 12(R9)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS 12(R10), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z9
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (CX)(DX*1), Z10
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (CX)(DX*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (R9), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (R9)(DX*1), Z10
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (R9)(DX*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (R9)(BX*1), Z10
+	VFMADD231PS  Z9, Z10, Z7
+	VBROADCASTSS (R10), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS.Z (AX), K1, Z9
+	VADDPS    Z9, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z9
+	VADDPS    Z9, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z9
+	VADDPS    Z9, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z9
+	VADDPS    Z9, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z9
+	VADDPS    Z9, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z9
+	VADDPS    Z9, Z5, Z5
+	VMOVUPS   Z5, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z9
+	VADDPS    Z9, Z6, Z6
+	VMOVUPS   Z6, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z9
+	VADDPS    Z9, Z7, Z7
+	VMOVUPS   Z7, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z9
+	VADDPS    Z9, Z8, Z8
+	VMOVUPS   Z8, K1, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows10x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows10x16AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	LEAQ   (R9)(DX*4), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z10
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (CX)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS (CX)(DX*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (CX)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (R9)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS (R9)(DX*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (R9)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS (R10), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (R10)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	VMOVUPS      (SI)(DI*1), Z10
+	VBROADCASTSS 4(CX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 4(CX)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 4(CX)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS 4(R9), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 4(R9)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS 4(R9)(DX*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 4(R9)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS 4(R10), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 4(R10)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	VMOVUPS      (SI)(DI*2), Z10
+	VBROADCASTSS 8(CX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 8(CX)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS 8(CX)(DX*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 8(CX)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS 8(R9), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 8(R9)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS 8(R9)(DX*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 8(R9)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS 8(R10), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 8(R10)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	VMOVUPS      (SI)(R8*1), Z10
+	VBROADCASTSS 12(CX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS 12(CX)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS 12(CX)(DX*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS 12(CX)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS 12(R9), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS 12(R9)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS 12(R9)(DX*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS 12(R9)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS 12(R10), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS 12(R10)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z10
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (CX)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z1
+	VBROADCASTSS (CX)(DX*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (CX)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z3
+	VBROADCASTSS (R9), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (R9)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z5
+	VBROADCASTSS (R9)(DX*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (R9)(BX*1), Z11
+	VFMADD231PS  Z10, Z11, Z7
+	VBROADCASTSS (R10), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (R10)(DX*1), Z11
+	VFMADD231PS  Z10, Z11, Z9
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS.Z (AX), K1, Z10
+	VADDPS    Z10, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z10
+	VADDPS    Z10, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z10
+	VADDPS    Z10, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z10
+	VADDPS    Z10, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z10
+	VADDPS    Z10, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z10
+	VADDPS    Z10, Z5, Z5
+	VMOVUPS   Z5, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z10
+	VADDPS    Z10, Z6, Z6
+	VMOVUPS   Z6, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z10
+	VADDPS    Z10, Z7, Z7
+	VMOVUPS   Z7, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z10
+	VADDPS    Z10, Z8, Z8
+	VMOVUPS   Z8, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z10
+	VADDPS    Z10, Z9, Z9
+	VMOVUPS   Z9, K1, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows11x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows11x16AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	LEAQ   (R9)(DX*4), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z11
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (CX)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (CX)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (R9)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (R9)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (R9)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (R10)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS (R10)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	VMOVUPS      (SI)(DI*1), Z11
+	VBROADCASTSS 4(CX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 4(CX)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 4(CX)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 4(R9), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 4(R9)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(R9)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 4(R9)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 4(R10), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 4(R10)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS 4(R10)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	VMOVUPS      (SI)(DI*2), Z11
+	VBROADCASTSS 8(CX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 8(CX)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 8(CX)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 8(CX)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(R9), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 8(R9)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 8(R9)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 8(R9)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 8(R10), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 8(R10)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS 8(R10)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	VMOVUPS      (SI)(R8*1), Z11
+	VBROADCASTSS 12(CX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS 12(CX)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 12(CX)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS 12(CX)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 12(R9), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS 12(R9)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(R9)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS 12(R9)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 12(R10), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS 12(R10)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS 12(R10)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z11
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (CX)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (CX)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (R9)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (R9)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (R9)(BX*1), Z12
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R10), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (R10)(DX*1), Z12
+	VFMADD231PS  Z11, Z12, Z9
+	VBROADCASTSS (R10)(DX*2), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS.Z (AX), K1, Z11
+	VADDPS    Z11, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z11
+	VADDPS    Z11, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z11
+	VADDPS    Z11, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z11
+	VADDPS    Z11, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z11
+	VADDPS    Z11, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z11
+	VADDPS    Z11, Z5, Z5
+	VMOVUPS   Z5, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z11
+	VADDPS    Z11, Z6, Z6
+	VMOVUPS   Z6, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z11
+	VADDPS    Z11, Z7, Z7
+	VMOVUPS   Z7, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z11
+	VADDPS    Z11, Z8, Z8
+	VMOVUPS   Z8, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z11
+	VADDPS    Z11, Z9, Z9
+	VMOVUPS   Z9, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z11
+	VADDPS    Z11, Z10, Z10
+	VMOVUPS   Z10, K1, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows12x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows12x16AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	LEAQ   (R9)(DX*4), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z12
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (CX)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS (CX)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (CX)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (R9)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS (R9)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (R9)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS (R10), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (R10)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VBROADCASTSS (R10)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (R10)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	VMOVUPS      (SI)(DI*1), Z12
+	VBROADCASTSS 4(CX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS 4(CX)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS 4(CX)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS 4(CX)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS 4(R9), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS 4(R9)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS 4(R9)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS 4(R9)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS 4(R10), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS 4(R10)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VBROADCASTSS 4(R10)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS 4(R10)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	VMOVUPS      (SI)(DI*2), Z12
+	VBROADCASTSS 8(CX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS 8(CX)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS 8(CX)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS 8(CX)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS 8(R9), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS 8(R9)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS 8(R9)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS 8(R9)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS 8(R10), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS 8(R10)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VBROADCASTSS 8(R10)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS 8(R10)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	VMOVUPS      (SI)(R8*1), Z12
+	VBROADCASTSS 12(CX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS 12(CX)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS 12(CX)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS 12(CX)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS 12(R9), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS 12(R9)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS 12(R9)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS 12(R9)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS 12(R10), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS 12(R10)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VBROADCASTSS 12(R10)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS 12(R10)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z12
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (CX)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z1
+	VBROADCASTSS (CX)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (CX)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z3
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (R9)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z5
+	VBROADCASTSS (R9)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (R9)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z7
+	VBROADCASTSS (R10), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (R10)(DX*1), Z13
+	VFMADD231PS  Z12, Z13, Z9
+	VBROADCASTSS (R10)(DX*2), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (R10)(BX*1), Z13
+	VFMADD231PS  Z12, Z13, Z11
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z0, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z3, Z3
+	VMOVUPS   Z3, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z5, Z5
+	VMOVUPS   Z5, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z6, Z6
+	VMOVUPS   Z6, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z7, Z7
+	VMOVUPS   Z7, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z8, Z8
+	VMOVUPS   Z8, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z9, Z9
+	VMOVUPS   Z9, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z10, Z10
+	VMOVUPS   Z10, K1, (AX)
+	ADDQ      CX, AX
+	VMOVUPS.Z (AX), K1, Z12
+	VADDPS    Z12, Z11, Z11
+	VMOVUPS   Z11, K1, (AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z11, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func microRows1x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows1x32AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), DX
+	MOVQ   b+24(FP), DX
+	MOVQ   bs+32(FP), BX
+	LEAQ   (BX)(BX*2), SI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DX)(BX*1), Z2
+	VMOVUPS      64(DX)(BX*1), Z3
+	VBROADCASTSS 4(CX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DX)(BX*2), Z2
+	VMOVUPS      64(DX)(BX*2), Z3
+	VBROADCASTSS 8(CX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	VMOVUPS      (DX)(SI*1), Z2
+	VMOVUPS      64(DX)(SI*1), Z3
+	VBROADCASTSS 12(CX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	LEAQ         (DX)(BX*4), DX
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z2, Z4, Z0
+	VFMADD231PS  Z3, Z4, Z1
+	LEAQ         (DX)(BX*1), DX
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	SUBQ      $0x10, AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), CL
+	TESTB     CL, CL
+	JZ        overwrite
+	VMOVUPS   (AX), Z2
+	VADDPS    Z2, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(AX), K1, Z2
+	VADDPS    Z2, Z1, Z1
+	VMOVUPS   Z1, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func microRows2x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows2x32AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   bs+32(FP), SI
+	LEAQ   (SI)(SI*2), DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (CX)(DX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      (BX)(SI*1), Z4
+	VMOVUPS      64(BX)(SI*1), Z5
+	VBROADCASTSS 4(CX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      (BX)(SI*2), Z4
+	VMOVUPS      64(BX)(SI*2), Z5
+	VBROADCASTSS 8(CX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	VMOVUPS      (BX)(DI*1), Z4
+	VMOVUPS      64(BX)(DI*1), Z5
+	VBROADCASTSS 12(CX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	LEAQ         (BX)(SI*4), BX
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (BX), Z4
+	VMOVUPS      64(BX), Z5
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z4, Z6, Z0
+	VFMADD231PS  Z5, Z6, Z1
+	VBROADCASTSS (CX)(DX*1), Z6
+	VFMADD231PS  Z4, Z6, Z2
+	VFMADD231PS  Z5, Z6, Z3
+	LEAQ         (BX)(SI*1), BX
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	SUBQ      $0x10, AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS   (AX), Z4
+	VADDPS    Z4, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(AX), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	VMOVUPS   Z1, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z4
+	VADDPS    Z4, Z2, Z2
+	VMOVUPS   Z2, (AX)
+	VMOVUPS.Z 64(AX), K1, Z4
+	VADDPS    Z4, Z3, Z3
+	VMOVUPS   Z3, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func microRows3x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows3x32AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), BX
+	MOVQ   bs+32(FP), SI
+	LEAQ   (SI)(SI*2), DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (CX)(DX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (CX)(DX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (BX)(SI*1), Z6
+	VMOVUPS      64(BX)(SI*1), Z7
+	VBROADCASTSS 4(CX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (BX)(SI*2), Z6
+	VMOVUPS      64(BX)(SI*2), Z7
+	VBROADCASTSS 8(CX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	VMOVUPS      (BX)(DI*1), Z6
+	VMOVUPS      64(BX)(DI*1), Z7
+	VBROADCASTSS 12(CX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	LEAQ         (BX)(SI*4), BX
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (BX), Z6
+	VMOVUPS      64(BX), Z7
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z6, Z8, Z0
+	VFMADD231PS  Z7, Z8, Z1
+	VBROADCASTSS (CX)(DX*1), Z8
+	VFMADD231PS  Z6, Z8, Z2
+	VFMADD231PS  Z7, Z8, Z3
+	VBROADCASTSS (CX)(DX*2), Z8
+	VFMADD231PS  Z6, Z8, Z4
+	VFMADD231PS  Z7, Z8, Z5
+	LEAQ         (BX)(SI*1), BX
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	SUBQ      $0x10, AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS   (AX), Z6
+	VADDPS    Z6, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(AX), K1, Z6
+	VADDPS    Z6, Z1, Z1
+	VMOVUPS   Z1, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z6
+	VADDPS    Z6, Z2, Z2
+	VMOVUPS   Z2, (AX)
+	VMOVUPS.Z 64(AX), K1, Z6
+	VADDPS    Z6, Z3, Z3
+	VMOVUPS   Z3, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z6
+	VADDPS    Z6, Z4, Z4
+	VMOVUPS   Z4, (AX)
+	VMOVUPS.Z 64(AX), K1, Z6
+	VADDPS    Z6, Z5, Z5
+	VMOVUPS   Z5, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func microRows4x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows4x32AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Z9
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (CX)(DX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (CX)(DX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (SI)(DI*1), Z8
+	VMOVUPS      64(SI)(DI*1), Z9
+	VBROADCASTSS 4(CX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 4(CX)(BX*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (SI)(DI*2), Z8
+	VMOVUPS      64(SI)(DI*2), Z9
+	VBROADCASTSS 8(CX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 8(CX)(BX*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	VMOVUPS      (SI)(R8*1), Z8
+	VMOVUPS      64(SI)(R8*1), Z9
+	VBROADCASTSS 12(CX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS 12(CX)(BX*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z8
+	VMOVUPS      64(SI), Z9
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z8, Z10, Z0
+	VFMADD231PS  Z9, Z10, Z1
+	VBROADCASTSS (CX)(DX*1), Z10
+	VFMADD231PS  Z8, Z10, Z2
+	VFMADD231PS  Z9, Z10, Z3
+	VBROADCASTSS (CX)(DX*2), Z10
+	VFMADD231PS  Z8, Z10, Z4
+	VFMADD231PS  Z9, Z10, Z5
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z8, Z10, Z6
+	VFMADD231PS  Z9, Z10, Z7
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	SUBQ      $0x10, AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS   (AX), Z8
+	VADDPS    Z8, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(AX), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	VMOVUPS   Z1, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z8
+	VADDPS    Z8, Z2, Z2
+	VMOVUPS   Z2, (AX)
+	VMOVUPS.Z 64(AX), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	VMOVUPS   Z3, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z8
+	VADDPS    Z8, Z4, Z4
+	VMOVUPS   Z4, (AX)
+	VMOVUPS.Z 64(AX), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	VMOVUPS   Z5, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z8
+	VADDPS    Z8, Z6, Z6
+	VMOVUPS   Z6, (AX)
+	VMOVUPS.Z 64(AX), K1, Z8
+	VADDPS    Z8, Z7, Z7
+	VMOVUPS   Z7, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func microRows5x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows5x32AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z10
+	VMOVUPS      64(SI), Z11
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (CX)(DX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (CX)(DX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (SI)(DI*1), Z10
+	VMOVUPS      64(SI)(DI*1), Z11
+	VBROADCASTSS 4(CX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 4(CX)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 4(R9), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (SI)(DI*2), Z10
+	VMOVUPS      64(SI)(DI*2), Z11
+	VBROADCASTSS 8(CX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 8(CX)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 8(R9), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	VMOVUPS      (SI)(R8*1), Z10
+	VMOVUPS      64(SI)(R8*1), Z11
+	VBROADCASTSS 12(CX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS 12(CX)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS 12(R9), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z10
+	VMOVUPS      64(SI), Z11
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z10, Z12, Z0
+	VFMADD231PS  Z11, Z12, Z1
+	VBROADCASTSS (CX)(DX*1), Z12
+	VFMADD231PS  Z10, Z12, Z2
+	VFMADD231PS  Z11, Z12, Z3
+	VBROADCASTSS (CX)(DX*2), Z12
+	VFMADD231PS  Z10, Z12, Z4
+	VFMADD231PS  Z11, Z12, Z5
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z10, Z12, Z6
+	VFMADD231PS  Z11, Z12, Z7
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z10, Z12, Z8
+	VFMADD231PS  Z11, Z12, Z9
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	SUBQ      $0x10, AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS   (AX), Z10
+	VADDPS    Z10, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(AX), K1, Z10
+	VADDPS    Z10, Z1, Z1
+	VMOVUPS   Z1, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z10
+	VADDPS    Z10, Z2, Z2
+	VMOVUPS   Z2, (AX)
+	VMOVUPS.Z 64(AX), K1, Z10
+	VADDPS    Z10, Z3, Z3
+	VMOVUPS   Z3, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z10
+	VADDPS    Z10, Z4, Z4
+	VMOVUPS   Z4, (AX)
+	VMOVUPS.Z 64(AX), K1, Z10
+	VADDPS    Z10, Z5, Z5
+	VMOVUPS   Z5, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z10
+	VADDPS    Z10, Z6, Z6
+	VMOVUPS   Z6, (AX)
+	VMOVUPS.Z 64(AX), K1, Z10
+	VADDPS    Z10, Z7, Z7
+	VMOVUPS   Z7, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z10
+	VADDPS    Z10, Z8, Z8
+	VMOVUPS   Z8, (AX)
+	VMOVUPS.Z 64(AX), K1, Z10
+	VADDPS    Z10, Z9, Z9
+	VMOVUPS   Z9, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func microRows6x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows6x32AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Z13
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (CX)(DX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (CX)(DX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (R9)(DX*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      (SI)(DI*1), Z12
+	VMOVUPS      64(SI)(DI*1), Z13
+	VBROADCASTSS 4(CX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 4(CX)(BX*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 4(R9), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 4(R9)(DX*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      (SI)(DI*2), Z12
+	VMOVUPS      64(SI)(DI*2), Z13
+	VBROADCASTSS 8(CX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 8(CX)(BX*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 8(R9), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 8(R9)(DX*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	VMOVUPS      (SI)(R8*1), Z12
+	VMOVUPS      64(SI)(R8*1), Z13
+	VBROADCASTSS 12(CX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS 12(CX)(BX*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS 12(R9), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS 12(R9)(DX*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z12
+	VMOVUPS      64(SI), Z13
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z12, Z14, Z0
+	VFMADD231PS  Z13, Z14, Z1
+	VBROADCASTSS (CX)(DX*1), Z14
+	VFMADD231PS  Z12, Z14, Z2
+	VFMADD231PS  Z13, Z14, Z3
+	VBROADCASTSS (CX)(DX*2), Z14
+	VFMADD231PS  Z12, Z14, Z4
+	VFMADD231PS  Z13, Z14, Z5
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z12, Z14, Z6
+	VFMADD231PS  Z13, Z14, Z7
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z12, Z14, Z8
+	VFMADD231PS  Z13, Z14, Z9
+	VBROADCASTSS (R9)(DX*1), Z14
+	VFMADD231PS  Z12, Z14, Z10
+	VFMADD231PS  Z13, Z14, Z11
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	SUBQ      $0x10, AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS   (AX), Z12
+	VADDPS    Z12, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(AX), K1, Z12
+	VADDPS    Z12, Z1, Z1
+	VMOVUPS   Z1, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z12
+	VADDPS    Z12, Z2, Z2
+	VMOVUPS   Z2, (AX)
+	VMOVUPS.Z 64(AX), K1, Z12
+	VADDPS    Z12, Z3, Z3
+	VMOVUPS   Z3, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z12
+	VADDPS    Z12, Z4, Z4
+	VMOVUPS   Z4, (AX)
+	VMOVUPS.Z 64(AX), K1, Z12
+	VADDPS    Z12, Z5, Z5
+	VMOVUPS   Z5, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z12
+	VADDPS    Z12, Z6, Z6
+	VMOVUPS   Z6, (AX)
+	VMOVUPS.Z 64(AX), K1, Z12
+	VADDPS    Z12, Z7, Z7
+	VMOVUPS   Z7, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z12
+	VADDPS    Z12, Z8, Z8
+	VMOVUPS   Z8, (AX)
+	VMOVUPS.Z 64(AX), K1, Z12
+	VADDPS    Z12, Z9, Z9
+	VMOVUPS   Z9, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z12
+	VADDPS    Z12, Z10, Z10
+	VMOVUPS   Z10, (AX)
+	VMOVUPS.Z 64(AX), K1, Z12
+	VADDPS    Z12, Z11, Z11
+	VMOVUPS   Z11, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func microRows7x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows7x32AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z14
+	VMOVUPS      64(SI), Z15
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (CX)(DX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (CX)(DX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (CX)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (R9)(DX*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R9)(DX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (SI)(DI*1), Z14
+	VMOVUPS      64(SI)(DI*1), Z15
+	VBROADCASTSS 4(CX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 4(CX)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 4(R9), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 4(R9)(DX*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 4(R9)(DX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (SI)(DI*2), Z14
+	VMOVUPS      64(SI)(DI*2), Z15
+	VBROADCASTSS 8(CX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 8(CX)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 8(R9), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 8(R9)(DX*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 8(R9)(DX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	VMOVUPS      (SI)(R8*1), Z14
+	VMOVUPS      64(SI)(R8*1), Z15
+	VBROADCASTSS 12(CX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS 12(CX)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS 12(R9), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS 12(R9)(DX*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS 12(R9)(DX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z14
+	VMOVUPS      64(SI), Z15
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z14, Z16, Z0
+	VFMADD231PS  Z15, Z16, Z1
+	VBROADCASTSS (CX)(DX*1), Z16
+	VFMADD231PS  Z14, Z16, Z2
+	VFMADD231PS  Z15, Z16, Z3
+	VBROADCASTSS (CX)(DX*2), Z16
+	VFMADD231PS  Z14, Z16, Z4
+	VFMADD231PS  Z15, Z16, Z5
+	VBROADCASTSS (CX)(BX*1), Z16
+	VFMADD231PS  Z14, Z16, Z6
+	VFMADD231PS  Z15, Z16, Z7
+	VBROADCASTSS (R9), Z16
+	VFMADD231PS  Z14, Z16, Z8
+	VFMADD231PS  Z15, Z16, Z9
+	VBROADCASTSS (R9)(DX*1), Z16
+	VFMADD231PS  Z14, Z16, Z10
+	VFMADD231PS  Z15, Z16, Z11
+	VBROADCASTSS (R9)(DX*2), Z16
+	VFMADD231PS  Z14, Z16, Z12
+	VFMADD231PS  Z15, Z16, Z13
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	SUBQ      $0x10, AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS   (AX), Z14
+	VADDPS    Z14, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(AX), K1, Z14
+	VADDPS    Z14, Z1, Z1
+	VMOVUPS   Z1, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z14
+	VADDPS    Z14, Z2, Z2
+	VMOVUPS   Z2, (AX)
+	VMOVUPS.Z 64(AX), K1, Z14
+	VADDPS    Z14, Z3, Z3
+	VMOVUPS   Z3, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z14
+	VADDPS    Z14, Z4, Z4
+	VMOVUPS   Z4, (AX)
+	VMOVUPS.Z 64(AX), K1, Z14
+	VADDPS    Z14, Z5, Z5
+	VMOVUPS   Z5, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z14
+	VADDPS    Z14, Z6, Z6
+	VMOVUPS   Z6, (AX)
+	VMOVUPS.Z 64(AX), K1, Z14
+	VADDPS    Z14, Z7, Z7
+	VMOVUPS   Z7, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z14
+	VADDPS    Z14, Z8, Z8
+	VMOVUPS   Z8, (AX)
+	VMOVUPS.Z 64(AX), K1, Z14
+	VADDPS    Z14, Z9, Z9
+	VMOVUPS   Z9, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z14
+	VADDPS    Z14, Z10, Z10
+	VMOVUPS   Z10, (AX)
+	VMOVUPS.Z 64(AX), K1, Z14
+	VADDPS    Z14, Z11, Z11
+	VMOVUPS   Z11, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z14
+	VADDPS    Z14, Z12, Z12
+	VMOVUPS   Z12, (AX)
+	VMOVUPS.Z 64(AX), K1, Z14
+	VADDPS    Z14, Z13, Z13
+	VMOVUPS   Z13, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func microRows8x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows8x32AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Z17
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (CX)(DX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (CX)(DX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (CX)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (R9)(DX*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R9)(DX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R9)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      (SI)(DI*1), Z16
+	VMOVUPS      64(SI)(DI*1), Z17
+	VBROADCASTSS 4(CX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 4(CX)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 4(R9), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 4(R9)(DX*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 4(R9)(DX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 4(R9)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      (SI)(DI*2), Z16
+	VMOVUPS      64(SI)(DI*2), Z17
+	VBROADCASTSS 8(CX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 8(CX)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 8(R9), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 8(R9)(DX*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 8(R9)(DX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 8(R9)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	VMOVUPS      (SI)(R8*1), Z16
+	VMOVUPS      64(SI)(R8*1), Z17
+	VBROADCASTSS 12(CX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS 12(CX)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS 12(R9), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS 12(R9)(DX*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS 12(R9)(DX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS 12(R9)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z16
+	VMOVUPS      64(SI), Z17
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z16, Z18, Z0
+	VFMADD231PS  Z17, Z18, Z1
+	VBROADCASTSS (CX)(DX*1), Z18
+	VFMADD231PS  Z16, Z18, Z2
+	VFMADD231PS  Z17, Z18, Z3
+	VBROADCASTSS (CX)(DX*2), Z18
+	VFMADD231PS  Z16, Z18, Z4
+	VFMADD231PS  Z17, Z18, Z5
+	VBROADCASTSS (CX)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z6
+	VFMADD231PS  Z17, Z18, Z7
+	VBROADCASTSS (R9), Z18
+	VFMADD231PS  Z16, Z18, Z8
+	VFMADD231PS  Z17, Z18, Z9
+	VBROADCASTSS (R9)(DX*1), Z18
+	VFMADD231PS  Z16, Z18, Z10
+	VFMADD231PS  Z17, Z18, Z11
+	VBROADCASTSS (R9)(DX*2), Z18
+	VFMADD231PS  Z16, Z18, Z12
+	VFMADD231PS  Z17, Z18, Z13
+	VBROADCASTSS (R9)(BX*1), Z18
+	VFMADD231PS  Z16, Z18, Z14
+	VFMADD231PS  Z17, Z18, Z15
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	SUBQ      $0x10, AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS   (AX), Z16
+	VADDPS    Z16, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(AX), K1, Z16
+	VADDPS    Z16, Z1, Z1
+	VMOVUPS   Z1, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z16
+	VADDPS    Z16, Z2, Z2
+	VMOVUPS   Z2, (AX)
+	VMOVUPS.Z 64(AX), K1, Z16
+	VADDPS    Z16, Z3, Z3
+	VMOVUPS   Z3, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z16
+	VADDPS    Z16, Z4, Z4
+	VMOVUPS   Z4, (AX)
+	VMOVUPS.Z 64(AX), K1, Z16
+	VADDPS    Z16, Z5, Z5
+	VMOVUPS   Z5, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z16
+	VADDPS    Z16, Z6, Z6
+	VMOVUPS   Z6, (AX)
+	VMOVUPS.Z 64(AX), K1, Z16
+	VADDPS    Z16, Z7, Z7
+	VMOVUPS   Z7, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z16
+	VADDPS    Z16, Z8, Z8
+	VMOVUPS   Z8, (AX)
+	VMOVUPS.Z 64(AX), K1, Z16
+	VADDPS    Z16, Z9, Z9
+	VMOVUPS   Z9, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z16
+	VADDPS    Z16, Z10, Z10
+	VMOVUPS   Z10, (AX)
+	VMOVUPS.Z 64(AX), K1, Z16
+	VADDPS    Z16, Z11, Z11
+	VMOVUPS   Z11, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z16
+	VADDPS    Z16, Z12, Z12
+	VMOVUPS   Z12, (AX)
+	VMOVUPS.Z 64(AX), K1, Z16
+	VADDPS    Z16, Z13, Z13
+	VMOVUPS   Z13, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z16
+	VADDPS    Z16, Z14, Z14
+	VMOVUPS   Z14, (AX)
+	VMOVUPS.Z 64(AX), K1, Z16
+	VADDPS    Z16, Z15, Z15
+	VMOVUPS   Z15, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func microRows9x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows9x32AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	LEAQ   (R9)(DX*4), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z18
+	VMOVUPS      64(SI), Z19
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (CX)(DX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (CX)(DX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (CX)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (R9), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (R9)(DX*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R9)(DX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R9)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (R10), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (SI)(DI*1), Z18
+	VMOVUPS      64(SI)(DI*1), Z19
+	VBROADCASTSS 4(CX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 4(CX)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 4(R9), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 4(R9)(DX*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 4(R9)(DX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 4(R9)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 4(R10), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (SI)(DI*2), Z18
+	VMOVUPS      64(SI)(DI*2), Z19
+	VBROADCASTSS 8(CX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 8(CX)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 8(R9), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 8(R9)(DX*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 8(R9)(DX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 8(R9)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 8(R10), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	VMOVUPS      (SI)(R8*1), Z18
+	VMOVUPS      64(SI)(R8*1), Z19
+	VBROADCASTSS 12(CX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS 12(CX)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS 12(R9), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS 12(R9)(DX*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS 12(R9)(DX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS 12(R9)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS 12(R10), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z18
+	VMOVUPS      64(SI), Z19
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z18, Z20, Z0
+	VFMADD231PS  Z19, Z20, Z1
+	VBROADCASTSS (CX)(DX*1), Z20
+	VFMADD231PS  Z18, Z20, Z2
+	VFMADD231PS  Z19, Z20, Z3
+	VBROADCASTSS (CX)(DX*2), Z20
+	VFMADD231PS  Z18, Z20, Z4
+	VFMADD231PS  Z19, Z20, Z5
+	VBROADCASTSS (CX)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z6
+	VFMADD231PS  Z19, Z20, Z7
+	VBROADCASTSS (R9), Z20
+	VFMADD231PS  Z18, Z20, Z8
+	VFMADD231PS  Z19, Z20, Z9
+	VBROADCASTSS (R9)(DX*1), Z20
+	VFMADD231PS  Z18, Z20, Z10
+	VFMADD231PS  Z19, Z20, Z11
+	VBROADCASTSS (R9)(DX*2), Z20
+	VFMADD231PS  Z18, Z20, Z12
+	VFMADD231PS  Z19, Z20, Z13
+	VBROADCASTSS (R9)(BX*1), Z20
+	VFMADD231PS  Z18, Z20, Z14
+	VFMADD231PS  Z19, Z20, Z15
+	VBROADCASTSS (R10), Z20
+	VFMADD231PS  Z18, Z20, Z16
+	VFMADD231PS  Z19, Z20, Z17
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	SUBQ      $0x10, AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS   (AX), Z18
+	VADDPS    Z18, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(AX), K1, Z18
+	VADDPS    Z18, Z1, Z1
+	VMOVUPS   Z1, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z18
+	VADDPS    Z18, Z2, Z2
+	VMOVUPS   Z2, (AX)
+	VMOVUPS.Z 64(AX), K1, Z18
+	VADDPS    Z18, Z3, Z3
+	VMOVUPS   Z3, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z18
+	VADDPS    Z18, Z4, Z4
+	VMOVUPS   Z4, (AX)
+	VMOVUPS.Z 64(AX), K1, Z18
+	VADDPS    Z18, Z5, Z5
+	VMOVUPS   Z5, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z18
+	VADDPS    Z18, Z6, Z6
+	VMOVUPS   Z6, (AX)
+	VMOVUPS.Z 64(AX), K1, Z18
+	VADDPS    Z18, Z7, Z7
+	VMOVUPS   Z7, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z18
+	VADDPS    Z18, Z8, Z8
+	VMOVUPS   Z8, (AX)
+	VMOVUPS.Z 64(AX), K1, Z18
+	VADDPS    Z18, Z9, Z9
+	VMOVUPS   Z9, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z18
+	VADDPS    Z18, Z10, Z10
+	VMOVUPS   Z10, (AX)
+	VMOVUPS.Z 64(AX), K1, Z18
+	VADDPS    Z18, Z11, Z11
+	VMOVUPS   Z11, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z18
+	VADDPS    Z18, Z12, Z12
+	VMOVUPS   Z12, (AX)
+	VMOVUPS.Z 64(AX), K1, Z18
+	VADDPS    Z18, Z13, Z13
+	VMOVUPS   Z13, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z18
+	VADDPS    Z18, Z14, Z14
+	VMOVUPS   Z14, (AX)
+	VMOVUPS.Z 64(AX), K1, Z18
+	VADDPS    Z18, Z15, Z15
+	VMOVUPS   Z15, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z18
+	VADDPS    Z18, Z16, Z16
+	VMOVUPS   Z16, (AX)
+	VMOVUPS.Z 64(AX), K1, Z18
+	VADDPS    Z18, Z17, Z17
+	VMOVUPS   Z17, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func microRows10x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows10x32AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	LEAQ   (R9)(DX*4), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z20
+	VMOVUPS      64(SI), Z21
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (CX)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (CX)(DX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (CX)(BX*1), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (R9)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (R9)(DX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R9)(BX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (R10), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R10)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	VMOVUPS      (SI)(DI*1), Z20
+	VMOVUPS      64(SI)(DI*1), Z21
+	VBROADCASTSS 4(CX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 4(CX)(BX*1), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 4(R9), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 4(R9)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 4(R9)(DX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 4(R9)(BX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 4(R10), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 4(R10)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	VMOVUPS      (SI)(DI*2), Z20
+	VMOVUPS      64(SI)(DI*2), Z21
+	VBROADCASTSS 8(CX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 8(CX)(BX*1), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 8(R9), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 8(R9)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 8(R9)(DX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 8(R9)(BX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 8(R10), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 8(R10)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	VMOVUPS      (SI)(R8*1), Z20
+	VMOVUPS      64(SI)(R8*1), Z21
+	VBROADCASTSS 12(CX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS 12(CX)(BX*1), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS 12(R9), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS 12(R9)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS 12(R9)(DX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS 12(R9)(BX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS 12(R10), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS 12(R10)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z20
+	VMOVUPS      64(SI), Z21
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z20, Z22, Z0
+	VFMADD231PS  Z21, Z22, Z1
+	VBROADCASTSS (CX)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z2
+	VFMADD231PS  Z21, Z22, Z3
+	VBROADCASTSS (CX)(DX*2), Z22
+	VFMADD231PS  Z20, Z22, Z4
+	VFMADD231PS  Z21, Z22, Z5
+	VBROADCASTSS (CX)(BX*1), Z22
+	VFMADD231PS  Z20, Z22, Z6
+	VFMADD231PS  Z21, Z22, Z7
+	VBROADCASTSS (R9), Z22
+	VFMADD231PS  Z20, Z22, Z8
+	VFMADD231PS  Z21, Z22, Z9
+	VBROADCASTSS (R9)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z10
+	VFMADD231PS  Z21, Z22, Z11
+	VBROADCASTSS (R9)(DX*2), Z22
+	VFMADD231PS  Z20, Z22, Z12
+	VFMADD231PS  Z21, Z22, Z13
+	VBROADCASTSS (R9)(BX*1), Z22
+	VFMADD231PS  Z20, Z22, Z14
+	VFMADD231PS  Z21, Z22, Z15
+	VBROADCASTSS (R10), Z22
+	VFMADD231PS  Z20, Z22, Z16
+	VFMADD231PS  Z21, Z22, Z17
+	VBROADCASTSS (R10)(DX*1), Z22
+	VFMADD231PS  Z20, Z22, Z18
+	VFMADD231PS  Z21, Z22, Z19
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	SUBQ      $0x10, AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS   (AX), Z20
+	VADDPS    Z20, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(AX), K1, Z20
+	VADDPS    Z20, Z1, Z1
+	VMOVUPS   Z1, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z20
+	VADDPS    Z20, Z2, Z2
+	VMOVUPS   Z2, (AX)
+	VMOVUPS.Z 64(AX), K1, Z20
+	VADDPS    Z20, Z3, Z3
+	VMOVUPS   Z3, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z20
+	VADDPS    Z20, Z4, Z4
+	VMOVUPS   Z4, (AX)
+	VMOVUPS.Z 64(AX), K1, Z20
+	VADDPS    Z20, Z5, Z5
+	VMOVUPS   Z5, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z20
+	VADDPS    Z20, Z6, Z6
+	VMOVUPS   Z6, (AX)
+	VMOVUPS.Z 64(AX), K1, Z20
+	VADDPS    Z20, Z7, Z7
+	VMOVUPS   Z7, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z20
+	VADDPS    Z20, Z8, Z8
+	VMOVUPS   Z8, (AX)
+	VMOVUPS.Z 64(AX), K1, Z20
+	VADDPS    Z20, Z9, Z9
+	VMOVUPS   Z9, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z20
+	VADDPS    Z20, Z10, Z10
+	VMOVUPS   Z10, (AX)
+	VMOVUPS.Z 64(AX), K1, Z20
+	VADDPS    Z20, Z11, Z11
+	VMOVUPS   Z11, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z20
+	VADDPS    Z20, Z12, Z12
+	VMOVUPS   Z12, (AX)
+	VMOVUPS.Z 64(AX), K1, Z20
+	VADDPS    Z20, Z13, Z13
+	VMOVUPS   Z13, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z20
+	VADDPS    Z20, Z14, Z14
+	VMOVUPS   Z14, (AX)
+	VMOVUPS.Z 64(AX), K1, Z20
+	VADDPS    Z20, Z15, Z15
+	VMOVUPS   Z15, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z20
+	VADDPS    Z20, Z16, Z16
+	VMOVUPS   Z16, (AX)
+	VMOVUPS.Z 64(AX), K1, Z20
+	VADDPS    Z20, Z17, Z17
+	VMOVUPS   Z17, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z20
+	VADDPS    Z20, Z18, Z18
+	VMOVUPS   Z18, (AX)
+	VMOVUPS.Z 64(AX), K1, Z20
+	VADDPS    Z20, Z19, Z19
+	VMOVUPS   Z19, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func microRows11x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows11x32AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	LEAQ   (R9)(DX*4), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z22
+	VMOVUPS      64(SI), Z23
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (R9)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R9)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R9)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R10)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (R10)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (SI)(DI*1), Z22
+	VMOVUPS      64(SI)(DI*1), Z23
+	VBROADCASTSS 4(CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 4(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 4(R9), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 4(R9)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 4(R9)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 4(R9)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 4(R10), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 4(R10)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 4(R10)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (SI)(DI*2), Z22
+	VMOVUPS      64(SI)(DI*2), Z23
+	VBROADCASTSS 8(CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 8(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 8(R9), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 8(R9)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 8(R9)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 8(R9)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 8(R10), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 8(R10)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 8(R10)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	VMOVUPS      (SI)(R8*1), Z22
+	VMOVUPS      64(SI)(R8*1), Z23
+	VBROADCASTSS 12(CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS 12(CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS 12(R9), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS 12(R9)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS 12(R9)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS 12(R9)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS 12(R10), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS 12(R10)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS 12(R10)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z22
+	VMOVUPS      64(SI), Z23
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z22, Z24, Z0
+	VFMADD231PS  Z23, Z24, Z1
+	VBROADCASTSS (CX)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z2
+	VFMADD231PS  Z23, Z24, Z3
+	VBROADCASTSS (CX)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z4
+	VFMADD231PS  Z23, Z24, Z5
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z6
+	VFMADD231PS  Z23, Z24, Z7
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z22, Z24, Z8
+	VFMADD231PS  Z23, Z24, Z9
+	VBROADCASTSS (R9)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z10
+	VFMADD231PS  Z23, Z24, Z11
+	VBROADCASTSS (R9)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z12
+	VFMADD231PS  Z23, Z24, Z13
+	VBROADCASTSS (R9)(BX*1), Z24
+	VFMADD231PS  Z22, Z24, Z14
+	VFMADD231PS  Z23, Z24, Z15
+	VBROADCASTSS (R10), Z24
+	VFMADD231PS  Z22, Z24, Z16
+	VFMADD231PS  Z23, Z24, Z17
+	VBROADCASTSS (R10)(DX*1), Z24
+	VFMADD231PS  Z22, Z24, Z18
+	VFMADD231PS  Z23, Z24, Z19
+	VBROADCASTSS (R10)(DX*2), Z24
+	VFMADD231PS  Z22, Z24, Z20
+	VFMADD231PS  Z23, Z24, Z21
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	SUBQ      $0x10, AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
+	MOVB      accumulate+64(FP), DL
+	TESTB     DL, DL
+	JZ        overwrite
+	VMOVUPS   (AX), Z22
+	VADDPS    Z22, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(AX), K1, Z22
+	VADDPS    Z22, Z1, Z1
+	VMOVUPS   Z1, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z22
+	VADDPS    Z22, Z2, Z2
+	VMOVUPS   Z2, (AX)
+	VMOVUPS.Z 64(AX), K1, Z22
+	VADDPS    Z22, Z3, Z3
+	VMOVUPS   Z3, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z22
+	VADDPS    Z22, Z4, Z4
+	VMOVUPS   Z4, (AX)
+	VMOVUPS.Z 64(AX), K1, Z22
+	VADDPS    Z22, Z5, Z5
+	VMOVUPS   Z5, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z22
+	VADDPS    Z22, Z6, Z6
+	VMOVUPS   Z6, (AX)
+	VMOVUPS.Z 64(AX), K1, Z22
+	VADDPS    Z22, Z7, Z7
+	VMOVUPS   Z7, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z22
+	VADDPS    Z22, Z8, Z8
+	VMOVUPS   Z8, (AX)
+	VMOVUPS.Z 64(AX), K1, Z22
+	VADDPS    Z22, Z9, Z9
+	VMOVUPS   Z9, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z22
+	VADDPS    Z22, Z10, Z10
+	VMOVUPS   Z10, (AX)
+	VMOVUPS.Z 64(AX), K1, Z22
+	VADDPS    Z22, Z11, Z11
+	VMOVUPS   Z11, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z22
+	VADDPS    Z22, Z12, Z12
+	VMOVUPS   Z12, (AX)
+	VMOVUPS.Z 64(AX), K1, Z22
+	VADDPS    Z22, Z13, Z13
+	VMOVUPS   Z13, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z22
+	VADDPS    Z22, Z14, Z14
+	VMOVUPS   Z14, (AX)
+	VMOVUPS.Z 64(AX), K1, Z22
+	VADDPS    Z22, Z15, Z15
+	VMOVUPS   Z15, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z22
+	VADDPS    Z22, Z16, Z16
+	VMOVUPS   Z16, (AX)
+	VMOVUPS.Z 64(AX), K1, Z22
+	VADDPS    Z22, Z17, Z17
+	VMOVUPS   Z17, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z22
+	VADDPS    Z22, Z18, Z18
+	VMOVUPS   Z18, (AX)
+	VMOVUPS.Z 64(AX), K1, Z22
+	VADDPS    Z22, Z19, Z19
+	VMOVUPS   Z19, K1, 64(AX)
+	ADDQ      CX, AX
+	VMOVUPS   (AX), Z22
+	VADDPS    Z22, Z20, Z20
+	VMOVUPS   Z20, (AX)
+	VMOVUPS.Z 64(AX), K1, Z22
+	VADDPS    Z22, Z21, Z21
+	VMOVUPS   Z21, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+overwrite:
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, (AX)
+	VMOVUPS Z21, K1, 64(AX)
+	VZEROUPPER
+	RET
+
+// func microRows12x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·microRows12x32AVX512(SB), NOSPLIT, $0-65
+	MOVQ   k+0(FP), AX
+	MOVQ   a+8(FP), CX
+	MOVQ   as+16(FP), DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   b+24(FP), SI
+	MOVQ   bs+32(FP), DI
+	LEAQ   (DI)(DI*2), R8
+	LEAQ   (CX)(DX*4), R9
+	LEAQ   (R9)(DX*4), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	SUBQ   $0x04, AX
+	JL     rest
+
+unrolled:
+	VMOVUPS      (SI), Z24
+	VMOVUPS      64(SI), Z25
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (R9)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (R9)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R9)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (R10), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R10)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R10)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R10)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	VMOVUPS      (SI)(DI*1), Z24
+	VMOVUPS      64(SI)(DI*1), Z25
+	VBROADCASTSS 4(CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 4(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 4(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 4(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 4(R9), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 4(R9)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 4(R9)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 4(R9)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 4(R10), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 4(R10)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 4(R10)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 4(R10)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	VMOVUPS      (SI)(DI*2), Z24
+	VMOVUPS      64(SI)(DI*2), Z25
+	VBROADCASTSS 8(CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 8(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 8(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 8(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 8(R9), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 8(R9)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 8(R9)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 8(R9)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 8(R10), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 8(R10)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 8(R10)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 8(R10)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	VMOVUPS      (SI)(R8*1), Z24
+	VMOVUPS      64(SI)(R8*1), Z25
+	VBROADCASTSS 12(CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS 12(CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS 12(CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS 12(CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS 12(R9), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS 12(R9)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS 12(R9)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS 12(R9)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS 12(R10), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS 12(R10)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS 12(R10)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS 12(R10)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	LEAQ         (SI)(DI*4), SI
+	ADDQ         $0x10, CX
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	SUBQ         $0x04, AX
+	JGE          unrolled
+
+rest:
+	ADDQ $0x04, AX
+	JZ   write
+
+single:
+	VMOVUPS      (SI), Z24
+	VMOVUPS      64(SI), Z25
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z24, Z26, Z0
+	VFMADD231PS  Z25, Z26, Z1
+	VBROADCASTSS (CX)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z2
+	VFMADD231PS  Z25, Z26, Z3
+	VBROADCASTSS (CX)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z4
+	VFMADD231PS  Z25, Z26, Z5
+	VBROADCASTSS (CX)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z6
+	VFMADD231PS  Z25, Z26, Z7
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z24, Z26, Z8
+	VFMADD231PS  Z25, Z26, Z9
+	VBROADCASTSS (R9)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z10
+	VFMADD231PS  Z25, Z26, Z11
+	VBROADCASTSS (R9)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z12
+	VFMADD231PS  Z25, Z26, Z13
+	VBROADCASTSS (R9)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z14
+	VFMADD231PS  Z25, Z26, Z15
+	VBROADCASTSS (R10), Z26
+	VFMADD231PS  Z24, Z26, Z16
+	VFMADD231PS  Z25, Z26, Z17
+	VBROADCASTSS (R10)(DX*1), Z26
+	VFMADD231PS  Z24, Z26, Z18
+	VFMADD231PS  Z25, Z26, Z19
+	VBROADCASTSS (R10)(DX*2), Z26
+	VFMADD231PS  Z24, Z26, Z20
+	VFMADD231PS  Z25, Z26, Z21
+	VBROADCASTSS (R10)(BX*1), Z26
+	VFMADD231PS  Z24, Z26, Z22
+	VFMADD231PS  Z25, Z26, Z23
+	LEAQ         (SI)(DI*1), SI
+	ADDQ         $0x04, CX
+	ADDQ         $0x04, R9
+	ADDQ         $0x04, R10
+	DECQ         AX
+	JNZ          single
+
+write:
+	MOVQ      cols+56(FP), AX
+	SUBQ      $0x10, AX
+	MOVQ      $-1, CX
+	BZHIQ     AX, CX, CX
+	KMOVW     CX, K1
+	MOVQ      c+40(FP), AX
+	MOVQ      cs+48(FP), CX
 	MOVB      accumulate+64(FP), DL
 	TESTB     DL, DL
 	JZ        overwrite

@@ -12,13 +12,13 @@ package gemm
 func packColumnsAVX2(dst *float32, drs int, src *float32, srs int, rows int, k int)
 
 // packRows1AVX2 copies k rows of cols elements, 0 < cols ≤ 8, that lie srs bytes apart to rows drs
-// bytes apart. It writes 8 elements a row, zeros behind the first cols.
+// bytes apart.
 //
 //go:noescape
 func packRows1AVX2(dst *float32, drs int, src *float32, srs int, k int, cols int)
 
 // packRows2AVX2 copies k rows of cols elements, 8 < cols ≤ 16, that lie srs bytes apart to rows drs
-// bytes apart. It writes 16 elements a row, zeros behind the first cols.
+// bytes apart.
 //
 //go:noescape
 func packRows2AVX2(dst *float32, drs int, src *float32, srs int, k int, cols int)

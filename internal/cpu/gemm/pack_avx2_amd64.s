@@ -259,7 +259,7 @@ TEXT ·packRows1AVX2(SB), NOSPLIT, $0-48
 
 row:
 	VMASKMOVPS (DX), Y0, Y1
-	VMOVUPS    Y1, (AX)
+	VMASKMOVPS Y1, Y0, (AX)
 	ADDQ       BX, DX
 	ADDQ       CX, AX
 	DECQ       SI
@@ -285,7 +285,7 @@ row:
 	VMOVUPS    (DX), Y1
 	VMASKMOVPS 32(DX), Y0, Y2
 	VMOVUPS    Y1, (AX)
-	VMOVUPS    Y2, 32(AX)
+	VMASKMOVPS Y2, Y0, 32(AX)
 	ADDQ       BX, DX
 	ADDQ       CX, AX
 	DECQ       SI

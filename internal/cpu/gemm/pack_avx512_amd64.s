@@ -489,7 +489,7 @@ TEXT ·packRows1AVX512(SB), NOSPLIT, $0-48
 
 row:
 	VMOVUPS.Z (DX), K1, Z0
-	VMOVUPS   Z0, (AX)
+	VMOVUPS   Z0, K1, (AX)
 	ADDQ      BX, DX
 	ADDQ      CX, AX
 	DECQ      SI
@@ -515,7 +515,7 @@ row:
 	VMOVUPS   (DX), Z0
 	VMOVUPS.Z 64(DX), K1, Z1
 	VMOVUPS   Z0, (AX)
-	VMOVUPS   Z1, 64(AX)
+	VMOVUPS   Z1, K1, 64(AX)
 	ADDQ      BX, DX
 	ADDQ      CX, AX
 	DECQ      SI

@@ -6,7 +6,7 @@ func SeenSchemas() []*Schema {
 	const countries = "France Spain Japan Brazil Kenya Norway"
 	return filled(
 		newSchema("music",
-			table("band", title("name"), category("genre", "rock jazz folk soul metal").or("kind"), category("country", countries), whole("founded", 1960, 2020)),
+			table("band", title("name"), category("genre", "rock jazz folk soul metal").or("kind"), category("country", countries), whole("first_year", 1960, 2020)),
 			table("album", of("band"), title("title"), whole("year", 1970, 2023).or("release year"), whole("sales", 100, 9000), category("label", "Apex Vinyl Echo Tempo")),
 			table("concert", of("band"), category("venue", "Arena Dome Garden Hall Stadium"), date("concert_date"), whole("visits", 100, 9000))),
 		newSchema("school",
@@ -34,7 +34,7 @@ func SeenSchemas() []*Schema {
 			table("employee", of("department"), person("name"), category("position", "clerk manager analyst engineer"), whole("salary", 20, 200), date("hire_date")),
 			table("project", of("department"), title("title"), whole("cost", 10, 900), category("status", "open closed paused planned"))),
 		newSchema("sport",
-			table("team", title("name"), category("city", towns), whole("founded", 1880, 2010)),
+			table("team", title("name"), category("city", towns), whole("origin_year", 1880, 2010)),
 			table("player", of("team"), person("name"), category("position", "goalkeeper defender midfielder striker"), whole("goals", 1, 60), whole("height", 160, 205)),
 			table("tournament", of("team"), category("season", "spring summer autumn winter"), date("start_date"), whole("points", 1, 90))),
 		newSchema("film",
@@ -54,7 +54,7 @@ func SeenSchemas() []*Schema {
 			table("room", of("hotel"), category("type", "single double suite family"), whole("price", 40, 700), whole("floor", 1, 20)),
 			table("booking", of("room"), person("guest"), date("arrival_date"), whole("nights", 1, 21))),
 		newSchema("cars",
-			table("maker", title("name"), category("country", "France Germany Japan Italy Korea"), whole("founded", 1890, 2010)),
+			table("maker", title("name"), category("country", "France Germany Japan Italy Korea"), whole("start_year", 1890, 2010)),
 			table("model", of("maker"), title("name"), category("fuel", "petrol diesel electric hybrid"), whole("horsepower", 50, 600), whole("price", 8, 200)),
 			table("sale", of("model"), person("dealer"), date("sale_date"), whole("amount", 5, 250))),
 		newSchema("newspaper",

@@ -159,9 +159,9 @@ func TestWilsonsInterval(t *testing.T) {
 	}
 }
 
-// real returns the rows of the real validation set and their databases, or
+// realSet returns the rows of the real validation set and their databases, or
 // skips the test.
-func real(t *testing.T) ([]data.Row, *sqlexec.SQLite) {
+func realSet(t *testing.T) ([]data.Row, *sqlexec.SQLite) {
 	t.Helper()
 	dir := os.Getenv("HONE_SHARED")
 	if dir == "" {
@@ -202,7 +202,7 @@ func answers(rows []data.Row, sql func(i int) string) []data.Prediction {
 }
 
 func TestGoldsOfTheRealSetAreAllRight(t *testing.T) {
-	rows, ex := real(t)
+	rows, ex := realSet(t)
 	sum, items, err := Evaluate(t.Context(), ex, rows, answers(rows, func(i int) string { return rows[i].SQL }), Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -219,7 +219,7 @@ func TestGoldsOfTheRealSetAreAllRight(t *testing.T) {
 }
 
 func TestAnotherQuestionsGoldIsSeldomRight(t *testing.T) {
-	rows, ex := real(t)
+	rows, ex := realSet(t)
 	byDB := map[string][]int{}
 	for i, row := range rows {
 		byDB[row.DBID] = append(byDB[row.DBID], i)
@@ -247,7 +247,7 @@ func TestAnotherQuestionsGoldIsSeldomRight(t *testing.T) {
 }
 
 func TestDroppingDistinctCostsUnderTheStrictRuleOnly(t *testing.T) {
-	rows, ex := real(t)
+	rows, ex := realSet(t)
 	distinct := regexp.MustCompile(`(?i)^SELECT DISTINCT `)
 	var with []data.Row
 	for _, row := range rows {

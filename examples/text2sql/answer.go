@@ -1,0 +1,100 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/hone-ml/hone/examples/text2sql/internal/data"
+	"github.com/hone-ml/hone/examples/text2sql/internal/progress"
+	"github.com/hone-ml/hone/examples/text2sql/internal/score"
+	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
+	"github.com/hone-ml/hone/models"
+	"github.com/hone-ml/hone/tokenizer"
+)
+
+// answerer turns questions into SQL.
+type answerer struct {
+	model  models.CausalLM
+	tok    *tokenizer.Tokenizer
+	format format
+	most   int // tokens of an answer
+}
+
+func newAnswerer(m models.CausalLM, t *tokenizer.Tokenizer, most int) (*answerer, error) {
+	f, err := formatOf(t)
+	if err != nil {
+		return nil, err
+	}
+	return &answerer{m, t, f, most}, nil
+}
+
+// together is how many questions are answered at a time.
+const together = 64
+
+// answer gives the model's whole output for each row, greedily.
+func (a *answerer) answer(ctx context.Context, rows []data.Row, told func(done int)) ([]data.Prediction, error) {
+	type item struct {
+		row    int
+		prompt []int32
+	}
+	items := make([]item, len(rows))
+	for i, r := range rows {
+		p, err := a.format.prompt(r)
+		if err != nil {
+			return nil, fmt.Errorf("row %s: %w", r.ID, err)
+		}
+		items[i] = item{i, p}
+	}
+	// those of a length together: they end at about the same time
+	slices.SortStableFunc(items, func(x, y item) int { return cmp.Compare(len(x.prompt), len(y.prompt)) })
+	out := make([]data.Prediction, len(rows))
+	done := 0
+	for group := range slices.Chunk(items, together) {
+		prompts := make([][]int32, len(group))
+		for i, it := range group {
+			prompts[i] = it.prompt
+		}
+		ids, err := models.GenerateAll(ctx, a.model, prompts, models.Options{MaxTokens: a.most, Stop: a.format.stop()})
+		if err != nil {
+			return nil, err
+		}
+		for i, it := range group {
+			out[it.row] = data.Prediction{ID: rows[it.row].ID, SQL: a.tok.DecodeSkipSpecial(ids[i])}
+		}
+		done += len(group)
+		told(done)
+	}
+	return out, nil
+}
+
+// examination is a set of questions with the databases that decide about answers.
+type examination struct {
+	label string
+	rows  []data.Row
+	exec  sqlexec.Executor
+	golds score.Golds
+}
+
+// examine answers all questions and scores the answers.
+func (e *examination) examine(ctx context.Context, a *answerer, line *progress.Line) (*score.Summary, []score.Item, error) {
+	line.Count(progress.Count{Label: e.label, Total: len(e.rows)})
+	preds, err := a.answer(ctx, e.rows, func(done int) {
+		line.Count(progress.Count{Label: e.label, Done: done, Total: len(e.rows)})
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return e.score(ctx, preds)
+}
+
+// score compares predictions with the golds by what they return.
+func (e *examination) score(ctx context.Context, preds []data.Prediction) (*score.Summary, []score.Item, error) {
+	return score.Evaluate(ctx, e.exec, e.rows, preds, score.Options{Golds: &e.golds})
+}
+
+// percent is an accuracy with its interval.
+func percent(s *score.Summary) string {
+	return fmt.Sprintf("%.1f %% (95 %% interval %.1f to %.1f, n = %d)", 100*s.ExecutionAccuracy, 100*s.CI95[0], 100*s.CI95[1], s.N)
+}

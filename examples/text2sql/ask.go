@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/hone-ml/hone/examples/text2sql/internal/data"
+	"github.com/hone-ml/hone/examples/text2sql/internal/score"
+	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
+)
+
+var askCommand = command{
+	name: "ask", args: "-model DIR -db FILE.sqlite \"question\"", summary: "answers one question: the SQL, then the rows",
+	help: "The query runs read-only, within limits of time, rows and bytes.", run: runAsk,
+}
+
+// shownRows is how many rows ask prints.
+const shownRows = 50
+
+func runAsk(ctx context.Context, p *program, args []string) error {
+	var c common
+	fs := flag.NewFlagSet("ask", flag.ContinueOnError)
+	c.register(fs)
+	model := fs.String("model", "", "`DIR` of the model, such as a run of train")
+	db := fs.String("db", "", "SQLite `FILE`")
+	most := fs.Int("max-tokens", 256, "longest answer in tokens")
+	rest, err := p.parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if err := required("ask", fs, "model", "db"); err != nil {
+		return err
+	}
+	if len(rest) == 0 {
+		return usagef("ask: the question is missing")
+	}
+	if strings.HasPrefix(*db, "postgres://") || strings.HasPrefix(*db, "postgresql://") {
+		return fmt.Errorf("-db: PostgreSQL is not built yet; give a SQLite file")
+	}
+	const id = "db"
+	exec, err := sqlexec.OpenSQLite("", sqlexec.Limits{})
+	if err != nil {
+		return err
+	}
+	defer exec.Close()
+	if err := exec.AddFile(id, *db); err != nil {
+		return err
+	}
+	schema, err := exec.Schema(ctx, id)
+	if err != nil {
+		return err
+	}
+	if schema == "" {
+		return fmt.Errorf("%s holds no tables", *db)
+	}
+	a, err := c.loadAnswerer(*model, *most)
+	if err != nil {
+		return err
+	}
+	row := data.Row{ID: "question", DBID: id, Schema: schema, Question: strings.Join(rest, " "), Dialect: "sqlite"}
+	preds, err := a.answer(ctx, []data.Row{row}, func(int) {})
+	if err != nil {
+		return err
+	}
+	query, err := score.ExtractSQL(preds[0].SQL)
+	if err != nil {
+		return fmt.Errorf("%w: %q", err, preds[0].SQL)
+	}
+	result, err := exec.Query(ctx, id, query)
+	if c.json {
+		answer := struct {
+			SQL     string   `json:"sql"`
+			Columns []string `json:"columns"`
+			Rows    [][]any  `json:"rows"`
+			Error   string   `json:"error,omitempty"`
+		}{SQL: query}
+		if err != nil {
+			answer.Error = err.Error()
+		} else {
+			answer.Columns, answer.Rows = result.Columns, result.Rows
+		}
+		if printErr := p.printJSON(answer); printErr != nil {
+			return printErr
+		}
+		return err
+	}
+	fmt.Fprintf(p.stdout, "%s\n\n", query)
+	if err != nil {
+		return fmt.Errorf("the query failed: %w", err)
+	}
+	return p.printRows(result)
+}
+
+// printRows prints a result as a table.
+func (p *program) printRows(r *sqlexec.Result) error {
+	w := tabwriter.NewWriter(p.stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, strings.Join(r.Columns, "\t"))
+	for i, row := range r.Rows {
+		if i == shownRows {
+			break
+		}
+		cells := make([]string, len(row))
+		for j, cell := range row {
+			if cell == nil {
+				cells[j] = "NULL"
+			} else {
+				cells[j] = strings.NewReplacer("\t", " ", "\n", " ").Replace(fmt.Sprint(cell))
+			}
+		}
+		fmt.Fprintln(w, strings.Join(cells, "\t"))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if n := len(r.Rows); n > shownRows {
+		fmt.Fprintf(p.stdout, "… and %d more rows\n", n-shownRows)
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+
+	"github.com/hone-ml/hone/examples/text2sql/internal/data"
+	"github.com/hone-ml/hone/examples/text2sql/internal/score"
+	"github.com/hone-ml/hone/models"
+	_ "github.com/hone-ml/hone/models/qwen" // registers qwen3
+	"github.com/hone-ml/hone/tokenizer"
+)
+
+var evalCommand = command{
+	name: "eval", args: "-model DIR -data FILE -db-dir DIR", summary: "answers every question of a data set, executes and scores the answers",
+	help: "The databases are DIR/<db_id>.sqlite.", run: runEval,
+}
+
+func runEval(ctx context.Context, p *program, args []string) error {
+	var c common
+	fs := flag.NewFlagSet("eval", flag.ContinueOnError)
+	c.register(fs)
+	model := fs.String("model", "", "`DIR` of the model, such as a run of train")
+	file := fs.String("data", "", "JSONL `FILE` of questions with gold queries")
+	dbDir := fs.String("db-dir", "", "`DIR` of the databases, <db_id>.sqlite")
+	dsn := fs.String("dsn", "", "PostgreSQL server (not built yet)")
+	limit := fs.Int("limit", 0, "evaluate the first `N` questions only (0: all)")
+	most := fs.Int("max-tokens", 256, "longest answer in tokens")
+	out := fs.String("out", "", "write the judged answers to `FILE`, a line a question")
+	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
+		return orUnexpected(err, rest)
+	}
+	if err := required("eval", fs, "model", "data"); err != nil {
+		return err
+	}
+	a, err := c.loadAnswerer(*model, *most)
+	if err != nil {
+		return err
+	}
+	rows, err := readRows(*file, *limit)
+	if err != nil {
+		return err
+	}
+	exec, err := openDatabases(*dbDir, *dsn)
+	if err != nil {
+		return err
+	}
+	defer exec.Close()
+	line := p.newLine()
+	defer line.Done()
+	exam := examination{label: "answering", rows: rows, exec: exec}
+	summary, items, err := exam.examine(ctx, a, line)
+	if err != nil {
+		return err
+	}
+	line.Done()
+	if *out != "" {
+		if err := data.Write(*out, items); err != nil {
+			return err
+		}
+	}
+	return p.printSummary(summary, c.json)
+}
+
+var scoreCommand = command{
+	name: "score", args: "-pred FILE -data FILE -db-dir DIR", summary: "scores predictions made elsewhere, a line {\"id\",\"sql\"} each",
+	help: "A missing id counts as wrong; an unknown or doubled one is an error.", run: runScore,
+}
+
+func runScore(ctx context.Context, p *program, args []string) error {
+	var c common
+	fs := flag.NewFlagSet("score", flag.ContinueOnError)
+	c.register(fs)
+	pred := fs.String("pred", "", "JSONL `FILE` of predictions")
+	file := fs.String("data", "", "JSONL `FILE` of questions with gold queries")
+	dbDir := fs.String("db-dir", "", "`DIR` of the databases, <db_id>.sqlite")
+	dsn := fs.String("dsn", "", "PostgreSQL server (not built yet)")
+	out := fs.String("out", "", "write the judged answers to `FILE`, a line a question")
+	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
+		return orUnexpected(err, rest)
+	}
+	if err := required("score", fs, "pred", "data"); err != nil {
+		return err
+	}
+	if _, err := c.open(); err != nil {
+		return err
+	}
+	rows, err := readRows(*file, 0)
+	if err != nil {
+		return err
+	}
+	preds, err := data.ReadPredictions(*pred)
+	if err != nil {
+		return err
+	}
+	exec, err := openDatabases(*dbDir, *dsn)
+	if err != nil {
+		return err
+	}
+	defer exec.Close()
+	summary, items, err := score.Evaluate(ctx, exec, rows, preds, score.Options{})
+	if err != nil {
+		return err
+	}
+	if *out != "" {
+		if err := data.Write(*out, items); err != nil {
+			return err
+		}
+	}
+	return p.printSummary(summary, c.json)
+}
+
+// printSummary prints a score for a person or a program.
+func (p *program) printSummary(s *score.Summary, asJSON bool) error {
+	if asJSON {
+		return p.printJSON(s)
+	}
+	_, err := fmt.Fprintf(p.stdout, `execution accuracy  %s
+set accuracy        %.1f %%   (BIRD's rule)
+exact match         %.1f %%
+valid SQL           %.1f %%   (%s, %s)
+empty golds         %d
+`, percent(s), 100*s.SetAccuracy, 100*s.ExactMatch, 100*s.ValidSQL, plural(s.Errors, "error"), plural(s.Timeouts, "timeout"), s.EmptyGolds)
+	return err
+}
+
+// orUnexpected is err, or the complaint that rest was not expected.
+func orUnexpected(err error, rest []string) error {
+	if err != nil {
+		return err
+	}
+	return usagef("unexpected argument %q", rest[0])
+}
+
+// readRows reads a data set, its first limit rows if that is not 0.
+func readRows(path string, limit int) ([]data.Row, error) {
+	rows, err := data.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, fmt.Errorf("%s holds no rows", path)
+	}
+	if limit > 0 {
+		rows = rows[:min(limit, len(rows))]
+	}
+	return rows, nil
+}
+
+// loadAnswerer loads the model and the tokenizer of a directory.
+func (c *common) loadAnswerer(dir string, most int) (*answerer, error) {
+	dev, err := c.open()
+	if err != nil {
+		return nil, err
+	}
+	t, err := tokenizer.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := models.Load(dir, models.LoadOptions{Device: dev, DType: c.dtypeFlag()})
+	if err != nil {
+		return nil, err
+	}
+	return newAnswerer(m, t, most)
+}

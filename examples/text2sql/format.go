@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	_ "modernc.org/sqlite" // the schema of the compact form is read from SQLite itself
+
+	"github.com/hone-ml/hone/examples/text2sql/internal/data"
+	"github.com/hone-ml/hone/tokenizer"
+	"github.com/hone-ml/hone/train"
+)
+
+// A format says how a question stands before the model. Training and inference use the same prompts, to
+// the byte.
+type format interface {
+	// prompt is the tokens up to where the answer begins.
+	prompt(row data.Row) ([]int32, error)
+	// completion is the tokens of an answer, its end token included.
+	completion(sql string) []int32
+	// stop are the tokens that end an answer.
+	stop() []int32
+}
+
+// formatOf is the form that a tokenizer's control tokens belong to.
+func formatOf(t *tokenizer.Tokenizer) (format, error) {
+	if c, ok := newCompact(t); ok {
+		return c, nil
+	}
+	return newChat(t)
+}
+
+// sample is a row to learn from.
+func sample(f format, row data.Row) (train.Sample, error) {
+	prompt, err := f.prompt(row)
+	if err != nil {
+		return train.Sample{}, fmt.Errorf("row %s: %w", row.ID, err)
+	}
+	tokens := append(prompt, f.completion(row.SQL)...)
+	return train.Sample{ID: row.ID, Tokens: tokens, Completion: []train.Span{{Start: len(prompt), End: len(tokens)}}}, nil
+}
+
+// chat is the model's own chat template, thinking off.
+type chat struct {
+	t   *tokenizer.Tokenizer
+	end int32
+}
+
+func newChat(t *tokenizer.Tokenizer) (format, error) {
+	end, ok := t.TokenToID("<|im_end|>")
+	if !ok {
+		return nil, fmt.Errorf("the tokenizer has no <|im_end|>: its chat template is not known")
+	}
+	c := &chat{t, end}
+	_, err := c.prompt(data.Row{Schema: "x", Question: "x", Dialect: "sqlite"})
+	return c, err
+}
+
+func (c *chat) prompt(row data.Row) ([]int32, error) {
+	dialect := "SQLite"
+	if row.Dialect == "postgres" {
+		dialect = "PostgreSQL"
+	}
+	content := fmt.Sprintf("Write one %s query that answers the question.\n\nSchema:\n%s\n\nQuestion: %s", dialect, strings.TrimSpace(row.Schema), row.Question)
+	return c.t.EncodeChat([]tokenizer.Message{{Role: tokenizer.RoleUser, Content: content}},
+		tokenizer.ChatOptions{AddGenerationPrompt: true, Thinking: tokenizer.ThinkingOff})
+}
+
+func (c *chat) completion(sql string) []int32 { return append(c.t.EncodeOrdinary(sql), c.end) }
+func (c *chat) stop() []int32 {
+	stop := []int32{c.end}
+	if id, ok := c.t.TokenToID("<|endoftext|>"); ok {
+		stop = append(stop, id)
+	}
+	return stop
+}
+
+// The control tokens of the compact form.
+const (
+	tokenEnd      = "<|end|>"
+	tokenQuestion = "<|question|>"
+	tokenAnswer   = "<|answer|>"
+)
+
+// compact is the demo's form: a line for each table, the question, the query, in a few tokens that are
+// easy to copy.
+type compact struct {
+	t                     *tokenizer.Tokenizer
+	end, question, answer int32
+}
+
+func newCompact(t *tokenizer.Tokenizer) (*compact, bool) {
+	c := &compact{t: t}
+	var ok [3]bool
+	c.end, ok[0] = t.TokenToID(tokenEnd)
+	c.question, ok[1] = t.TokenToID(tokenQuestion)
+	c.answer, ok[2] = t.TokenToID(tokenAnswer)
+	return c, ok == [3]bool{true, true, true}
+}
+
+func (c *compact) prompt(row data.Row) ([]int32, error) {
+	lines, err := compactSchema(row.Schema)
+	if err != nil {
+		return nil, err
+	}
+	return c.ask(c.t.EncodeOrdinary(lines), row.Question), nil
+}
+
+// ask appends a question to what stands before it.
+func (c *compact) ask(before []int32, question string) []int32 {
+	before = append(before, c.question)
+	before = append(before, c.t.EncodeOrdinary(" "+question)...)
+	return append(before, c.answer)
+}
+
+func (c *compact) completion(sql string) []int32 {
+	return append(c.t.EncodeOrdinary(" "+sql), c.end)
+}
+
+func (c *compact) stop() []int32 { return []int32{c.end} }
+
+// compactSchema writes CREATE TABLE text as a line " table: column column" for each table. Text that is
+// in this form already stays as it is.
+func compactSchema(ddl string) (string, error) {
+	if !strings.Contains(strings.ToUpper(ddl), "CREATE TABLE") {
+		return ddl, nil
+	}
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1) // every connection has a memory of its own
+	ctx := context.Background()
+	for statement := range strings.SplitSeq(ddl, ";") {
+		// a schema comes from outside: whatever is not a CREATE, such as ATTACH, is not run
+		if word, _, _ := strings.Cut(strings.TrimSpace(statement), " "); !strings.EqualFold(word, "CREATE") {
+			continue
+		}
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return "", fmt.Errorf("the schema does not run: %w", err)
+		}
+	}
+	rows, err := db.QueryContext(ctx, `SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' ORDER BY m.rowid, c.cid`)
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	var b strings.Builder
+	last := ""
+	for rows.Next() {
+		var table, column string
+		if err := rows.Scan(&table, &column); err != nil {
+			return "", err
+		}
+		if table != last {
+			if last != "" {
+				b.WriteByte('\n')
+			}
+			b.WriteString(" " + table + ":")
+			last = table
+		}
+		b.WriteString(" " + column)
+	}
+	b.WriteByte('\n')
+	return b.String(), rows.Err()
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hone-ml/hone/models"
+	"github.com/hone-ml/hone/models/qwen"
+	"github.com/hone-ml/hone/tensor"
+	"github.com/hone-ml/hone/tokenizer"
+)
+
+var initCommand = command{
+	name: "init", args: "-config FILE|qwen3-0.6b -out DIR", summary: "makes a model directory with random weights, for timing and tests",
+	help: "The config is a config.json, or the name of a released size. The tokenizer is copied from -tokenizer.", run: runInit,
+}
+
+func runInit(_ context.Context, p *program, args []string) error {
+	var c common
+	fs := flag.NewFlagSet("init", flag.ContinueOnError)
+	c.register(fs)
+	config := fs.String("config", "", "config.json `FILE`, or one of "+strings.Join(sizes(), ", "))
+	out := fs.String("out", "", "`DIR` to make")
+	tok := fs.String("tokenizer", "", "`DIR` or tokenizer.json whose tokenizer goes with the model")
+	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
+		return orUnexpected(err, rest)
+	}
+	if err := required("init", fs, "config", "out"); err != nil {
+		return err
+	}
+	dev, err := c.open()
+	if err != nil {
+		return err
+	}
+	cfg, ok := qwen.Sizes[*config]
+	if !ok {
+		raw, err := os.ReadFile(*config)
+		if err != nil {
+			return fmt.Errorf("-config is neither a file nor one of %s: %w", strings.Join(sizes(), ", "), err)
+		}
+		if cfg, err = qwen.ParseConfig(raw); err != nil {
+			return fmt.Errorf("%s: %w", *config, err)
+		}
+	}
+	switch c.dtype {
+	case "bf16":
+		cfg.DType = "bfloat16"
+	case "f32":
+		cfg.DType = "float32"
+	}
+	if _, err := os.Stat(filepath.Join(*out, "model.safetensors")); err == nil {
+		return fmt.Errorf("%s holds a model already; choose another -out", *out)
+	}
+	var t *tokenizer.Tokenizer
+	if *tok != "" {
+		if t, err = tokenizer.Load(*tok); err != nil {
+			return err
+		}
+		if t.VocabSize() > cfg.VocabSize {
+			return fmt.Errorf("%s has %d tokens, the model's vocab_size is %d", *tok, t.VocabSize(), cfg.VocabSize)
+		}
+	}
+	var m *qwen.Model
+	if err := tensor.Try(func() {
+		if m, err = qwen.New(cfg, dev); err == nil {
+			m.Init(tensor.NewRand(c.seed))
+		}
+	}); err != nil {
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	if err := models.Save(*out, m); err != nil {
+		return err
+	}
+	if t != nil {
+		if err := t.Save(*out); err != nil {
+			return err
+		}
+	}
+	if c.json {
+		return p.printJSON(map[string]any{"out": *out, "parameters": cfg.Parameters(), "dtype": cfg.DType})
+	}
+	fmt.Fprintf(p.stdout, "%s: %d parameters, %s\n", *out, cfg.Parameters(), cfg.DType)
+	if t == nil {
+		fmt.Fprintf(p.stdout, "It has no tokenizer: copy tokenizer.json and tokenizer_config.json there, or give -tokenizer.\n")
+	}
+	return nil
+}
+
+// sizes are the names of the released models.
+func sizes() []string {
+	var names []string
+	for name := range qwen.Sizes {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return qwenSize(a) - qwenSize(b) })
+	return names
+}
+
+func qwenSize(name string) int { c := qwen.Sizes[name]; return c.NumHiddenLayers*1<<16 + c.HiddenSize }

@@ -1,0 +1,283 @@
+package backendtest_test
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/backend/backendtest"
+	"github.com/hone-ml/hone/internal/cpu"
+)
+
+// mutant is the CPU with one thing wrong: damage is called after a kernel, named by key, with its
+// output, and replace may stand in for one.
+type mutant struct {
+	*cpu.Backend
+	key    string
+	damage func(out *backend.View)
+}
+
+func (m mutant) after(key string, out *backend.View) {
+	if key == m.key && out != nil {
+		m.damage(out)
+	}
+}
+
+// lastElement is the address of the element with the highest indices.
+func lastElement(v *backend.View) unsafe.Pointer {
+	offset := 0
+	for axis, d := range v.Dims() {
+		offset += (d - 1) * v.Strides[axis]
+	}
+	return unsafe.Add(v.Ptr, offset*v.DType.Size())
+}
+
+// nudge adds a thousandth to the last element, if the output is one of many in F32.
+func nudge(v *backend.View) {
+	if v.DType == backend.F32 && v.Len() > 100 {
+		*(*float32)(lastElement(v)) += 1e-3
+	}
+}
+
+// bump adds one to the last element of an output of integers, or flips a bool.
+func bump(v *backend.View) {
+	if v.Len() == 0 {
+		return
+	}
+	switch p := lastElement(v); v.DType {
+	case backend.I32:
+		*(*int32)(p)++
+	case backend.Bool:
+		*(*uint8)(p) ^= 1
+	}
+}
+
+// overrun writes one element behind the last.
+func overrun(v *backend.View) {
+	if v.Len() > 0 {
+		clear(unsafe.Slice((*byte)(unsafe.Add(lastElement(v), v.DType.Size())), v.DType.Size()))
+	}
+}
+
+// scheduled makes the last bit of the result depend on the number of processors.
+func scheduled(v *backend.View) {
+	if v.DType == backend.F32 && v.Len() > 100 && runtime.GOMAXPROCS(0) == 2 {
+		*(*uint32)(lastElement(v)) ^= 1
+	}
+}
+
+func (m mutant) Fill(out *backend.View, v float64) { m.Backend.Fill(out, v); m.after("Fill", out) }
+func (m mutant) Arange(out *backend.View, start, step float64) {
+	m.Backend.Arange(out, start, step)
+	m.after("Arange", out)
+}
+func (m mutant) Random(out *backend.View, d backend.Dist, key, counter uint64, lo, hi float64) {
+	m.Backend.Random(out, d, key, counter, lo, hi)
+	m.after("Random", out)
+}
+func (m mutant) Copy(out, x *backend.View) { m.Backend.Copy(out, x); m.after("Copy", out) }
+func (m mutant) Unary(op backend.UnaryOp, out, x *backend.View) {
+	m.Backend.Unary(op, out, x)
+	m.after("Unary", out)
+}
+func (m mutant) Binary(op backend.BinaryOp, out, x, y *backend.View) {
+	m.Backend.Binary(op, out, x, y)
+	m.after("Binary", out)
+}
+func (m mutant) Scalar(op backend.BinaryOp, out, x *backend.View, s float64) {
+	m.Backend.Scalar(op, out, x, s)
+	m.after("Scalar", out)
+}
+func (m mutant) Where(out, cond, x, y *backend.View) {
+	m.Backend.Where(out, cond, x, y)
+	m.after("Where", out)
+}
+func (m mutant) Reduce(op backend.ReduceOp, out, x *backend.View) {
+	m.Backend.Reduce(op, out, x)
+	m.after("Reduce", out)
+}
+func (m mutant) MatMul(out, x, y *backend.View, accumulate bool) {
+	m.Backend.MatMul(out, x, y, accumulate && m.key != "overwrites")
+	m.after("MatMul", out)
+}
+func (m mutant) Gather(out, x, index *backend.View) {
+	m.Backend.Gather(out, x, index)
+	m.after("Gather", out)
+}
+func (m mutant) ScatterAdd(out, index, x *backend.View) {
+	m.Backend.ScatterAdd(out, index, x)
+	m.after("ScatterAdd", out)
+}
+func (m mutant) Softmax(out, x *backend.View) { m.Backend.Softmax(out, x); m.after("Softmax", out) }
+func (m mutant) SoftmaxBackward(dx, dy, y *backend.View) {
+	m.Backend.SoftmaxBackward(dx, dy, y)
+	m.after("SoftmaxBackward", dx)
+}
+func (m mutant) RMSNorm(out, rstd, x, w *backend.View, eps float64) {
+	m.Backend.RMSNorm(out, rstd, x, w, eps)
+	m.after("RMSNorm", out)
+}
+func (m mutant) RMSNormBackward(dx, dw, dy, x, w, rstd *backend.View) {
+	if m.key == "overwrites" && dw != nil {
+		m.Fill(dw, 0)
+	}
+	m.Backend.RMSNormBackward(dx, dw, dy, x, w, rstd)
+	m.after("RMSNormBackward dx", dx)
+	m.after("RMSNormBackward dw", dw)
+}
+func (m mutant) RoPE(out, x, cos, sin *backend.View, inverse bool) {
+	m.Backend.RoPE(out, x, cos, sin, inverse && m.key != "forward only")
+	m.after("RoPE", out)
+}
+func (m mutant) SwiGLU(out, gate, up *backend.View) {
+	m.Backend.SwiGLU(out, gate, up)
+	m.after("SwiGLU", out)
+}
+func (m mutant) SwiGLUBackward(dgate, dup, dy, gate, up *backend.View) {
+	m.Backend.SwiGLUBackward(dgate, dup, dy, gate, up)
+	m.after("SwiGLUBackward dgate", dgate)
+	m.after("SwiGLUBackward dup", dup)
+}
+
+// broken is the arguments of attention, misunderstood.
+func (m mutant) broken(q, k *backend.View, a backend.AttentionArgs) backend.AttentionArgs {
+	switch m.key {
+	case "no mask":
+		a.Causal = false
+	case "no scale":
+		a.Scale = 1
+	case "top left": // the mask aligned as if keys began with the queries
+		a.Segments = slices.Clone(a.Segments)
+		for i := range a.Segments {
+			if s := &a.Segments[i]; a.Causal && s.K1-s.K0 > s.Q1-s.Q0 {
+				s.K1 = s.K0 + s.Q1 - s.Q0
+			}
+		}
+	case "no segments":
+		if len(a.Segments) > 1 {
+			a.Segments = []backend.Segment{{Q1: int32(q.Shape[0]), K1: int32(k.Shape[0])}}
+		}
+	}
+	return a
+}
+func (m mutant) Attention(out, lse, q, k, v *backend.View, a backend.AttentionArgs) {
+	m.Backend.Attention(out, lse, q, k, v, m.broken(q, k, a))
+	m.after("Attention", out)
+	m.after("Attention lse", lse)
+}
+func (m mutant) AttentionBackward(dq, dk, dv, dout, out, lse, q, k, v *backend.View, a backend.AttentionArgs) {
+	m.Backend.AttentionBackward(dq, dk, dv, dout, out, lse, q, k, v, a)
+	m.after("AttentionBackward dq", dq)
+	m.after("AttentionBackward dk", dk)
+	m.after("AttentionBackward dv", dv)
+}
+func (m mutant) CrossEntropy(loss, lse, logits, targets *backend.View, a backend.CrossEntropyArgs) {
+	if m.key == "no smoothing" {
+		a.Smoothing = 0
+	}
+	m.Backend.CrossEntropy(loss, lse, logits, targets, a)
+	m.after("CrossEntropy loss", loss)
+	m.after("CrossEntropy lse", lse)
+}
+func (m mutant) CrossEntropyBackward(dlogits, logits, lse, targets, scale *backend.View, a backend.CrossEntropyArgs) {
+	m.Backend.CrossEntropyBackward(dlogits, logits, lse, targets, scale, a)
+	m.after("CrossEntropyBackward", dlogits)
+}
+func (m mutant) AdamW(param, master, mm, v, grad, hyper *backend.View, a backend.AdamWArgs) {
+	m.Backend.AdamW(param, master, mm, v, grad, hyper, a)
+	m.after("AdamW master", master)
+	m.after("AdamW m", mm)
+	m.after("AdamW v", v)
+	m.after("AdamW grad", grad)
+}
+
+func TestSuiteCatchesEveryMutant(t *testing.T) {
+	tests := []struct {
+		name, key string // what is wrong, and in which kernel; the case is the key's first word unless given
+		damage    func(out *backend.View)
+		in        string
+	}{
+		{"a thousandth too much", "Fill", nudge, ""},
+		{"a thousandth too much", "Arange", nudge, ""},
+		{"a thousandth too much", "Random", nudge, ""},
+		{"a thousandth too much", "Copy", nudge, ""},
+		{"a thousandth too much", "Unary", nudge, ""},
+		{"a thousandth too much", "Binary", nudge, ""},
+		{"a thousandth too much", "Scalar", nudge, ""},
+		{"a thousandth too much", "Where", nudge, ""},
+		{"a thousandth too much", "Reduce", nudge, ""},
+		{"a thousandth too much", "MatMul", nudge, ""},
+		{"a thousandth too much", "Gather", nudge, ""},
+		{"a thousandth too much", "ScatterAdd", nudge, ""},
+		{"a thousandth too much", "Softmax", nudge, ""},
+		{"a thousandth too much", "SoftmaxBackward", nudge, "Softmax"},
+		{"a thousandth too much", "RMSNorm", nudge, ""},
+		{"a thousandth too much", "RMSNormBackward dx", nudge, "RMSNorm"},
+		{"a thousandth too much", "RMSNormBackward dw", nudge, "RMSNorm"},
+		{"a thousandth too much", "RoPE", nudge, ""},
+		{"a thousandth too much", "SwiGLU", nudge, ""},
+		{"a thousandth too much", "SwiGLUBackward dgate", nudge, "SwiGLU"},
+		{"a thousandth too much", "SwiGLUBackward dup", nudge, "SwiGLU"},
+		{"a thousandth too much", "Attention", nudge, ""},
+		{"a thousandth too much", "Attention lse", nudge, "Attention"},
+		{"a thousandth too much", "AttentionBackward dq", nudge, "Attention"},
+		{"a thousandth too much", "AttentionBackward dk", nudge, "Attention"},
+		{"a thousandth too much", "AttentionBackward dv", nudge, "Attention"},
+		{"a thousandth too much", "CrossEntropy loss", nudge, "CrossEntropy"},
+		{"a thousandth too much", "CrossEntropy lse", nudge, "CrossEntropy"},
+		{"a thousandth too much", "CrossEntropyBackward", nudge, "CrossEntropy"},
+		{"a thousandth too much", "AdamW master", nudge, "AdamW"},
+		{"a thousandth too much", "AdamW m", nudge, "AdamW"},
+		{"a thousandth too much", "AdamW v", nudge, "AdamW"},
+		{"a changed input", "AdamW grad", nudge, "AdamW"},
+		{"another number", "Random", bump, ""},
+		{"another index", "Reduce", bump, ""},
+		{"a flipped comparison", "Binary", bump, ""},
+		{"a flipped comparison", "Scalar", bump, ""},
+		{"a write behind the output", "Copy", overrun, ""},
+		{"a write behind the output", "MatMul", overrun, ""},
+		{"a write behind the output", "Attention", overrun, ""},
+		{"bits that depend on the processors", "MatMul", scheduled, ""},
+		{"bits that depend on the processors", "Reduce", scheduled, ""},
+		{"bits that depend on the processors", "AttentionBackward dq", scheduled, "Attention"},
+		{"accumulate ignored", "overwrites", nil, "MatMul"},
+		{"dw overwritten", "overwrites", nil, "RMSNorm"},
+		{"inverse ignored", "forward only", nil, "RoPE"},
+		{"the causal mask dropped", "no mask", nil, "Attention"},
+		{"the scale dropped", "no scale", nil, "Attention"},
+		{"the mask aligned top left", "top left", nil, "Attention"},
+		{"segments ignored", "no segments", nil, "Attention"},
+		{"smoothing ignored", "no smoothing", nil, "CrossEntropy"},
+	}
+	for _, test := range tests {
+		t.Run(test.name+" in "+test.key, func(t *testing.T) {
+			name := test.in
+			if name == "" {
+				name, _, _ = strings.Cut(test.key, " ")
+			}
+			failures := backendtest.Failures(mutant{cpu.New(), test.key, test.damage}, name)
+			if len(failures) == 0 {
+				t.Errorf("the case %s found nothing wrong", name)
+			} else {
+				t.Log(failures[0])
+			}
+		})
+	}
+}
+
+// bare hides the optional kernels of a backend.
+type bare struct{ backend.Backend }
+
+func TestOptionalKernelsAreTestedWhereTheyExist(t *testing.T) {
+	for _, name := range []string{"Softmax", "RMSNorm", "RoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW"} {
+		if backendtest.Supported(bare{cpu.New()}, name) {
+			t.Errorf("%s would be tested on a backend without it", name)
+		}
+		if !backendtest.Supported(cpu.New(), name) {
+			t.Errorf("%s would be skipped on a backend that has it", name)
+		}
+	}
+}

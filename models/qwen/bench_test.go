@@ -1,0 +1,63 @@
+package qwen
+
+import (
+	"testing"
+
+	"github.com/hone-ml/hone/models"
+	"github.com/hone-ml/hone/optim"
+	"github.com/hone-ml/hone/tensor"
+)
+
+// demo is the shape that examples/text2sql trains from scratch.
+var demo = Config{VocabSize: 1024, HiddenSize: 128, IntermediateSize: 384, NumHiddenLayers: 4, NumAttentionHeads: 4,
+	NumKeyValueHeads: 2, HeadDim: 32, MaxPositionEmbeddings: 512, RMSNormEps: 1e-6, RopeTheta: 1e4, TieWordEmbeddings: true, DType: "float32"}
+
+// BenchmarkTrainingStep is a whole step of the demo: forward, backward, Muon and AdamW.
+func BenchmarkTrainingStep(b *testing.B) {
+	const sequences, length = 12, 100
+	dev := tensor.CPU()
+	m, err := New(demo, dev)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m.InitFanIn(tensor.NewRand(1))
+	var matrices, others []*tensor.Tensor
+	for _, p := range m.Parameters() {
+		if p.Rank() == 2 && p != m.Head() {
+			matrices = append(matrices, p)
+		} else {
+			others = append(others, p)
+		}
+	}
+	opt := optim.Join(optim.NewMuon([]optim.Group{{Params: matrices, LR: 0.03, WeightDecay: 0.05}}, optim.MuonConfig{}),
+		optim.NewAdamW([]optim.Group{{Params: others, LR: 5e-3}}, optim.AdamWConfig{Beta2: 0.98}))
+	grads := tensor.NewGrads(m.Parameters(), tensor.F32)
+	tape := dev.NewTape()
+	defer tape.Close()
+	ids, starts := make([]int32, sequences*length), []int32{}
+	for i := range ids {
+		ids[i] = int32(i * 7919 % 1024)
+		if i%length == 0 {
+			starts = append(starts, int32(i))
+		}
+	}
+	for _, part := range []string{"forward", "backward", "step"} {
+		b.Run(part, func(b *testing.B) {
+			for b.Loop() {
+				batch := models.Batch{IDs: tensor.FromSlice(tape, ids, 1, len(ids)), SeqStarts: starts}
+				loss := tensor.LinearCrossEntropy(m.Hidden(batch, nil), m.Head(), tensor.FromSlice(tape, ids, 1, len(ids)), tensor.CrossEntropyOptions{})
+				if part != "forward" {
+					loss.Backward(grads)
+				}
+				if part == "step" {
+					if err := opt.Step(grads); err != nil {
+						b.Fatal(err)
+					}
+					grads.Zero()
+				}
+				tape.Reset()
+			}
+			b.ReportMetric(float64(len(ids))*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+		})
+	}
+}
