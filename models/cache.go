@@ -2,6 +2,7 @@ package models
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hone-ml/hone/tensor"
 )
@@ -17,13 +18,21 @@ type Cache struct {
 	rows         []int   // the sequences that the next batch continues
 }
 
-// NewCache makes room for sequences of capacity tokens in a model of the given shape.
+// NewCache makes room for sequences of capacity tokens in a model of the given shape. It panics with a
+// *tensor.OOMError, and keeps nothing, if that does not fit.
 func NewCache(p tensor.Place, dt tensor.DType, layers, sequences, capacity, kvHeads, headDim int) *Cache {
 	c := &Cache{capacity: capacity, lengths: make([]int32, sequences)}
+	whole := false
+	defer func() { // out of memory in the midst of it
+		if !whole {
+			c.Free()
+		}
+	}()
 	for range layers {
 		c.keys = append(c.keys, tensor.Empty(p, dt, sequences, capacity, kvHeads, headDim))
 		c.values = append(c.values, tensor.Empty(p, dt, sequences, capacity, kvHeads, headDim))
 	}
+	whole = true
 	c.rows = make([]int, sequences)
 	for i := range c.rows {
 		c.rows[i] = i
@@ -41,10 +50,18 @@ func (c *Cache) Len(sequence int) int { return int(c.lengths[sequence]) }
 
 // Free gives the memory back.
 func (c *Cache) Free() {
-	for i := range c.keys {
-		c.keys[i].Free()
-		c.values[i].Free()
+	for _, t := range slices.Concat(c.keys, c.values) {
+		t.Free()
 	}
+}
+
+// spans are the sequences of b, which continue the selected ones. It panics if their numbers differ.
+func (c *Cache) spans(b Batch) []span {
+	spans := b.spans()
+	if c != nil && len(spans) != len(c.rows) {
+		panic(fmt.Sprintf("models: a batch of %d sequences for a cache of %d selected ones", len(spans), len(c.rows)))
+	}
+	return spans
 }
 
 // Attention is causal attention of one layer's q [B, T, H, D] over the batch's own k, v [B, T, KV, D] and
@@ -54,10 +71,7 @@ func (c *Cache) Attention(layer int, q, k, v *tensor.Tensor, b Batch) *tensor.Te
 	if c == nil {
 		return tensor.Attention(q, k, v, tensor.AttentionOptions{Causal: true, SeqStarts: b.SeqStarts})
 	}
-	spans := b.spans()
-	if len(spans) != len(c.rows) {
-		panic(fmt.Sprintf("models: a batch of %d sequences for a cache of %d selected ones", len(spans), len(c.rows)))
-	}
+	spans := c.spans(b)
 	segments := make([]tensor.Segment, len(spans))
 	flat := func(t *tensor.Tensor) *tensor.Tensor { return t.Reshape(-1, t.Dim(2), t.Dim(3)) }
 	kf, vf := flat(k.Detach()), flat(v.Detach())

@@ -31,7 +31,7 @@ func (o Options) normal(m CausalLM) (Options, error) {
 	if o.MaxTokens == 0 {
 		o.MaxTokens = 256
 	}
-	if o.MaxTokens < 0 || o.Temperature < 0 || o.TopK < 0 || o.TopP < 0 || o.TopP > 1 {
+	if o.MaxTokens < 0 || !(o.Temperature >= 0) || o.TopK < 0 || !(o.TopP >= 0 && o.TopP <= 1) {
 		return o, fmt.Errorf("models: generation options out of range: %+v", o)
 	}
 	if s, ok := m.(Stopper); ok && o.Stop == nil {
@@ -42,7 +42,7 @@ func (o Options) normal(m CausalLM) (Options, error) {
 
 // Token is one generated token.
 type Token struct {
-	ID   int32
+	ID   int32  // −1 for the rest of the text, when that ends within a character
 	Text string // what it adds to the text: whole characters only, possibly none
 }
 
@@ -57,12 +57,12 @@ func Generate(ctx context.Context, m CausalLM, t *tokenizer.Tokenizer, prompt st
 				yield(Token{}, err)
 				return
 			}
-			if !yield(Token{token.ID, stream.Next(token.ID)}, nil) {
+			if !yield(Token{ID: token.ID, Text: stream.Next(token.ID)}, nil) {
 				return
 			}
 		}
 		if rest := stream.Flush(); rest != "" {
-			yield(Token{Text: rest, ID: -1}, nil)
+			yield(Token{ID: -1, Text: rest}, nil)
 		}
 	}
 }
@@ -109,10 +109,7 @@ func generate(ctx context.Context, m CausalLM, prompts [][]int32, o Options, yie
 	defer g.free()
 	err = g.start(prompts)
 	for err == nil && len(g.active) > 0 {
-		if err = ctx.Err(); err != nil {
-			break
-		}
-		err = g.step(yield)
+		err = g.step(ctx, yield)
 	}
 	return err
 }
@@ -131,8 +128,12 @@ type generator struct {
 	fresh   bool // the prompts have not been through the model yet
 }
 
-// prefill bounds the tokens of prompts that go through the model at once.
-const prefill = 4096
+// What goes through the model at once is at most prefill tokens of prompts and maxLogits logits, 64 MiB,
+// but at least one sequence.
+const (
+	prefill   = 4096
+	maxLogits = 1 << 24
+)
 
 func (g *generator) start(prompts [][]int32) error {
 	longest, limit := 0, 1<<31-1
@@ -152,7 +153,7 @@ func (g *generator) start(prompts [][]int32) error {
 				return fmt.Errorf("models: token %d of prompt %d is %d, the vocabulary has %d: is this the model's own tokenizer?", j, i, id, vocab)
 			}
 		}
-		g.texts = append(g.texts, append(make([]int32, 0, len(p)+min(g.options.MaxTokens, limit-len(p))), p...))
+		g.texts = append(g.texts, slices.Clone(p))
 		g.budget = append(g.budget, min(g.options.MaxTokens, limit-len(p)))
 		longest = max(longest, len(p)+g.budget[i])
 		g.samples = append(g.samples, newSampler(g.options, i))
@@ -174,14 +175,13 @@ func (g *generator) free() {
 }
 
 // step gives every active sequence one token.
-func (g *generator) step(yield func(BatchToken, error) bool) error {
+func (g *generator) step(ctx context.Context, yield func(BatchToken, error) bool) error {
 	still := make([]int, 0, len(g.active))
 	for lo := 0; lo < len(g.active); {
-		hi, tokens := lo, 0
-		for hi < len(g.active) && (hi == lo || tokens+len(g.pending(g.active[hi])) <= prefill) {
-			tokens += len(g.pending(g.active[hi]))
-			hi++
+		if err := ctx.Err(); err != nil {
+			return err
 		}
+		hi := g.groupEnd(lo)
 		group := g.active[lo:hi]
 		var logits []float32
 		if err := tensor.Try(func() { logits = g.logits(group) }); err != nil {
@@ -189,7 +189,10 @@ func (g *generator) step(yield func(BatchToken, error) bool) error {
 		}
 		vocab := len(logits) / len(group)
 		for i, seq := range group {
-			id := g.samples[seq].choose(logits[i*vocab : (i+1)*vocab])
+			id, err := g.samples[seq].choose(logits[i*vocab : (i+1)*vocab])
+			if err != nil {
+				return fmt.Errorf("models: after %d tokens of sequence %d: %w", len(g.texts[seq]), seq, err)
+			}
 			if slices.Contains(g.options.Stop, id) {
 				continue
 			}
@@ -206,6 +209,17 @@ func (g *generator) step(yield func(BatchToken, error) bool) error {
 	}
 	g.active, g.fresh = still, false
 	return nil
+}
+
+// groupEnd is where the group of active sequences that begins at lo ends.
+func (g *generator) groupEnd(lo int) int {
+	most := min(len(g.active), lo+max(1, maxLogits/g.head.Dim(0)))
+	hi, tokens := lo+1, len(g.pending(g.active[lo]))
+	for hi < most && tokens+len(g.pending(g.active[hi])) <= prefill {
+		tokens += len(g.pending(g.active[hi]))
+		hi++
+	}
+	return hi
 }
 
 // pending are the tokens of a sequence that the model has not seen.

@@ -49,7 +49,8 @@ func Load(dir string, o LoadOptions) (CausalLM, error) {
 	return m, nil
 }
 
-// Build makes the model that dir's config.json describes, its parameters without values.
+// Build makes the model that dir's config.json, and generation_config.json if there is one, describe, its
+// parameters without values.
 func Build(dir string, o LoadOptions) (m CausalLM, err error) {
 	path := filepath.Join(dir, "config.json")
 	config, err := os.ReadFile(path)
@@ -59,6 +60,9 @@ func Build(dir string, o LoadOptions) (m CausalLM, err error) {
 	m, err = BuildConfig(config, o)
 	if err != nil {
 		return nil, fmt.Errorf("models: %s: %w", path, err)
+	}
+	if err := loadGeneration(dir, m); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
@@ -200,8 +204,9 @@ func list(kind string, names []string) string {
 	return s + ") are"
 }
 
-// Save writes config.json and model.safetensors to dir, which is made if need be: a directory that
-// transformers, vLLM and llama.cpp's converter accept. Parameters keep their dtypes; a tied head is not
+// Save writes config.json, model.safetensors and, for a model that knows where its texts end,
+// generation_config.json to dir, which is made if need be: a directory that transformers, vLLM and
+// llama.cpp's converter accept. Parameters keep their dtypes; a tied head is not
 // written twice. Each file is replaced whole or not at all. The model implements Configured.
 func Save(dir string, m CausalLM) error {
 	c, ok := m.(Configured)
@@ -218,14 +223,8 @@ func Save(dir string, m CausalLM) error {
 	if err := SaveParameters(filepath.Join(dir, "model.safetensors"), m); err != nil {
 		return err
 	}
-	if s, ok := m.(Stopper); ok {
-		generation, err := json.MarshalIndent(map[string]any{"eos_token_id": s.StopTokens()}, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := writeFile(filepath.Join(dir, "generation_config.json"), append(generation, '\n')); err != nil {
-			return err
-		}
+	if err := saveGeneration(dir, m); err != nil {
+		return err
 	}
 	return writeFile(filepath.Join(dir, "config.json"), config)
 }

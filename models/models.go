@@ -46,7 +46,7 @@ type CacheMaker interface {
 	NewCache(sequences, capacity int) *Cache
 }
 
-// Stopper is implemented by models that know which tokens end a text.
+// Stopper is implemented by models that know which tokens end a text, see also GenerationConfigured.
 type Stopper interface{ StopTokens() []int32 }
 
 // Configured is implemented by models that can be saved: it gives config.json.
@@ -90,7 +90,7 @@ func PositionsOf(b Batch, c *Cache) *tensor.Tensor {
 		return b.Positions
 	}
 	p := make([]int32, b.IDs.Len())
-	for i, s := range b.spans() {
+	for i, s := range c.spans(b) {
 		at := int32(0)
 		if c != nil {
 			at = c.lengths[c.rows[i]]

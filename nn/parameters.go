@@ -29,8 +29,8 @@ type Layer interface {
 // points to, in the order of declaration. A tagged *tensor.Tensor is a parameter; a tagged struct,
 // pointer, interface or slice is walked, its name and index joined by dots;
 // `param:""` adds no name. Nil fields are skipped. A tensor that occurs twice, such as a tied embedding,
-// comes once, under its first name. It panics if module is not a struct or a pointer to one, or if a tag
-// stands on a field that cannot hold parameters.
+// comes once, under its first name. It panics if module is not a struct or a pointer to one, if a tag
+// stands on a field that cannot hold parameters, or if two tensors have one name.
 func Parameters(module any) iter.Seq2[string, *tensor.Tensor] {
 	v := reflect.ValueOf(module)
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
@@ -40,13 +40,14 @@ func Parameters(module any) iter.Seq2[string, *tensor.Tensor] {
 		panic(fmt.Sprintf("nn: Parameters of %T: a module is a struct or a pointer to one", module))
 	}
 	return func(yield func(string, *tensor.Tensor) bool) {
-		w := walker{seen: map[*tensor.Tensor]bool{}, yield: yield}
+		w := walker{seen: map[*tensor.Tensor]bool{}, names: map[string]bool{}, yield: yield}
 		w.walk("", v)
 	}
 }
 
 type walker struct {
 	seen  map[*tensor.Tensor]bool
+	names map[string]bool
 	yield func(string, *tensor.Tensor) bool
 }
 
@@ -60,7 +61,10 @@ func (w *walker) walk(prefix string, v reflect.Value) bool {
 		if t == nil || w.seen[t] {
 			return true
 		}
-		w.seen[t] = true
+		if w.names[prefix] {
+			panic(fmt.Sprintf("nn: two parameters are called %q", prefix))
+		}
+		w.seen[t], w.names[prefix] = true, true
 		return w.yield(prefix, t)
 	case v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface:
 		return v.IsNil() || w.walk(prefix, v.Elem())

@@ -34,7 +34,7 @@ type adamGroup struct {
 type adamState struct{ param, master, m, v *tensor.Tensor }
 
 // NewAdamW makes the state, moments of zero, for the groups' parameters. It panics if a parameter is not
-// trainable or occurs twice.
+// trainable or occurs twice, or if a constant is out of range.
 func NewAdamW(groups []Group, c AdamWConfig) *AdamW {
 	check("NewAdamW", groups)
 	if c.Beta1 == 0 {
@@ -45,6 +45,14 @@ func NewAdamW(groups []Group, c AdamWConfig) *AdamW {
 	}
 	if c.Eps == 0 {
 		c.Eps = 1e-8
+	}
+	for _, beta := range []float64{c.Beta1, c.Beta2} {
+		if !(beta > 0 && beta < 1) {
+			panic(fmt.Sprintf("optim: NewAdamW: beta is %g, want 0 to 1", beta))
+		}
+	}
+	if !(c.Eps > 0) {
+		panic(fmt.Sprintf("optim: NewAdamW: eps is %g, want it positive", c.Eps))
 	}
 	o := &AdamW{config: c, factor: 1}
 	for _, g := range groups {
@@ -69,10 +77,8 @@ func NewAdamW(groups []Group, c AdamWConfig) *AdamW {
 // Step makes one step with the gradients of g; parameters without a gradient in g are neither changed nor
 // decayed. The error says that the learning rate is not finite.
 func (o *AdamW) Step(g *tensor.Grads) error {
-	for i, group := range o.groups {
-		if lr := group.LR * o.factor; math.IsNaN(lr) || math.IsInf(lr, 0) {
-			return fmt.Errorf("optim: the learning rate of group %d is %g", i, lr)
-		}
+	if err := o.ready(g); err != nil {
+		return err
 	}
 	o.steps++
 	t := float64(o.steps)
@@ -85,11 +91,30 @@ func (o *AdamW) Step(g *tensor.Grads) error {
 			float32(1 / (1 - math.Pow(o.config.Beta1, t))), float32(1 / (1 - math.Pow(o.config.Beta2, t))), 1})
 		for _, s := range group.states {
 			if g.Has(s.param) {
-				tensor.AdamWStep(s.param, s.master, s.m, s.v, g.Of(s.param), group.hyper, o.config.Beta1, o.config.Beta2, o.config.Eps)
+				s.step(g.Of(s.param), group.hyper, o.config)
 			}
 		}
 	}
 	return nil
+}
+
+func (o *AdamW) ready(*tensor.Grads) error {
+	for i, group := range o.groups {
+		if lr := group.LR * o.factor; math.IsNaN(lr) || math.IsInf(lr, 0) {
+			return fmt.Errorf("optim: AdamW: the learning rate of group %d is %g", i, lr)
+		}
+	}
+	return nil
+}
+
+func (s *adamState) step(grad, hyper *tensor.Tensor, c AdamWConfig) {
+	if dt := s.m.DType(); grad.DType() != dt { // F64 parameters and F32 gradients, or the other way round
+		converted := tensor.Empty(s.m.Device(), dt, grad.Shape()...)
+		defer converted.Free()
+		converted.CopyFrom(grad)
+		grad = converted
+	}
+	tensor.AdamWStep(s.param, s.master, s.m, s.v, grad, hyper, c.Beta1, c.Beta2, c.Eps)
 }
 
 // SetFactor multiplies all learning rates from the next step on.

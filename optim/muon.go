@@ -23,7 +23,6 @@ type Muon struct {
 	sets   []muonSet
 	factor float64
 	steps  int
-	scope  *tensor.Scope
 }
 
 // muonSet is the matrices of one group and one shape.
@@ -36,7 +35,7 @@ type muonSet struct {
 }
 
 // NewMuon makes the state for the groups' matrices. It panics if a parameter has not two axes, is not
-// trainable or occurs twice.
+// trainable or occurs twice, or if a constant is out of range.
 func NewMuon(groups []Group, c MuonConfig) *Muon {
 	check("NewMuon", groups)
 	if c.Momentum == 0 {
@@ -45,15 +44,15 @@ func NewMuon(groups []Group, c MuonConfig) *Muon {
 	if c.Steps == 0 {
 		c.Steps = 5
 	}
+	if !(c.Momentum > 0 && c.Momentum < 1) || c.Steps < 0 {
+		panic(fmt.Sprintf("optim: NewMuon: momentum is %g, want 0 to 1; steps are %d", c.Momentum, c.Steps))
+	}
 	o := &Muon{config: c, factor: 1}
 	for i, g := range groups {
 		byShape := map[[2]int]int{}
 		for j, p := range g.Params {
 			if p.Rank() != 2 {
 				panic(fmt.Sprintf("optim: NewMuon: parameter %d of group %d, %v%v, is not a matrix", j, i, p.DType(), p.Shape()))
-			}
-			if o.scope == nil {
-				o.scope = p.Device().NewScope()
 			}
 			shape := [2]int(p.Shape())
 			k, ok := byShape[shape]
@@ -83,6 +82,19 @@ func NewMuon(groups []Group, c MuonConfig) *Muon {
 
 // Step makes one step with the gradients of g, which must hold all or none of the matrices of a shape.
 func (o *Muon) Step(g *tensor.Grads) error {
+	if err := o.ready(g); err != nil {
+		return err
+	}
+	o.steps++
+	for i := range o.sets {
+		if g.Has(o.sets[i].params[0]) {
+			o.step(&o.sets[i], g)
+		}
+	}
+	return nil
+}
+
+func (o *Muon) ready(g *tensor.Grads) error {
 	for _, s := range o.sets {
 		n := 0
 		for _, p := range s.params {
@@ -94,33 +106,28 @@ func (o *Muon) Step(g *tensor.Grads) error {
 			return fmt.Errorf("optim: Muon: %d of %d matrices of shape %v have gradients; give frozen ones a group of their own", n, len(s.params), s.params[0].Shape())
 		}
 		if lr := s.lr * o.factor; math.IsNaN(lr) || math.IsInf(lr, 0) {
-			return fmt.Errorf("optim: Muon: the learning rate is %g", lr)
-		}
-	}
-	o.steps++
-	for i := range o.sets {
-		if g.Has(o.sets[i].params[0]) {
-			o.step(&o.sets[i], g)
-			o.scope.Reset()
+			return fmt.Errorf("optim: Muon: the learning rate of matrices of shape %v is %g", s.params[0].Shape(), lr)
 		}
 	}
 	return nil
 }
 
 func (o *Muon) step(s *muonSet, g *tensor.Grads) {
+	scope := s.momentum.Device().NewScope()
+	defer scope.Close()
 	shape := s.params[0].Shape()
-	grad := tensor.Empty(o.scope, tensor.F32, len(s.params), shape[0], shape[1])
+	grad := tensor.Empty(scope, tensor.F32, len(s.params), shape[0], shape[1])
 	for i, p := range s.params {
 		grad.Index(i).CopyFrom(g.Of(p))
 	}
-	m := s.momentum.In(o.scope).MulScalar(o.config.Momentum).Add(grad)
+	m := s.momentum.In(scope).MulScalar(o.config.Momentum).Add(grad)
 	s.momentum.CopyFrom(m)
 	u := NewtonSchulz(grad.Add(m.MulScalar(o.config.Momentum)), o.config.Steps)
 	lr := s.lr * o.factor
 	scale := math.Sqrt(math.Max(1, float64(shape[0])/float64(shape[1])))
 	u = u.MulScalar(-lr * scale)
 	for i, w := range s.masters {
-		w.CopyFrom(w.In(o.scope).Detach().MulScalar(1 - lr*s.weightDecay).Add(u.Index(i)))
+		w.CopyFrom(w.In(scope).Detach().MulScalar(1 - lr*s.weightDecay).Add(u.Index(i)))
 		if w != s.params[i] {
 			s.params[i].CopyFrom(w)
 		}

@@ -7,6 +7,7 @@ package optim
 import (
 	"fmt"
 	"iter"
+	"math"
 
 	"github.com/hone-ml/hone/tensor"
 )
@@ -41,8 +42,8 @@ type Group struct {
 func check(op string, groups []Group) {
 	seen := map[*tensor.Tensor]bool{}
 	for i, g := range groups {
-		if g.LR < 0 || g.WeightDecay < 0 {
-			panic(fmt.Sprintf("optim: %s: group %d has a negative learning rate or weight decay", op, i))
+		if g.LR < 0 || !(g.WeightDecay >= 0) {
+			panic(fmt.Sprintf("optim: %s: group %d has learning rate %g and weight decay %g; neither can be negative", op, i, g.LR, g.WeightDecay))
 		}
 		for j, p := range g.Params {
 			if !p.Trainable() {
@@ -72,12 +73,35 @@ func Split(params iter.Seq2[string, *tensor.Tensor], lr, weightDecay float64) []
 	return g
 }
 
-// Join makes one optimizer of several, each with parameters of its own.
-func Join(opts ...Optimizer) Optimizer { return joined(opts) }
+// Join makes one optimizer of several, each with parameters of its own. Those of this package all step or
+// none does. It panics if there are none.
+func Join(opts ...Optimizer) Optimizer {
+	if len(opts) == 0 {
+		panic("optim: Join of no optimizers")
+	}
+	return joined(opts)
+}
 
 type joined []Optimizer
 
+// A readier says before a step what error it would return.
+type readier interface{ ready(g *tensor.Grads) error }
+
+func (j joined) ready(g *tensor.Grads) error {
+	for _, o := range j {
+		if r, ok := o.(readier); ok {
+			if err := r.ready(g); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (j joined) Step(g *tensor.Grads) error {
+	if err := j.ready(g); err != nil {
+		return err
+	}
 	for _, o := range j {
 		if err := o.Step(g); err != nil {
 			return err

@@ -262,6 +262,9 @@ func (g *Gradient) Add(i int, d *Tensor) {
 // own is d in memory of Backward and of dtype dt: what backward gives may be a constant or a saved tensor,
 // which nobody must add to.
 func (g *Gradient) own(d *Tensor, dt DType) *Tensor {
+	if d.scope != nil && d.scope != g.scope {
+		fail(g.node.op+" (backward)", []*Tensor{d}, "the gradient belongs to another scope than the gradients of the outputs")
+	}
 	d = d.In(g.scope)
 	if d.view.DType == dt && d.mem.transient {
 		return d

@@ -9,23 +9,23 @@ func binary(name string, op backend.BinaryOp, x, y *Tensor, keepX, keepY bool, b
 	if x.view.DType != y.view.DType {
 		fail(name, []*Tensor{x, y}, "the dtypes differ; convert one with To")
 	}
-	shape := broadcast(name, x, y)
 	dt := x.view.DType
+	if logical := op == backend.And || op == backend.Or; logical != (dt == Bool) && !op.Compares() {
+		fail(name, []*Tensor{x, y}, "not defined for %s", dt)
+	}
 	if op.Compares() {
 		dt = Bool
 	}
-	if logical := op == backend.And || op == backend.Or; logical != (x.view.DType == Bool) && !op.Compares() {
-		fail(name, []*Tensor{x, y}, "not defined for %s", x.view.DType)
+	var out *Tensor
+	if sameDims(x, y) {
+		out = alloc(s, dt, x.view.Dims()...)
+		s.dev.backend.Binary(op, &out.view, &x.view, &y.view)
+	} else {
+		shape := broadcast(name, x, y)
+		out = alloc(s, dt, shape...)
+		xv, yv := expand(&x.view, shape), expand(&y.view, shape)
+		s.dev.backend.Binary(op, &out.view, &xv, &yv)
 	}
-	out := alloc(s, dt, shape...)
-	xv, yv := x.view, y.view
-	if !x.hasShape(shape...) {
-		xv = expand(&x.view, shape)
-	}
-	if !y.hasShape(shape...) {
-		yv = expand(&y.view, shape)
-	}
-	s.dev.backend.Binary(op, &out.view, &xv, &yv)
 	if backward == nil || s.tape == nil {
 		return out
 	}

@@ -88,28 +88,25 @@ func (g *Grads) Scale(s float64) {
 	g.flat.mem.version++
 }
 
-// Norm is the Euclidean norm of all gradients together: rows of 4,096 are summed in the gradients' dtype,
-// the rows in F64.
+// Norm is the Euclidean norm of all gradients together: the device sums the squares of chunks of 2²⁰
+// elements, and these sums are added in F64.
 func (g *Grads) Norm() float64 {
-	const row = 4096
+	const chunk = 1 << 20
 	s := g.flat.dev.NewScope()
 	defer s.Close()
-	sum := 0.0
-	add := func(v *Tensor, rows, n int) {
-		dots := v.In(s).Reshape(rows, 1, n).MatMul(v.In(s).Reshape(rows, n, 1))
-		for _, d := range dots.Float64s() {
-			sum += d
-		}
+	n, dt := g.flat.Len(), g.flat.view.DType
+	squares, sums := alloc(s, dt, min(n, chunk)), alloc(s, dt, (n+chunk-1)/chunk)
+	for i := range sums.Len() {
+		x := g.flat.view.Slice(0, i*chunk, min((i+1)*chunk, n))
+		y, sum := squares.view.Slice(0, 0, x.Shape[0]), sums.view.Slice(0, i, i+1)
+		s.dev.backend.Unary(backend.Square, &y, &x)
+		s.dev.backend.Reduce(backend.Sum, &sum, &y)
 	}
-	n := g.flat.Len()
-	whole := n / row * row
-	if whole > 0 {
-		add(g.flat.Slice(0, 0, whole), whole/row, row)
+	total := 0.0
+	for _, v := range sums.Float64s() {
+		total += v
 	}
-	if whole < n {
-		add(g.flat.Slice(0, whole, n), 1, n-whole)
-	}
-	return math.Sqrt(sum)
+	return math.Sqrt(total)
 }
 
 // Clip scales all gradients by limit/(norm + 1e-6) if that is below 1, as torch.nn.utils.clip_grad_norm_

@@ -82,7 +82,12 @@ func (m *model) params() []T {
 
 // loss is the mean cross-entropy of predicting each next id of rows of ids, which differ by seed. divisor is
 // that of CrossEntropyOptions.
-func (m *model) loss(s *tensor.Scope, rows, length int, seed int, divisor float64) T {
+func (m *model) loss(s *tensor.Scope, rows, length, seed int, divisor float64) T {
+	return m.slice(s, rows, length, 0, rows, seed, divisor)
+}
+
+// slice is the loss of rows [lo, hi) alone.
+func (m *model) slice(s *tensor.Scope, rows, length, lo, hi, seed int, divisor float64) T {
 	vocab := m.embedding.Dim(0)
 	ids, targets := make([]int32, rows*length), make([]int32, rows*length)
 	for i := range ids {
@@ -92,14 +97,16 @@ func (m *model) loss(s *tensor.Scope, rows, length int, seed int, divisor float6
 			targets[i] = -100
 		}
 	}
-	h := tensor.Embedding(m.embedding, tensor.FromSlice(s, ids, rows, length))
-	positions := tensor.Arange(s, tensor.I32, 0, float64(length), 1).Expand(rows, length)
+	n := hi - lo
+	ids, targets = ids[lo*length:hi*length], targets[lo*length:hi*length]
+	h := tensor.Embedding(m.embedding, tensor.FromSlice(s, ids, n, length))
+	positions := tensor.Arange(s, tensor.I32, 0, float64(length), 1).Expand(n, length)
 	cos, sin := tensor.RoPETable(positions, m.layers[0].headDim, 1e4)
 	for _, l := range m.layers {
 		h = m.wrap(l.forward, h, cos, sin)[0]
 	}
 	h = tensor.RMSNorm(h, m.norm, 1e-6)
-	return tensor.LinearCrossEntropy(h, m.embedding, tensor.FromSlice(s, targets, rows, length), tensor.CrossEntropyOptions{Divisor: divisor})
+	return tensor.LinearCrossEntropy(h, m.embedding, tensor.FromSlice(s, targets, n, length), tensor.CrossEntropyOptions{Divisor: divisor})
 }
 
 // train runs one forward and backward and returns the loss, the gradients and the scope's peak.

@@ -119,9 +119,6 @@ func (c *checkpoints) save(s *state) (err error) {
 	if err := os.MkdirAll(c.dir, 0o777); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(temp); err != nil {
-		return err
-	}
 	if err := os.Mkdir(temp, 0o777); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func TestMemoryIsEstimatedCloseToWhatAStepTakes(t *testing.T) {
 			NumKeyValueHeads: 2, HeadDim: 32, MaxPositionEmbeddings: 1024, RMSNormEps: 1e-6, RopeTheta: 1e4, TieWordEmbeddings: true, DType: test.name}
 		m := tinyModelOf(t, config)
 		m.SetCheckpointing(test.checkpoint)
-		const tokens = 1024
+		const tokens = 512
 		data := sized(tokens / 2)
 		data = append(data, data[0])
 		grads := tensor.NewGrads(m.Parameters(), tensor.F32)

@@ -59,15 +59,21 @@ func TestInterruptedAndResumedEqualsUninterruptedToTheBit(t *testing.T) {
 	for _, test := range []struct {
 		dtype     string
 		optimizer func(models.CausalLM) optim.Optimizer
-	}{{"float32", adamW}, {"bfloat16", adamW}, {"float32", muonAndAdamW}, {"bfloat16", muonAndAdamW}} {
+		// Two forward passes make a window: 9 gives up the fifth in its middle, 22 the eleventh at its end.
+		calls [][]int // of each session but the last, the forward pass in which it is interrupted
+	}{
+		{"float32", adamW, [][]int{{1, 4}, {9}, {2, 5, 7}, {22}}},
+		{"bfloat16", adamW, [][]int{{2, 5, 7}}},
+		{"float32", muonAndAdamW, [][]int{{11}}},
+		{"bfloat16", muonAndAdamW, [][]int{{2, 5, 7}}},
+	} {
 		whole := withDropout(t, test.dtype)
 		dir, want, wantResult := uninterrupted(t, whole, test.optimizer(whole), nil)
 		lines := metricsWithoutTimes(t, dir)
 		if len(lines) != 12 {
 			t.Fatalf("%d lines of metrics, want 12", len(lines))
 		}
-		// Every other forward pass is in the middle of a window: 1 abandons the first, 9 the fifth.
-		for _, calls := range [][]int{{1, 4}, {9}, {2, 5, 7}, {22}} {
+		for _, calls := range test.calls {
 			t.Run(fmt.Sprintf("%s %T %v", test.dtype, test.optimizer(whole), calls), func(t *testing.T) {
 				c := tinyRunConfig(t.TempDir())
 				c.EvalEvery, c.KeepBest, c.Resume = 3, true, true
@@ -242,6 +248,23 @@ func TestResumeWithAnotherConfigurationNamesTheDifference(t *testing.T) {
 	wantError(t, err, dir, "holds a run already, up to step 12")
 }
 
+func TestRunWithAConstantScheduleCanBeExtended(t *testing.T) {
+	m := tinyModel(t, "float32")
+	opt := adamW(m)
+	_, want, _ := uninterrupted(t, m, opt, func(c *Config) { c.Schedule, c.MaxSteps = "constant", 14 })
+	first := tinyModel(t, "float32")
+	dir, _, _ := uninterrupted(t, first, adamW(first), func(c *Config) { c.Schedule = "constant" })
+	second := tinyModel(t, "float32")
+	opt = adamW(second)
+	_, got, r := uninterrupted(t, second, opt, func(c *Config) {
+		c.Schedule, c.MaxSteps, c.OutDir, c.Resume, c.SaveEvery = "constant", 14, dir, true, 5
+	})
+	if r.ResumedFrom != 12 {
+		t.Errorf("resumed from step %d", r.ResumedFrom)
+	}
+	wantSameTensors(t, got, want)
+}
+
 func TestResumeNoticesOtherDataOfTheSameSize(t *testing.T) {
 	m := tinyModel(t, "float32")
 	c := tinyRunConfig(t.TempDir())
@@ -273,6 +296,55 @@ func TestDamagedCheckpointIsAnErrorThatNamesTheFile(t *testing.T) {
 	}
 }
 
+func TestPatienceAndSkippedStepsAreCountedAcrossSessions(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		from    int // every step from here on yields NaN
+		step    int // the last one
+		stopped Stop
+	}{{"patience", 1000, 14, StopPatience}, {"skipped", 3, 12, StopFailed}} {
+		t.Run(test.name, func(t *testing.T) {
+			c := tinyRunConfig(t.TempDir())
+			c.MaxSteps, c.Accum, c.EvalEvery, c.Patience, c.SaveEvery, c.Resume = 30, 1, 2, 4, 1, true
+			for {
+				m := tinyModel(t, "float32")
+				resumed := mustSteps(t, c)
+				bad := poisoned(t, func(call int) bool { return resumed+call >= test.from })
+				bad.Model = m
+				ctx, cancel := context.WithCancel(t.Context())
+				r, err := Run(ctx, Options{Model: bad, Optimizer: adamW(m), Data: tinyData(31), Config: c, Evaluate: scored,
+					OnStep: func(s Metrics) {
+						if s.Step-resumed == 2 { // sessions of two steps
+							cancel()
+						}
+					}})
+				cancel()
+				if r == nil {
+					t.Fatal(err)
+				}
+				if r.Interrupted && r.Step < 30 {
+					continue
+				}
+				if r.Stopped != test.stopped || r.Step != test.step {
+					t.Errorf("%+v, %v; want %q at step %d", r, err, test.stopped, test.step)
+				}
+				break
+			}
+		})
+	}
+}
+
+func TestInterruptionWithoutADirectorySaysThatNothingWasSaved(t *testing.T) {
+	m := tinyModel(t, "float32")
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := Run(ctx, Options{Model: m, Optimizer: adamW(m), Data: tinyData(31), Config: tinyRunConfig(""),
+		OnStep: func(Metrics) { cancel() }})
+	wantError(t, err, "interrupted after step 1; nothing was saved")
+	if !errors.Is(err, context.Canceled) || !r.Interrupted || r.Checkpoint != "" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 const killedRunVariable = "HONE_TRAIN_KILLED_RUN"
 
 // TestKilledRunHelper is not a test of its own: it is the process that the next test kills.
@@ -284,12 +356,12 @@ func TestKilledRunHelper(t *testing.T) {
 	m := tinyModel(t, "float32")
 	opt := adamW(m)
 	c := killedConfig(dir)
-	mustRun(t, Options{Model: m, Optimizer: opt, Data: tinyData(31), Config: c, OnStep: func(Metrics) { time.Sleep(2 * time.Millisecond) }})
+	mustRun(t, Options{Model: m, Optimizer: opt, Data: tinyData(31), Config: c, OnStep: func(Metrics) { time.Sleep(5 * time.Millisecond) }})
 }
 
 func killedConfig(dir string) Config {
 	c := tinyRunConfig(dir)
-	c.MaxSteps, c.SaveEvery, c.Resume = 60, 1, true
+	c.MaxSteps, c.SaveEvery, c.Resume = 150, 1, true
 	return c
 }
 
@@ -312,7 +384,7 @@ func TestKilledAndResumedEqualsUninterruptedToTheBit(t *testing.T) {
 			t.Skip("needs to start processes: ", err)
 		}
 		begin := mustSteps(t, killedConfig(dir))
-		for deadline := time.Now().Add(10 * time.Second); mustSteps(t, killedConfig(dir)) < begin+4; {
+		for deadline := time.Now().Add(time.Minute); mustSteps(t, killedConfig(dir)) < begin+4; {
 			if time.Now().After(deadline) {
 				t.Fatal("the child makes no checkpoints")
 			}
@@ -326,13 +398,15 @@ func TestKilledAndResumedEqualsUninterruptedToTheBit(t *testing.T) {
 			t.Fatal("the child finished before it was killed")
 		}
 	}
-	if n := mustSteps(t, killedConfig(dir)); n < 15 || n >= 60 {
+	if n := mustSteps(t, killedConfig(dir)); n < 20 || n >= 150 {
 		t.Fatalf("killed five times and at step %d", n)
 	}
 	fresh := tinyModel(t, "float32")
 	fresh.Init(tensor.NewRand(3))
 	freshOpt := adamW(fresh)
-	r := mustRun(t, Options{Model: fresh, Optimizer: freshOpt, Data: tinyData(31), Config: killedConfig(dir)})
+	last := killedConfig(dir)
+	last.SaveEvery = 100
+	r := mustRun(t, Options{Model: fresh, Optimizer: freshOpt, Data: tinyData(31), Config: last})
 	if r.ResumedFrom == 0 {
 		t.Error("the run began anew")
 	}

@@ -94,9 +94,6 @@ type Result struct {
 	Best *Best
 }
 
-// maxSkipped is how many steps in a row may be skipped.
-const maxSkipped = 10
-
 // Run trains until the configuration, patience or ctx ends it.
 //
 // The result is not nil as soon as training could begin, whatever the error. If ctx is cancelled Run
@@ -160,46 +157,6 @@ func (r *run) over() Stop {
 		return StopTime
 	}
 	return ""
-}
-
-// afterStep does what is due after a step, or, in a resumed run, was due when it was interrupted.
-func (r *run) afterStep(ctx context.Context) (Stop, error) {
-	c, s := &r.o.Config, &r.state
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
-	if s.SkippedInRow >= maxSkipped {
-		return "", permanent{fmt.Errorf("train: the loss or the gradients were not finite in %d steps in a row, up to step %d: the parameters are as they were before; "+
-			"begin anew from them, or from an earlier checkpoint, with a lower learning rate or clipping, or train in f32", s.SkippedInRow, s.Step)}
-	}
-	if c.EvalEvery > 0 && s.Step%c.EvalEvery == 0 && s.Evaluated < s.Step {
-		if err := r.evaluate(ctx); err != nil {
-			return "", err
-		}
-	}
-	if c.SaveEvery > 0 && s.Step%c.SaveEvery == 0 {
-		if err := r.save(); err != nil {
-			return "", err
-		}
-	}
-	if c.Patience > 0 && s.SinceBest >= c.Patience {
-		return StopPatience, nil
-	}
-	return "", nil
-}
-
-// finish does what is due at the end of a run.
-func (r *run) finish(ctx context.Context) error {
-	c := &r.o.Config
-	if c.keepBest() && c.EvalEvery > 0 && r.state.Evaluated < r.state.Step {
-		if err := r.evaluate(ctx); err != nil {
-			return err
-		}
-	}
-	if c.SaveEvery > 0 {
-		return r.save()
-	}
-	return nil
 }
 
 // permanent marks an error after which no checkpoint is saved: it would be no use, or could be wrong.

@@ -32,7 +32,7 @@ var demoCommand = command{
 // which copying of names and numbers forms.
 const (
 	demoVocab   = 1024
-	demoTurns   = 2 // questions that share a schema in a sample
+	demoTurns   = 1 // questions that share a schema in a sample
 	demoSamples = 15000
 	demoBatch   = 12
 	demoMuonLR  = 0.03
@@ -54,7 +54,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 	c.register(fs)
 	out := fs.String("out", "", "run `DIR` to make (default: runs/demo-<time>)")
 	maxTime := fs.Duration("max-time", 135*time.Second, "time for training at most")
-	maxSteps := fs.Int("max-steps", 2000, "steps at most")
+	maxSteps := fs.Int("max-steps", 2200, "steps at most")
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
 	}

@@ -17,10 +17,6 @@ import (
 const (
 	attentionRows = 64  // of a tile of queries, all heads of the group counted
 	attentionKeys = 128 // of a tile of keys
-
-	// streamRows is the number of rows up to which keys are read once each, without packing them
-	// for a matrix product: a decoding step has one query for each head.
-	streamRows = 4
 )
 
 // attention is what every task of a call shares.
@@ -169,7 +165,7 @@ func (a *attention[C]) forward(out, lse *backend.View, t attentionTask, ws *work
 
 	q, o := take[C](ws, rows*a.dim), take[C](ws, rows*a.dim)
 	m, l := take[C](ws, rows), take[C](ws, rows)
-	clear(o)
+	clear(o) // for queries that see no key
 	clear(l)
 	fill(m, C(math.Inf(-1)))
 	a.packQueries(q, a.q, first, first+hi-lo, kvHead, a.scale)
@@ -180,15 +176,10 @@ func (a *attention[C]) forward(out, lse *backend.View, t attentionTask, ws *work
 	if !storedAs[C](a.k.DType) {
 		kRows, vRows = take[C](ws, tile*a.dim), take[C](ws, tile*a.dim)
 	}
-	stream := rows <= streamRows
 	for j := 0; j < keys; j += tile {
 		n := min(tile, keys-j)
 		k := a.keyRows(a.k, int(s.K0)+j, n, kvHead, kRows)
-		if stream {
-			a.streamScores(scores, q, k, rows, n)
-		} else {
-			gemm.MulSerial(gemmWS, matrixOf(scores, n), matrixOf(q, a.dim), transposed(k), rows, n, a.dim, false)
-		}
+		gemm.MulSerial(gemmWS, matrixOf(scores, n), matrixOf(q, a.dim), transposed(k), rows, n, a.dim, false)
 		for r := range rows {
 			seen := min(a.visible(s, lo+r/a.group)-j, n)
 			row := scores[r*n : (r+1)*n]
@@ -207,11 +198,7 @@ func (a *attention[C]) forward(out, lse *backend.View, t attentionTask, ws *work
 			clear(row[seen:])
 		}
 		v := a.keyRows(a.v, int(s.K0)+j, n, kvHead, vRows)
-		if stream {
-			a.streamValues(o, scores, v, rows, n)
-		} else {
-			gemm.MulSerial(gemmWS, matrixOf(o, a.dim), matrixOf(scores, n), v, rows, a.dim, n, j > 0)
-		}
+		gemm.MulSerial(gemmWS, matrixOf(o, a.dim), matrixOf(scores, n), v, rows, a.dim, n, j > 0)
 	}
 
 	queries := a.q.Shape[0]
@@ -228,26 +215,6 @@ func (a *attention[C]) forward(out, lse *backend.View, t attentionTask, ws *work
 				value += C(math.Log(float64(l[r])))
 			}
 			slice[C](lse.Ptr, lse.Len())[head*queries+i] = value
-		}
-	}
-}
-
-// streamScores sets scores = q·kᵀ, reading each key once.
-func (a *attention[C]) streamScores(scores, q []C, k gemm.Operand, rows, n int) {
-	for j := range n {
-		key := slice[C](unsafe.Add(k.Ptr, j*k.RowStride*sizeOf[C]()), a.dim)
-		for r := range rows {
-			scores[r*n+j] = dot(q[r*a.dim:(r+1)*a.dim], key)
-		}
-	}
-}
-
-// streamValues adds scores·v to o, reading each value once.
-func (a *attention[C]) streamValues(o, scores []C, v gemm.Operand, rows, n int) {
-	for j := range n {
-		value := slice[C](unsafe.Add(v.Ptr, j*v.RowStride*sizeOf[C]()), a.dim)
-		for r := range rows {
-			axpy(o[r*a.dim:(r+1)*a.dim], scores[r*n+j], value)
 		}
 	}
 }

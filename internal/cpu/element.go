@@ -118,14 +118,21 @@ func store[T element](dt backend.DType, p unsafe.Pointer, stride int, src []T) {
 			simd.F32ToBF16(slice[uint16](p, len(f)), f)
 			return
 		}
-		var b [1]uint16
-		for i := range f {
-			simd.F32ToBF16(b[:], f[i:i+1])
-			*(*uint16)(unsafe.Add(p, i*stride*2)) = b[0]
+		for i, v := range f {
+			*(*uint16)(unsafe.Add(p, i*stride*2)) = bf16(v)
 		}
 	default:
 		for i, v := range cast[float32](src) {
 			*(*uint16)(unsafe.Add(p, i*stride*2)) = float16.Fromfloat32(v).Bits()
 		}
 	}
+}
+
+// bf16 rounds to nearest even, as simd.F32ToBF16 does.
+func bf16(x float32) uint16 {
+	b := math.Float32bits(x)
+	if x != x {
+		return uint16(b>>16) | 0x40
+	}
+	return uint16((b + 0x7fff + b>>16&1) >> 16)
 }

@@ -5,9 +5,6 @@ import (
 	"github.com/hone-ml/hone/internal/cpu/gemm"
 )
 
-// serialFlops is the size up to which a product of a batch is computed by one worker.
-const serialFlops = 1 << 24
-
 // MatMul sets out = x·y, or out += x·y with accumulate, over the last two axes.
 func (b *Backend) MatMul(out, x, y *backend.View, accumulate bool) {
 	row, col := out.Rank-2, out.Rank-1
@@ -31,20 +28,12 @@ func (b *Backend) MatMul(out, x, y *backend.View, accumulate bool) {
 		batch.total /= batch.shape[last]
 		batch.shape[last] = 1
 	}
-	at := func(i int) (gemm.Operand, gemm.Operand, gemm.Operand) {
+	gemm.MulBatch(batch.total, func(i int) (gemm.Operand, gemm.Operand, gemm.Operand) {
 		pos := batch.coordsOf(i)
 		c, left, right := c, left, right
 		c.Ptr, left.Ptr, right.Ptr = batch.at(0, &pos), batch.at(1, &pos), batch.at(2, &pos)
 		return c, left, right
-	}
-	if batch.total > 1 && 2*m*n*k <= serialFlops {
-		gemm.MulBatch(batch.total, at, m, n, k, accumulate)
-		return
-	}
-	for i := range batch.total {
-		c, left, right := at(i)
-		gemm.Mul(c, left, right, m, n, k, accumulate)
-	}
+	}, m, n, k, accumulate)
 }
 
 // matrix is the last two axes of a view as an operand. An axis of one element gets a stride that makes

@@ -184,7 +184,8 @@ func (n *nest) run(grain int, fn func(ws *workspace, at *coords, count int)) {
 	pool.Run(n.total, grain, func(lo, hi int) {
 		ws := getWorkspace()
 		defer ws.put()
-		for at := n.coordsOf(lo); lo < hi; {
+		at := &ws.at
+		for *at = n.coordsOf(lo); lo < hi; {
 			count := hi - lo
 			if !direct {
 				count = min(count, blockLen)
@@ -193,14 +194,14 @@ func (n *nest) run(grain int, fn func(ws *workspace, at *coords, count int)) {
 				count = min(count, inner-at[n.rank-1])
 			}
 			ws.reset()
-			fn(ws, &at, count)
+			fn(ws, at, count)
 			lo += count
 			if withinRow {
 				if at[n.rank-1] += count; at[n.rank-1] == inner {
-					n.nextRow(&at)
+					n.nextRow(at)
 				}
 			} else {
-				at = n.coordsOf(lo)
+				*at = n.coordsOf(lo)
 			}
 		}
 	})
@@ -240,6 +241,9 @@ func (n *nest) constant(k int, at *coords, count int) bool {
 
 // readOne returns operand k's element at a position.
 func readOne[T element](n *nest, k int, at *coords) T {
+	if storedAs[T](n.operands[k].dtype) {
+		return *(*T)(n.at(k, at))
+	}
 	var x [1]T
 	loadInto(x[:], n.operands[k].dtype, n.at(k, at), 1)
 	return x[0]

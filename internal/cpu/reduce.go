@@ -212,7 +212,8 @@ func foldElements[T, A number](base unsafe.Pointer, n *nest, lo, hi int, f fold[
 	acc := f.identity
 	o := &n.operands[0]
 	inner, stride := n.inner(), o.strides[n.rank-1]
-	for at := n.coordsOf(lo); lo < hi; {
+	at := n.coordsOf(lo)
+	for lo < hi {
 		offset := 0
 		for axis := range n.rank {
 			offset += at[axis] * o.strides[axis]
@@ -293,7 +294,8 @@ func foldRows[T, A number](acc []A, base unsafe.Pointer, n *nest, lo, hi int, f 
 	scratch := take[T](ws, len(acc))
 	staged, inStage := take[T](ws, len(acc)), 0
 	o := &n.operands[0]
-	for at := n.coordsOf(lo); lo < hi; lo++ {
+	at := n.coordsOf(lo)
+	for ; lo < hi; lo++ {
 		offset := 0
 		for axis := range n.rank {
 			offset += at[axis] * o.strides[axis]
@@ -322,6 +324,8 @@ func foldRows[T, A number](acc []A, base unsafe.Pointer, n *nest, lo, hi int, f 
 // put stores one number as dt.
 func put[A number](dt backend.DType, p unsafe.Pointer, v A) {
 	switch dt {
+	case backend.F32:
+		*(*float32)(p) = float32(v)
 	case backend.F64:
 		*(*float64)(p) = float64(v)
 	case backend.I32:

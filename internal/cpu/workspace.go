@@ -9,6 +9,7 @@ import (
 type workspace struct {
 	block []uint64
 	used  int
+	at    coords // where in its nest the task is: kept here, since a call through a function value makes it escape
 }
 
 var workspaces = sync.Pool{New: func() any { return &workspace{block: make([]uint64, 8<<10)} }}

@@ -1,9 +1,11 @@
 package qwen
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/tensor"
@@ -22,31 +24,11 @@ type Config struct {
 	RMSNormEps            float64 `json:"rms_norm_eps"`
 	RopeTheta             float64 `json:"rope_theta"`
 	TieWordEmbeddings     bool    `json:"tie_word_embeddings"`
-	DType                 string  `json:"dtype"`
-	EOSTokenID            ids     `json:"eos_token_id,omitempty"`
+	DType                 string  `json:"dtype"` // float32 if empty
+
+	EOSTokenID models.TokenIDs `json:"eos_token_id,omitempty"`
 
 	rest map[string]json.RawMessage
-}
-
-// ids is one token id or a list of them.
-type ids []int32
-
-func (x *ids) UnmarshalJSON(data []byte) error {
-	var one *int32
-	if json.Unmarshal(data, &one) == nil {
-		if one != nil {
-			*x = ids{*one}
-		}
-		return nil
-	}
-	return json.Unmarshal(data, (*[]int32)(x))
-}
-
-func (x ids) MarshalJSON() ([]byte, error) {
-	if len(x) == 1 {
-		return json.Marshal(x[0])
-	}
-	return json.Marshal([]int32(x))
 }
 
 // parts of config.json that must have the one value that this package computes.
@@ -54,6 +36,7 @@ type fixed struct {
 	HiddenAct        string          `json:"hidden_act"`
 	AttentionBias    bool            `json:"attention_bias"`
 	UseSlidingWindow bool            `json:"use_sliding_window"`
+	LayerTypes       []string        `json:"layer_types"`
 	TorchDType       string          `json:"torch_dtype"`
 	RopeScaling      json.RawMessage `json:"rope_scaling"`
 	RopeParameters   *struct {
@@ -74,7 +57,7 @@ func ParseConfig(data []byte) (Config, error) {
 		return c, jsonError(err)
 	}
 	if err := json.Unmarshal(data, &c.rest); err != nil {
-		return c, err
+		return c, jsonError(err)
 	}
 	if f.RopeParameters != nil {
 		if t := f.RopeParameters.RopeType; t != "" && t != "default" {
@@ -101,38 +84,51 @@ func ParseConfig(data []byte) (Config, error) {
 	case f.UseSlidingWindow:
 		return c, errors.New("use_sliding_window is not supported")
 	case len(f.RopeScaling) > 0 && string(f.RopeScaling) != "null":
-		return c, errors.New("rope_scaling is not supported")
+		return c, errors.New("rope_scaling is not supported, only null")
+	}
+	for i, t := range f.LayerTypes {
+		if t != "full_attention" {
+			return c, fmt.Errorf("layer_types[%d] is %q; only full_attention is supported", i, t)
+		}
 	}
 	return c, c.check()
 }
 
 func jsonError(err error) error {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case ok && wrong.Field == "":
+		return fmt.Errorf("the configuration is a JSON %s, want an object", wrong.Value)
+	case ok:
 		return fmt.Errorf("field %s is a %s, want %s", wrong.Field, wrong.Value, wrong.Type)
 	}
 	return err
 }
 
-// limit bounds every size, so that products of them cannot overflow.
-const limit = 1 << 24
+// The largest sizes: far above any model, and so small that the bytes of all parameters cannot overflow.
+const (
+	maxLayers = 1 << 12
+	maxWidth  = 1 << 20 // of activations, and of all heads together
+	maxVocab  = 1 << 24 // also positions
+)
 
 func (c *Config) check() error {
 	for _, f := range []struct {
-		name  string
-		value int
+		name       string
+		value, max int
 	}{
-		{"vocab_size", c.VocabSize}, {"hidden_size", c.HiddenSize}, {"intermediate_size", c.IntermediateSize},
-		{"num_hidden_layers", c.NumHiddenLayers}, {"num_attention_heads", c.NumAttentionHeads},
-		{"num_key_value_heads", c.NumKeyValueHeads}, {"head_dim", c.HeadDim}, {"max_position_embeddings", c.MaxPositionEmbeddings},
+		{"vocab_size", c.VocabSize, maxVocab}, {"hidden_size", c.HiddenSize, maxWidth}, {"intermediate_size", c.IntermediateSize, maxWidth},
+		{"num_hidden_layers", c.NumHiddenLayers, maxLayers}, {"num_attention_heads", c.NumAttentionHeads, maxWidth},
+		{"num_key_value_heads", c.NumKeyValueHeads, maxWidth}, {"head_dim", c.HeadDim, maxWidth},
+		{"max_position_embeddings", c.MaxPositionEmbeddings, maxVocab},
 	} {
-		if f.value <= 0 || f.value > limit {
-			return fmt.Errorf("%s is %d, want 1 to %d", f.name, f.value, limit)
+		if f.value <= 0 || f.value > f.max {
+			return fmt.Errorf("%s is %d, want 1 to %d", f.name, f.value, f.max)
 		}
 	}
 	switch {
-	case c.NumHiddenLayers > 1<<12:
-		return fmt.Errorf("num_hidden_layers is %d, want at most %d", c.NumHiddenLayers, 1<<12)
+	case c.NumAttentionHeads*c.HeadDim > maxWidth:
+		return fmt.Errorf("num_attention_heads %d times head_dim %d is %d, want at most %d", c.NumAttentionHeads, c.HeadDim, c.NumAttentionHeads*c.HeadDim, maxWidth)
 	case c.NumAttentionHeads%c.NumKeyValueHeads != 0:
 		return fmt.Errorf("num_attention_heads %d is no multiple of num_key_value_heads %d", c.NumAttentionHeads, c.NumKeyValueHeads)
 	case c.HeadDim%2 != 0:
@@ -164,8 +160,9 @@ func (c *Config) JSON() ([]byte, error) {
 	for k, v := range own {
 		fields[k] = v
 	}
+	dtype := cmp.Or(strings.TrimPrefix(c.DType, "torch."), "float32")
 	// transformers 4 reads rope_theta and torch_dtype, transformers 5 rope_parameters and dtype
-	fields["torch_dtype"] = c.DType
+	fields["torch_dtype"], fields["dtype"] = dtype, dtype
 	fields["rope_parameters"] = map[string]any{"rope_type": "default", "rope_theta": c.RopeTheta}
 	data, err = json.MarshalIndent(fields, "", "  ")
 	return append(data, '\n'), err
@@ -195,7 +192,7 @@ var Sizes = map[string]Config{
 func size(layers, hidden, heads, mlp int, tied bool) Config {
 	return Config{VocabSize: 151936, HiddenSize: hidden, IntermediateSize: mlp, NumHiddenLayers: layers, NumAttentionHeads: heads,
 		NumKeyValueHeads: 8, HeadDim: 128, MaxPositionEmbeddings: 40960, RMSNormEps: 1e-6, RopeTheta: 1e6,
-		TieWordEmbeddings: tied, DType: "bfloat16", EOSTokenID: ids{151645, 151643}}
+		TieWordEmbeddings: tied, DType: "bfloat16", EOSTokenID: models.TokenIDs{151645, 151643}}
 }
 
 // dtype is the parameters' dtype.

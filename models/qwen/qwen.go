@@ -3,6 +3,7 @@
 package qwen
 
 import (
+	"fmt"
 	"iter"
 	"math"
 	"strings"
@@ -33,6 +34,7 @@ type Model struct {
 	LMHead *nn.Linear    `param:"lm_head"` // its weight is Embed's own when tied
 
 	checkpoint bool
+	generation models.GenerationConfig
 }
 
 // Layer is one decoder block: a token mixer and an MLP, each behind a norm and with a residual.
@@ -63,11 +65,25 @@ type MLP struct {
 }
 
 // New makes a model whose parameters, of the dtype that c names, have no values yet: load them, or call
-// Init. The place is a Device.
-func New(c Config, p tensor.Place) (*Model, error) {
+// Init. The place is a Device. The error names the field of c that is out of range or, before anything is
+// allocated, says how much memory is wanting; then it is a *tensor.OOMError.
+func New(c Config, p tensor.Place) (m *Model, err error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
+	if dev, ok := p.(*tensor.Device); ok {
+		need, memory := c.Parameters()*c.dtype().Size(), dev.Memory()
+		if memory.Limit > 0 && need > memory.Limit {
+			oom := &tensor.OOMError{Device: dev.Name(), Requested: need, InUse: memory.Reserved, Budget: memory.Limit}
+			return nil, fmt.Errorf("a model of %d parameters in %s does not fit: %w", c.Parameters(), c.dtype(), oom)
+		}
+	}
+	err = tensor.Try(func() { m = build(c, p) })
+	return m, err
+}
+
+// build allocates a model.
+func build(c Config, p tensor.Place) *Model {
 	dt, h := c.dtype(), c.HiddenSize
 	q, kv := c.NumAttentionHeads*c.HeadDim, c.NumKeyValueHeads*c.HeadDim
 	linear := func(in, out int) *nn.Linear { return nn.NewLinear(p, dt, in, out, false) }
@@ -91,7 +107,7 @@ func New(c Config, p tensor.Place) (*Model, error) {
 	} else {
 		m.LMHead = linear(h, c.VocabSize)
 	}
-	return m, nil
+	return m
 }
 
 // Hidden is the activations after the final norm, [B, T, H].
@@ -143,8 +159,19 @@ func (m *Model) NewCache(sequences, capacity int) *models.Cache {
 	return models.NewCache(m.Head().Device(), c.dtype(), c.NumHiddenLayers, sequences, capacity, c.NumKeyValueHeads, c.HeadDim)
 }
 
-// StopTokens are the configuration's end tokens.
-func (m *Model) StopTokens() []int32 { return m.Config.EOSTokenID }
+// StopTokens are the end tokens of generation_config.json or, where it names none, of config.json.
+func (m *Model) StopTokens() []int32 {
+	if m.generation.EOSTokenID != nil {
+		return m.generation.EOSTokenID
+	}
+	return m.Config.EOSTokenID
+}
+
+// GenerationConfig is generation_config.json as it was loaded or set.
+func (m *Model) GenerationConfig() models.GenerationConfig { return m.generation }
+
+// SetGenerationConfig says how the model is meant to be sampled.
+func (m *Model) SetGenerationConfig(c models.GenerationConfig) { m.generation = c }
 
 // MaxPositions is the longest sequence that the model was made for.
 func (m *Model) MaxPositions() int { return m.Config.MaxPositionEmbeddings }

@@ -155,11 +155,13 @@ const (
 
 // A tensor is an array on the device.
 type tensor struct {
-	view   backend.View
-	base   unsafe.Pointer
-	bytes  int
-	output bool
-	before []byte // all of the memory, when uploaded
+	view      backend.View
+	base      unsafe.Pointer
+	bytes     int // in use, of those allocated
+	allocated int
+	output    bool
+	before    []byte // all of the memory, when uploaded
+	offsets   []int  // of the elements from base, in bytes
 }
 
 // upload copies an array to the device.
@@ -167,10 +169,7 @@ func (s *suite) upload(dt backend.DType, a array, l layout) *tensor {
 	strides, n := l.strides(a.shape)
 	n = max(n, 1)
 	t := &tensor{bytes: 2*guard + dt.Size() + n*dt.Size()}
-	var err error
-	if t.base, err = s.b.Alloc(t.bytes); err != nil {
-		panic(err)
-	}
+	t.base, t.allocated = s.shared.alloc(t.bytes)
 	// One element more than the guard: nothing may count on more alignment than an element's.
 	start := guard
 	if l != contiguous {
@@ -179,11 +178,13 @@ func (s *suite) upload(dt backend.DType, a array, l layout) *tensor {
 	t.view = backend.NewView(unsafe.Add(t.base, start), dt, a.shape...)
 	copy(t.view.Strides[:], strides)
 	t.before = bytes.Repeat([]byte{pattern}, t.bytes)
+	t.offsets = make([]int, len(a.data))
 	each(a.shape, func(i int, index []int) {
 		p := start
 		for axis, x := range index {
 			p += x * strides[axis] * dt.Size()
 		}
+		t.offsets[i] = p
 		encode(dt, t.before[p:p], a.data[i])
 	})
 	s.b.CopyIn(t.base, t.before)
@@ -235,22 +236,11 @@ func (t *tensor) download(s *suite) []byte {
 	return raw
 }
 
-// eachOffset calls f with the offset in memory of every element.
-func (t *tensor) eachOffset(f func(i, offset int)) {
-	start := int(uintptr(t.view.Ptr) - uintptr(t.base))
-	size := t.view.DType.Size()
-	each(t.view.Dims(), func(i int, index []int) {
-		p := start
-		for axis, x := range index {
-			p += x * t.view.Strides[axis] * size
-		}
-		f(i, p)
-	})
-}
-
 func (t *tensor) decode(raw []byte) array {
 	a := newArray(t.view.Dims()...)
-	t.eachOffset(func(i, offset int) { a.data[i] = decode(t.view.DType, raw[offset:]) })
+	for i, p := range t.offsets {
+		a.data[i] = decode(t.view.DType, raw[p:])
+	}
 	return a
 }
 
@@ -264,7 +254,9 @@ func (t *tensor) verify(s *suite) {
 // verifyOutside demands that nothing was written around an output or in its gaps.
 func (t *tensor) verifyOutside(s *suite, what string, raw []byte) {
 	rest, size := bytes.Clone(raw), t.view.DType.Size()
-	t.eachOffset(func(_, offset int) { copy(rest[offset:offset+size], t.before[offset:]) })
+	for _, p := range t.offsets {
+		copy(rest[p:p+size], t.before[p:])
+	}
 	if !bytes.Equal(rest, t.before) {
 		s.errorf("%s: memory outside %v was written", what, &t.view)
 	}

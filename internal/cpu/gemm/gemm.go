@@ -135,10 +135,7 @@ func multiply(w *Workspace, r runner, c, a, b Operand, m, n, k int, accumulate b
 		if !accumulate {
 			clearMatrix(c, m, n)
 		}
-	case ks.dot4 != nil && m <= skinnyRows && (b.RowStride == 1 || k == 1):
-		skinny(w, r, c, a, b, m, n, k, accumulate)
-	case ks.dot4 != nil && n <= skinnyRows && (a.ColStride == 1 || k == 1):
-		skinny(w, r, c.transposed(), b.transposed(), a.transposed(), n, m, k, accumulate)
+	case thin(w, r, ks, c, a, b, m, n, k, accumulate):
 	case c.DType == ks.dtype && c.ColStride == 1:
 		blocked(w, r, ks, c, a, b, m, n, k, accumulate)
 	default:

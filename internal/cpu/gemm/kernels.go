@@ -77,30 +77,33 @@ func microGeneric[T float](rows, k int, a unsafe.Pointer, ars, acs int, b unsafe
 // dot2x4 keeps its sums in eight variables: as many as there are registers for, next to the operands.
 func dot2x4[T float](a []T, ars, acs int, b []T, brs int, k int) [2][4]T {
 	var s00, s01, s02, s03, s10, s11, s12, s13 T
-	for p := range k {
-		a0, a1 := a[p*acs], a[p*acs+ars]
-		b := b[p*brs:][:4:4]
-		s00 += a0 * b[0]
-		s01 += a0 * b[1]
-		s02 += a0 * b[2]
-		s03 += a0 * b[3]
-		s10 += a1 * b[0]
-		s11 += a1 * b[1]
-		s12 += a1 * b[2]
-		s13 += a1 * b[3]
+	x, y := a, a[ars:]
+	for i, j := 0, 0; k > 0; k-- {
+		u, v, row := x[i], y[i], (*[4]T)(b[j:])
+		s00 += u * row[0]
+		s10 += v * row[0]
+		s01 += u * row[1]
+		s11 += v * row[1]
+		s02 += u * row[2]
+		s12 += v * row[2]
+		s03 += u * row[3]
+		s13 += v * row[3]
+		i += acs
+		j += brs
 	}
 	return [2][4]T{{s00, s01, s02, s03}, {s10, s11, s12, s13}}
 }
 
 func dot1x4[T float](a []T, acs int, b []T, brs int, k int) [4]T {
 	var s0, s1, s2, s3 T
-	for p := range k {
-		v := a[p*acs]
-		b := b[p*brs:][:4:4]
-		s0 += v * b[0]
-		s1 += v * b[1]
-		s2 += v * b[2]
-		s3 += v * b[3]
+	for i, j := 0, 0; k > 0; k-- {
+		u, row := a[i], (*[4]T)(b[j:])
+		s0 += u * row[0]
+		s1 += u * row[1]
+		s2 += u * row[2]
+		s3 += u * row[3]
+		i += acs
+		j += brs
 	}
 	return [4]T{s0, s1, s2, s3}
 }

@@ -1,9 +1,13 @@
 package gemm
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"runtime"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -168,6 +172,11 @@ func describe(m *matrix) string {
 	return fmt.Sprintf("%v strides %d, %d", m.DType, m.RowStride, m.ColStride)
 }
 
+func TestMain(m *testing.M) {
+	fmt.Println("kernel paths under test:", strings.Join(simd.Paths(), ", "))
+	os.Exit(m.Run())
+}
+
 var edges = []int{1, 2, 3, 5, 7, 8, 9, 11, 12, 13, 15, 16, 17, 23, 24, 25, 31, 32, 33, 47, 48, 49, 63, 64, 65, 95, 96, 97, 127, 128, 129, 255, 257}
 
 func forEachPath(t *testing.T, f func(t *testing.T)) {
@@ -178,7 +187,11 @@ func TestMulAgreesWithFloat64OverEdgeSizesAndLayouts(t *testing.T) {
 	forEachPath(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		pick := func() int { return edges[r.IntN(len(edges))] }
-		for i := range 400 {
+		tries := 400
+		if underRace {
+			tries = 40
+		}
+		for i := range tries {
 			m, n, k := pick(), pick(), pick()
 			if m*n*k > 1<<20 {
 				continue
@@ -233,5 +246,164 @@ func TestEveryDType(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// checkSome compares a sample of the elements of a large product with float64.
+func checkSome(t *testing.T, mul mulFunc, c, a, b *matrix, r *rand.Rand) {
+	t.Helper()
+	m, n, k := c.rows, c.cols, a.cols
+	mul(c.Operand, a.Operand, b.Operand, m, n, k, false)
+	for s := range 300 {
+		i, j := r.IntN(m), r.IntN(n)
+		if s < 4 { // the corners
+			i, j = s/2*(m-1), s%2*(n-1)
+		}
+		var want, size float64
+		for p := range k {
+			v := a.get(i, p) * b.get(p, j)
+			want += v
+			size += math.Abs(v)
+		}
+		if got := c.get(i, j); !(math.Abs(got-want) <= size*0x1p-24*64+math.Abs(want)*2*epsilon(c.DType)) {
+			t.Fatalf("%s: c[%d,%d] = %v, want %v (m=%d n=%d k=%d, c %v, a %v, b %v)", simd.Path(), i, j, got, want, m, n, k, describe(c), describe(a), describe(b))
+		}
+	}
+	c.checkCanaries(t)
+}
+
+func TestProductsOfSeveralBlocksInEveryDirection(t *testing.T) {
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(21, 22))
+		for _, s := range []struct{ m, n, k int }{
+			{530, 530, 2*spanK + 3},                          // several spans of k, blocks of a and of b
+			{5, packedB/blockK + 70, blockK},                 // a wide one
+			{packedA/blockK + 130, 17, blockK},               // a high one
+			{packedA/blockK + 130, inPlaceA + 9, 2 * blockK}, // high, with a packed
+			{1100, 2100, 9},                                  // several blocks of scratch for a narrow result
+		} {
+			if s.m*s.n*s.k > 1<<28 && simd.Path() == "generic" || underRace && s.m*s.n*s.k > 1<<26 {
+				continue
+			}
+			for _, l := range [][2]layout{{rowMajor, colMajor}, {colMajor, rowMajor}} {
+				a := newMatrix(backend.F32, s.m, s.k, l[0]).fill(r)
+				b := newMatrix(backend.F32, s.k, s.n, l[1]).fill(r)
+				checkSome(t, Mul, newMatrix(backend.F32, s.m, s.n, rowMajor), a, b, r)
+				if s.k < 1000 {
+					checkSome(t, Mul, newMatrix(backend.BF16, s.m, s.n, rowMajor), a, b, r)
+				}
+			}
+		}
+	})
+}
+
+func TestAnEmptySumIsZeroOrLeavesTheResult(t *testing.T) {
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(23, 24))
+		for _, dtype := range []backend.DType{backend.F32, backend.F64, backend.BF16, backend.F16} {
+			for _, l := range layouts {
+				for _, accumulate := range []bool{false, true} {
+					check(t, Mul, newMatrix(dtype, 5, 7, l).fill(r), newMatrix(dtype, 5, 0, rowMajor), newMatrix(dtype, 0, 7, rowMajor), accumulate)
+				}
+			}
+		}
+		empty := newMatrix(backend.F32, 0, 7, rowMajor)
+		check(t, Mul, empty, newMatrix(backend.F32, 0, 3, rowMajor), newMatrix(backend.F32, 3, 7, rowMajor).fill(r), true)
+	})
+}
+
+func TestNaNAndInfinityReachTheirRowAndColumnOnly(t *testing.T) {
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(25, 26))
+		for _, s := range [][3]int{{30, 70, 40}, {2, 70, 40}, {70, 2, 40}, {13, 33, 300}} {
+			m, n, k := s[0], s[1], s[2]
+			for _, l := range [][2]layout{{rowMajor, rowMajor}, {rowMajor, colMajor}, {colMajor, rowMajor}, {colMajor, colMajor}} {
+				a, b := newMatrix(backend.F32, m, k, l[0]).fill(r), newMatrix(backend.F32, k, n, l[1]).fill(r)
+				c := newMatrix(backend.F32, m, n, rowMajor)
+				row, col, p := r.IntN(m), r.IntN(n), r.IntN(k)
+				a.set(row, p, math.NaN())
+				b.set(k-1-p, col, math.Inf(1))
+				for i := range m {
+					a.set(i, k-1-p, 0) // 0·Inf is NaN too
+				}
+				Mul(c.Operand, a.Operand, b.Operand, m, n, k, false)
+				for i := range m {
+					for j := range n {
+						if got, want := math.IsNaN(c.get(i, j)), i == row || j == col; got != want {
+							t.Fatalf("m=%d n=%d k=%d: c[%d,%d] = %v with a NaN in row %d and an infinity in column %d", m, n, k, i, j, c.get(i, j), row, col)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestTheBitsDependOnTheShapeOnly(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(27, 28))
+		for _, s := range [][3]int{{130, 200, 300}, {600, 70, 600}, {70, 600, 600}, {3, 500, 130}, {500, 3, 130}, {1, 1000, 2000}} {
+			m, n, k := s[0], s[1], s[2]
+			for _, dtype := range []backend.DType{backend.F32, backend.BF16} {
+				for _, l := range layouts[:2] {
+					a, b := newMatrix(dtype, m, k, l).fill(r), newMatrix(dtype, k, n, 1-l).fill(r)
+					start := newMatrix(dtype, m, n, rowMajor).fill(r)
+					run := func(mul mulFunc) []byte {
+						c := newMatrix(dtype, m, n, rowMajor)
+						copy(c.bytes, start.bytes)
+						mul(c.Operand, a.Operand, b.Operand, m, n, k, true)
+						return c.bytes
+					}
+					want := run(mulSerial)
+					for _, procs := range []int{1, 2, 8} {
+						runtime.GOMAXPROCS(procs)
+						for range 3 {
+							if !bytes.Equal(run(Mul), want) {
+								t.Fatalf("m=%d n=%d k=%d %v: GOMAXPROCS=%d gives other bits than MulSerial", m, n, k, dtype, procs)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestABatchIsItsProducts(t *testing.T) {
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(29, 30))
+		for _, s := range [][4]int{{1, 20, 30, 10}, {50, 20, 30, 10}, {3, 110, 110, 110}, {0, 2, 2, 2}, {4, 0, 2, 2}, {9, 3, 5, 0}} {
+			batch, m, n, k := s[0], s[1], s[2], s[3]
+			var as, bs, cs []*matrix
+			for range batch {
+				as = append(as, newMatrix(backend.F32, m, k, rowMajor).fill(r))
+				bs = append(bs, newMatrix(backend.F32, k, n, colMajor).fill(r))
+				cs = append(cs, newMatrix(backend.F32, m, n, rowMajor).fill(r))
+			}
+			MulBatch(batch, func(i int) (c, a, b Operand) { return cs[i].Operand, as[i].Operand, bs[i].Operand }, m, n, k, false)
+			for i := range batch {
+				got := bytes.Clone(cs[i].bytes)
+				check(t, mulSerial, cs[i], as[i], bs[i], false)
+				if !bytes.Equal(got, cs[i].bytes) {
+					t.Fatalf("product %d of %v differs from MulSerial's", i, s)
+				}
+			}
+		}
+	})
+}
+
+func FuzzMul(f *testing.F) {
+	f.Add(uint8(13), uint8(33), uint8(17), uint8(0), uint8(1), false, uint64(1))
+	f.Add(uint8(1), uint8(50), uint8(200), uint8(5), uint8(7), true, uint64(2))
+	f.Fuzz(func(t *testing.T, m, n, k, kinds, strides uint8, accumulate bool, seed uint64) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		dtypes := []backend.DType{backend.F32, backend.F64, backend.BF16, backend.F16}
+		a := newMatrix(dtypes[kinds%4], int(m), int(k), layouts[strides%5]).fill(r)
+		b := newMatrix(dtypes[kinds/4%4], int(k), int(n), layouts[strides/5%5]).fill(r)
+		simd.ForEachPath(func(string) {
+			check(t, Mul, newMatrix(dtypes[kinds/16%4], int(m), int(n), layouts[strides/25%5]).fill(r), a, b, accumulate)
+		})
 	})
 }

@@ -67,13 +67,9 @@ func (ks *kernels) packPanel(dst unsafe.Pointer, pitch int, src Operand, lanes, 
 // packStrided is the copy for any strides, in plain Go.
 func packStrided[T float](dst unsafe.Pointer, pitch int, src Operand, lanes, k int) {
 	d := unsafe.Slice((*T)(dst), (k-1)*pitch+lanes)
-	size := int(unsafe.Sizeof(d[0]))
-	step := src.RowStride * size
 	for p := range k {
-		s := src.at(0, p)
 		for l := range lanes {
-			d[p*pitch+l] = *(*T)(s)
-			s = unsafe.Add(s, step)
+			d[p*pitch+l] = *(*T)(src.at(l, p))
 		}
 	}
 }

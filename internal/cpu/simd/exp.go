@@ -24,6 +24,9 @@ const (
 	// as a product of two powers that are both normal numbers.
 	expMin = -104
 	expMax = 89
+
+	// Numbers near it have no fraction: adding and subtracting it rounds to the nearest integer.
+	roundBias = 0x1.8p23
 )
 
 func exp32(x float32) float32 {
@@ -35,7 +38,7 @@ func exp32(x float32) float32 {
 	case x > expMax:
 		return float32(math.Inf(1))
 	}
-	n := float32(math.RoundToEven(float64(x * log2e)))
+	n := x*log2e + roundBias - roundBias
 	r := x - n*ln2Hi
 	r -= n * ln2Lo
 	p := float32(expP0)

@@ -1,0 +1,89 @@
+package tensor_test
+
+import (
+	"testing"
+
+	"github.com/hone-ml/hone/tensor"
+)
+
+// benchmark runs step in scope after scope, without poison.
+func benchmark(b *testing.B, s *tensor.Scope, step func()) {
+	tensor.CPU().Poison(false)
+	defer tensor.CPU().Poison(true)
+	defer s.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		step()
+		s.Reset()
+	}
+}
+
+// What an op costs beside its arithmetic.
+func BenchmarkOpOnOneElement(b *testing.B) {
+	for name, s := range map[string]*tensor.Scope{"scope": tensor.CPU().NewScope(), "tape": tensor.CPU().NewTape()} {
+		b.Run(name, func(b *testing.B) {
+			w := paramOf(tensor.CPU(), []float32{1})
+			tensor.CPU().Poison(false)
+			defer tensor.CPU().Poison(true)
+			defer s.Close()
+			b.ReportAllocs()
+			x := w.In(s)
+			y, i := x, 0
+			for b.Loop() {
+				if y, i = y.Add(x), i+1; i%100 == 0 {
+					s.Reset()
+					x = w.In(s)
+					y = x
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkMatMul512(b *testing.B) {
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+		b.Run(dt.String(), func(b *testing.B) {
+			s, r := tensor.CPU().NewScope(), tensor.NewRand(1)
+			x, y := tensor.Randn(tensor.CPU(), dt, r, 1, 512, 512), tensor.Randn(tensor.CPU(), dt, r, 1, 512, 512)
+			benchmark(b, s, func() { x.In(s).MatMul(y) })
+			b.ReportMetric(2*512*512*512*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+		})
+	}
+}
+
+func BenchmarkAttention(b *testing.B) {
+	d, r := tensor.CPU(), tensor.NewRand(1)
+	q, k, v := param(d, r, tensor.F32, 1, 512, 16, 64), param(d, r, tensor.F32, 1, 512, 8, 64), param(d, r, tensor.F32, 1, 512, 8, 64)
+	o := tensor.AttentionOptions{Causal: true}
+	b.Run("forward", func(b *testing.B) {
+		s := d.NewScope()
+		benchmark(b, s, func() { tensor.Attention(q.In(s), k, v, o) })
+	})
+	b.Run("forward and backward", func(b *testing.B) {
+		s, g := d.NewTape(), tensor.NewGrads(named(q, k, v), tensor.F32)
+		benchmark(b, s, func() { tensor.Attention(q.In(s), k, v, o).Sum().Backward(g) })
+	})
+}
+
+func BenchmarkLayer(b *testing.B) {
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+		b.Run(dt.String(), func(b *testing.B) {
+			d := tensor.CPU()
+			m := newModel(d, dt, 1, 100, 256, 8, 4, 32, 768)
+			m.wrap = tensor.Block
+			s, g := d.NewTape(), tensor.NewGrads(named(m.params()...), tensor.F32)
+			benchmark(b, s, func() { m.loss(s, 2, 128, 0, 0).Backward(g) })
+		})
+	}
+}
+
+func BenchmarkNorm(b *testing.B) {
+	d := tensor.CPU()
+	p := tensor.Zeros(d, tensor.BF16, 64<<20)
+	p.SetTrainable(true)
+	g := tensor.NewGrads(named(p), tensor.F32)
+	b.SetBytes(64 << 20 * 4)
+	for b.Loop() {
+		g.Norm()
+	}
+}
