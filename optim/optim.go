@@ -7,7 +7,6 @@ package optim
 import (
 	"fmt"
 	"iter"
-	"math"
 
 	"github.com/hone-ml/hone/tensor"
 )
