@@ -73,7 +73,7 @@ func BuildConfig(config []byte, o LoadOptions) (m CausalLM, err error) {
 		ModelType *string `json:"model_type"`
 	}
 	if err := json.Unmarshal(config, &head); err != nil {
-		return nil, err
+		return nil, ConfigError(err)
 	}
 	if head.ModelType == nil {
 		return nil, errors.New("no model_type")
@@ -113,6 +113,18 @@ func withDType(config []byte, dt tensor.DType) ([]byte, error) {
 	delete(fields, "torch_dtype")
 	fields["dtype"] = json.RawMessage(`"` + name + `"`)
 	return json.Marshal(fields)
+}
+
+// ConfigError makes json.Unmarshal's error about a config.json one that names the field in it.
+func ConfigError(err error) error {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case ok && wrong.Field == "":
+		return fmt.Errorf("it is a JSON %s, want an object", wrong.Value)
+	case ok:
+		return fmt.Errorf("field %s is a %s, want %s", wrong.Field, wrong.Value, wrong.Type)
+	}
+	return err
 }
 
 // DTypeOf is the dtype that a config.json's "dtype" or "torch_dtype" names, F32 if the name is empty.

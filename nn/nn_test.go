@@ -3,6 +3,7 @@ package nn
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hone-ml/hone/tensor"
@@ -137,5 +138,46 @@ func TestLayersComputeWhatTheySay(t *testing.T) {
 	rms := math.Sqrt((24*24 + 52*52 + 80*80) / 3.0)
 	if math.Abs(float64(got[0])-2*24/rms) > 1e-5 {
 		t.Errorf("norm: %v", got)
+	}
+}
+
+func TestTwoParametersOfOneNamePanic(t *testing.T) {
+	d := tensor.CPU()
+	twins := struct {
+		A *Linear `param:"proj"`
+		B *Linear `param:"proj"`
+	}{NewLinear(d, tensor.F32, 2, 2, false), NewLinear(d, tensor.F32, 2, 2, false)}
+	defer func() {
+		if p := recover(); p != `nn: two parameters are called "proj.weight"` {
+			t.Errorf("panic %v", p)
+		}
+	}()
+	for range Parameters(twins) {
+	}
+}
+
+func TestParametersOfLayersAreTrainableAndOfTheDTypeAskedFor(t *testing.T) {
+	for name, p := range Parameters(newModel()) {
+		// Inner.A is not made by a layer
+		if want := !strings.HasSuffix(name, ".a"); p.Trainable() != want {
+			t.Errorf("%s is trainable: %v, want %v", name, p.Trainable(), want)
+		}
+	}
+	for _, dt := range []tensor.DType{tensor.F32, tensor.F64, tensor.BF16} {
+		l := NewLinear(tensor.CPU(), dt, 3, 2, true)
+		if l.Weight.DType() != dt || l.Bias.DType() != dt || !slices.Equal(l.Weight.Shape(), []int{2, 3}) || !slices.Equal(l.Bias.Shape(), []int{2}) {
+			t.Errorf("%s: weight %s, bias %s", dt, l.Weight, l.Bias)
+		}
+	}
+}
+
+func TestTheSameSeedDrawsTheSameParameters(t *testing.T) {
+	draw := func(seed uint64) []byte {
+		w := tensor.Empty(tensor.CPU(), tensor.BF16, 9, 5)
+		Normal(1)(w, tensor.NewRand(seed))
+		return w.Bytes()
+	}
+	if !slices.Equal(draw(7), draw(7)) || slices.Equal(draw(7), draw(8)) {
+		t.Error("values do not follow the seed")
 	}
 }

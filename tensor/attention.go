@@ -55,7 +55,7 @@ func Attention(q, k, v *Tensor, o AttentionOptions) *Tensor {
 		lsev = &lse.view
 	}
 	fused.Attention(&out.view, lsev, &q.view, &k.view, &v.view, args)
-	record("Attention", []*Tensor{out}, []*Tensor{q, k, v}, []*Tensor{q, k, v, out, lse}, func(g *Gradient) {
+	record("Attention", []*Tensor{out}, []*Tensor{q, k, v}, []*Tensor{q, k, v, out, lse}, func(g *gradient) {
 		dy := g.Output(0).Contiguous()
 		dq, dk, dv := g.New(0), g.New(1), g.New(2)
 		fused.AttentionBackward(&dq.view, &dk.view, &dv.view, &dy.view, &g.Saved(3).view, &g.Saved(4).view,

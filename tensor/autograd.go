@@ -15,7 +15,7 @@ type node struct {
 	outputs  []*Tensor
 	inputs   []*Tensor
 	saved    []saved
-	backward func(*Gradient)
+	backward func(*gradient)
 	block    *Scope // marks the start of a Block: when backward gets here its memory is free
 }
 
@@ -37,8 +37,8 @@ func (tp *tape) clear() {
 
 // record puts an op on the tape of its outputs' scope, if there is one and an input needs a gradient.
 // keep lists what backward needs: the tape owns these until backward has run. The closure captures
-// nothing but scalars and reaches tensors through its Gradient.
-func record(op string, outputs, inputs, keep []*Tensor, backward func(*Gradient)) {
+// nothing but scalars and reaches tensors through its gradient.
+func record(op string, outputs, inputs, keep []*Tensor, backward func(*gradient)) {
 	s := outputs[0].scope
 	if s.tape == nil {
 		return
@@ -52,7 +52,7 @@ func record(op string, outputs, inputs, keep []*Tensor, backward func(*Gradient)
 }
 
 // record1 is record for the usual op with one output, which it returns.
-func record1(op string, out *Tensor, inputs, keep []*Tensor, backward func(*Gradient)) *Tensor {
+func record1(op string, out *Tensor, inputs, keep []*Tensor, backward func(*gradient)) *Tensor {
 	record(op, []*Tensor{out}, inputs, keep, backward)
 	return out
 }
@@ -143,7 +143,7 @@ func (tp *tape) run(into *Grads, gs *Scope, last int) {
 			reached = reached || o.grad != nil
 		}
 		if reached {
-			g := Gradient{node: n, tape: tp, into: into, scope: gs}
+			g := gradient{node: n, tape: tp, into: into, scope: gs}
 			n.backward(&g)
 			for _, o := range n.outputs {
 				o.drop()
@@ -206,10 +206,10 @@ func (t *Tensor) drop() {
 	}
 }
 
-// A Gradient is what an op's backward sees: the gradients of its outputs, what it saved, and where the
+// A gradient is what an op's backward sees: the gradients of its outputs, what it saved, and where the
 // gradients of its inputs go. All tensors that it gives, and all that are made from them, live in a
 // scope of Backward that records nothing.
-type Gradient struct {
+type gradient struct {
 	node  *node
 	tape  *tape
 	into  *Grads
@@ -217,10 +217,10 @@ type Gradient struct {
 }
 
 // Output is the gradient of output i, with its shape and dtype; nil if nothing depends on that output.
-func (g *Gradient) Output(i int) *Tensor { return g.node.outputs[i].grad }
+func (g *gradient) Output(i int) *Tensor { return g.node.outputs[i].grad }
 
 // Saved is the i-th tensor that was saved. It panics if the tensor was overwritten since.
-func (g *Gradient) Saved(i int) *Tensor {
+func (g *gradient) Saved(i int) *Tensor {
 	s := g.node.saved[i]
 	if s.t == nil {
 		return nil
@@ -233,7 +233,7 @@ func (g *Gradient) Saved(i int) *Tensor {
 }
 
 // Needs reports whether input i wants a gradient; computing one that is not wanted is waste.
-func (g *Gradient) Needs(i int) bool {
+func (g *gradient) Needs(i int) bool {
 	t := g.node.inputs[i]
 	if t == nil || !t.needsGrad {
 		return false
@@ -244,7 +244,7 @@ func (g *Gradient) Needs(i int) bool {
 
 // Add adds d to the gradient of input i; d has the input's shape. It may be a view of Output's, and of
 // another float dtype than the input.
-func (g *Gradient) Add(i int, d *Tensor) {
+func (g *gradient) Add(i int, d *Tensor) {
 	if !g.Needs(i) {
 		return
 	}
@@ -261,7 +261,7 @@ func (g *Gradient) Add(i int, d *Tensor) {
 
 // own is d in memory of Backward and of dtype dt: what backward gives may be a constant or a saved tensor,
 // which nobody must add to.
-func (g *Gradient) own(d *Tensor, dt DType) *Tensor {
+func (g *gradient) own(d *Tensor, dt DType) *Tensor {
 	if d.scope != nil && d.scope != g.scope {
 		fail(g.node.op+" (backward)", []*Tensor{d}, "the gradient belongs to another scope than the gradients of the outputs")
 	}
@@ -276,12 +276,12 @@ func (g *Gradient) own(d *Tensor, dt DType) *Tensor {
 
 // isParameter reports whether the gradient of input i goes to the caller's Grads, which are more precise
 // than the input may be.
-func (g *Gradient) isParameter(i int) bool { return g.node.inputs[i].parameter() != nil }
+func (g *gradient) isParameter(i int) bool { return g.node.inputs[i].parameter() != nil }
 
 // Sink is where a kernel may put the gradient of input i itself. If it returns accumulate, the kernel
 // must add to dst, which belongs to the caller's Grads; otherwise it must overwrite dst, and then Add it.
 // dst has the input's dtype or F32.
-func (g *Gradient) Sink(i int) (dst *Tensor, accumulate bool) {
+func (g *gradient) Sink(i int) (dst *Tensor, accumulate bool) {
 	t := g.node.inputs[i].source()
 	dt := t.view.DType
 	if p := t.guestOf; p != nil {
@@ -294,7 +294,7 @@ func (g *Gradient) Sink(i int) (dst *Tensor, accumulate bool) {
 }
 
 // New is a tensor like input i in the scope of Backward, contents undefined.
-func (g *Gradient) New(i int) *Tensor {
+func (g *gradient) New(i int) *Tensor {
 	t := g.node.inputs[i]
 	return alloc(g.scope, t.view.DType, t.view.Dims()...)
 }

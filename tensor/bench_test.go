@@ -20,9 +20,9 @@ func benchmark(b *testing.B, s *tensor.Scope, step func()) {
 
 // What an op costs beside its arithmetic.
 func BenchmarkOpOnOneElement(b *testing.B) {
-	for name, s := range map[string]*tensor.Scope{"scope": tensor.CPU().NewScope(), "tape": tensor.CPU().NewTape()} {
+	for name, open := range map[string]func() *tensor.Scope{"scope": tensor.CPU().NewScope, "tape": tensor.CPU().NewTape} {
 		b.Run(name, func(b *testing.B) {
-			w := paramOf(tensor.CPU(), []float32{1})
+			s, w := open(), paramOf(tensor.CPU(), []float32{1})
 			tensor.CPU().Poison(false)
 			defer tensor.CPU().Poison(true)
 			defer s.Close()

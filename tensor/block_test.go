@@ -112,7 +112,7 @@ func TestATensorThatABlockCapturesPanics(t *testing.T) {
 	mustSay(t, "use outside of what lives in a block", func() { inside.Neg() }, "Neg", "after Close")
 }
 
-// gradientsOf runs fn on x and w in a tape with and without Block or Checkpoint, and compares.
+// compareWraps runs fn on a tape directly, with Block and with Checkpoint, and compares the gradients.
 func compareWraps(t *testing.T, fn func(wrap func(tensor.BlockFunc, ...T) []T, x, w T) T) {
 	t.Helper()
 	var want []byte

@@ -84,6 +84,7 @@ func TestCopyFromConvertsAndCrossesPlaces(t *testing.T) {
 	w := tensor.Zeros(d, tensor.BF16, 3, 2)
 	w.CopyFrom(x.T())
 	near(t, "transposed, to BF16", w.Float64s(), []float64{0, 3, 1, 4, 2, 5}, 0)
+	mustSay(t, "too few bytes", func() { tensor.CopyFromBytes(w, tensor.F32, make([]byte, 8)) }, "CopyFromBytes", "bf16[3 2]", "8 bytes")
 	w.Slice(0, 1, 2).Fill(9)
 	near(t, "Fill of a slice", w.Float64s(), []float64{0, 3, 9, 9, 2, 5}, 0)
 }

@@ -43,7 +43,7 @@ func CrossEntropy(logits, targets *Tensor, o CrossEntropyOptions) *Tensor {
 	indexed("CrossEntropy", ins, 0, func() {
 		fused.CrossEntropy(&loss.view, &lse.view, &rows.view, &c.targets.view, c.args)
 	})
-	return record1("CrossEntropy", c.total(loss), []*Tensor{x}, []*Tensor{rows, lse, c.targets, c.weights}, func(g *Gradient) {
+	return record1("CrossEntropy", c.total(loss), []*Tensor{x}, []*Tensor{rows, lse, c.targets, c.weights}, func(g *gradient) {
 		rows, lse := g.Saved(0), g.Saved(1)
 		scale := c.scale(g.Output(0), g.Saved(3))
 		d := alloc(g.scope, rows.view.DType, rows.view.Dims()...)
@@ -83,7 +83,7 @@ func LinearCrossEntropy(hidden, weight, targets *Tensor, o CrossEntropyOptions) 
 		s.dev.backend.MatMul(&logits.view, &x, &transposed(w).view, false)
 		indexed("LinearCrossEntropy", ins, lo, func() { fused.CrossEntropy(&l, &e, &logits.view, &t, c.args) })
 	})
-	return record1("LinearCrossEntropy", c.total(loss), []*Tensor{h, w}, []*Tensor{rows, w, lse, c.targets, c.weights, kept}, func(g *Gradient) {
+	return record1("LinearCrossEntropy", c.total(loss), []*Tensor{h, w}, []*Tensor{rows, w, lse, c.targets, c.weights, kept}, func(g *gradient) {
 		rows, w, lse, targets := g.Saved(0), g.Saved(1), g.Saved(2), g.Saved(3)
 		kept := g.Saved(5)
 		scale := c.scale(g.Output(0), g.Saved(4))

@@ -40,7 +40,7 @@ func Custom(op CustomOp, inputs ...*Tensor) []*Tensor {
 	return outs
 }
 
-func (op *CustomOp) differentiate(g *Gradient) {
+func (op *CustomOp) differentiate(g *gradient) {
 	n := g.node
 	dy := make([]*Tensor, len(n.outputs))
 	for i := range dy {

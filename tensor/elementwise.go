@@ -3,7 +3,7 @@ package tensor
 import "github.com/hone-ml/hone/internal/backend"
 
 // binary runs op with broadcasting: axes are aligned at the last, and one of length 1 is repeated.
-func binary(name string, op backend.BinaryOp, x, y *Tensor, keepX, keepY bool, backward func(g *Gradient, dy *Tensor)) *Tensor {
+func binary(name string, op backend.BinaryOp, x, y *Tensor, keepX, keepY bool, backward func(g *gradient, dy *Tensor)) *Tensor {
 	s := scopeOf(name, []*Tensor{x, y})
 	x, y = x.In(s), y.In(s)
 	if x.view.DType != y.view.DType {
@@ -36,12 +36,12 @@ func binary(name string, op backend.BinaryOp, x, y *Tensor, keepX, keepY bool, b
 	if keepY {
 		kept[1] = y
 	}
-	return record1(name, out, []*Tensor{x, y}, kept[:], func(g *Gradient) { backward(g, g.Output(0)) })
+	return record1(name, out, []*Tensor{x, y}, kept[:], func(g *gradient) { backward(g, g.Output(0)) })
 }
 
 // addReduced adds d, which has the output's shape, to the gradient of input i, summed over the axes along
 // which that was broadcast.
-func (g *Gradient) addReduced(i int, d *Tensor) {
+func (g *gradient) addReduced(i int, d *Tensor) {
 	if !g.Needs(i) {
 		return
 	}
@@ -75,7 +75,7 @@ func broadcast(op string, x, y *Tensor) []int {
 // Add is t + y. In it, as in the other functions of two tensors, the shapes broadcast: axes are aligned
 // at the last, and one of length 1 is repeated. The dtypes must be equal.
 func (t *Tensor) Add(y *Tensor) *Tensor {
-	return binary("Add", backend.Add, t, y, false, false, func(g *Gradient, dy *Tensor) {
+	return binary("Add", backend.Add, t, y, false, false, func(g *gradient, dy *Tensor) {
 		g.addReduced(0, dy)
 		g.addReduced(1, dy)
 	})
@@ -83,7 +83,7 @@ func (t *Tensor) Add(y *Tensor) *Tensor {
 
 // Sub is t − y.
 func (t *Tensor) Sub(y *Tensor) *Tensor {
-	return binary("Sub", backend.Sub, t, y, false, false, func(g *Gradient, dy *Tensor) {
+	return binary("Sub", backend.Sub, t, y, false, false, func(g *gradient, dy *Tensor) {
 		g.addReduced(0, dy)
 		if g.Needs(1) {
 			g.addReduced(1, dy.Neg())
@@ -93,7 +93,7 @@ func (t *Tensor) Sub(y *Tensor) *Tensor {
 
 // Mul is t · y, element by element.
 func (t *Tensor) Mul(y *Tensor) *Tensor {
-	return binary("Mul", backend.Mul, t, y, y.needsGradFor(), t.needsGradFor(), func(g *Gradient, dy *Tensor) {
+	return binary("Mul", backend.Mul, t, y, y.needsGradFor(), t.needsGradFor(), func(g *gradient, dy *Tensor) {
 		if g.Needs(0) {
 			g.addReduced(0, dy.Mul(g.Saved(1)))
 		}
@@ -105,7 +105,7 @@ func (t *Tensor) Mul(y *Tensor) *Tensor {
 
 // Div is t / y.
 func (t *Tensor) Div(y *Tensor) *Tensor {
-	return binary("Div", backend.Div, t, y, y.needsGradFor(), true, func(g *Gradient, dy *Tensor) {
+	return binary("Div", backend.Div, t, y, y.needsGradFor(), true, func(g *gradient, dy *Tensor) {
 		y := g.Saved(1)
 		dx := dy.Div(y)
 		g.addReduced(0, dx)
@@ -126,7 +126,7 @@ func (t *Tensor) Minimum(y *Tensor) *Tensor {
 }
 
 func extremum(name string, op, wins backend.BinaryOp, x, y *Tensor) *Tensor {
-	return binary(name, op, x, y, true, true, func(g *Gradient, dy *Tensor) {
+	return binary(name, op, x, y, true, true, func(g *gradient, dy *Tensor) {
 		x, y, dt := g.Saved(0), g.Saved(1), dy.view.DType
 		ahead := compare("", wins, x, y).To(dt)
 		tied := x.Eq(y).To(dt).MulScalar(0.5)
@@ -169,7 +169,7 @@ func (t *Tensor) And(y *Tensor) *Tensor { return compare("And", backend.And, t, 
 func (t *Tensor) Or(y *Tensor) *Tensor { return compare("Or", backend.Or, t, y) }
 
 // scalar runs op with a number as its second argument.
-func scalar(name string, op backend.BinaryOp, x *Tensor, c float64, keep bool, backward func(g *Gradient, dy *Tensor)) *Tensor {
+func scalar(name string, op backend.BinaryOp, x *Tensor, c float64, keep bool, backward func(g *gradient, dy *Tensor)) *Tensor {
 	s := scopeOf(name, []*Tensor{x})
 	switch dt := x.view.DType; {
 	case dt == Bool:
@@ -192,27 +192,27 @@ func scalar(name string, op backend.BinaryOp, x *Tensor, c float64, keep bool, b
 	if keep {
 		kept = []*Tensor{x}
 	}
-	return record1(name, out, []*Tensor{x}, kept, func(g *Gradient) { backward(g, g.Output(0)) })
+	return record1(name, out, []*Tensor{x}, kept, func(g *gradient) { backward(g, g.Output(0)) })
 }
 
 // AddScalar is t + c.
 func (t *Tensor) AddScalar(c float64) *Tensor {
-	return scalar("AddScalar", backend.Add, t, c, false, func(g *Gradient, dy *Tensor) { g.Add(0, dy) })
+	return scalar("AddScalar", backend.Add, t, c, false, func(g *gradient, dy *Tensor) { g.Add(0, dy) })
 }
 
 // MulScalar is c · t.
 func (t *Tensor) MulScalar(c float64) *Tensor {
-	return scalar("MulScalar", backend.Mul, t, c, false, func(g *Gradient, dy *Tensor) { g.Add(0, dy.MulScalar(c)) })
+	return scalar("MulScalar", backend.Mul, t, c, false, func(g *gradient, dy *Tensor) { g.Add(0, dy.MulScalar(c)) })
 }
 
 // DivScalar is t / c.
 func (t *Tensor) DivScalar(c float64) *Tensor {
-	return scalar("DivScalar", backend.Div, t, c, false, func(g *Gradient, dy *Tensor) { g.Add(0, dy.DivScalar(c)) })
+	return scalar("DivScalar", backend.Div, t, c, false, func(g *gradient, dy *Tensor) { g.Add(0, dy.DivScalar(c)) })
 }
 
 // PowScalar is t to the power c.
 func (t *Tensor) PowScalar(c float64) *Tensor {
-	return scalar("PowScalar", backend.Pow, t, c, true, func(g *Gradient, dy *Tensor) {
+	return scalar("PowScalar", backend.Pow, t, c, true, func(g *gradient, dy *Tensor) {
 		if c == 0 {
 			return // a constant, also at 0, where the formula would give 0·∞
 		}
@@ -264,7 +264,7 @@ func unary(name string, op backend.UnaryOp, x *Tensor, k keep, derivative func(d
 	case keepOutput:
 		kept = []*Tensor{out}
 	}
-	return record1(name, out, []*Tensor{x}, kept, func(g *Gradient) {
+	return record1(name, out, []*Tensor{x}, kept, func(g *gradient) {
 		var saved *Tensor
 		if len(g.node.saved) > 0 {
 			saved = g.Saved(0)
@@ -368,7 +368,7 @@ func (t *Tensor) To(dt DType) *Tensor {
 	if !dt.IsFloat() || !t.view.DType.IsFloat() {
 		return out
 	}
-	return record1("To", out, []*Tensor{t}, nil, func(g *Gradient) { g.Add(0, g.Output(0)) })
+	return record1("To", out, []*Tensor{t}, nil, func(g *gradient) { g.Add(0, g.Output(0)) })
 }
 
 // Where is x where cond, a Bool, is true and y elsewhere. The three shapes broadcast.
@@ -386,7 +386,7 @@ func Where(cond, x, y *Tensor) *Tensor {
 	out := alloc(s, x.view.DType, shape...)
 	cv, xv, yv := expand(&cond.view, shape), expand(&x.view, shape), expand(&y.view, shape)
 	s.dev.backend.Where(&out.view, &cv, &xv, &yv)
-	return record1("Where", out, in, []*Tensor{cond}, func(g *Gradient) {
+	return record1("Where", out, in, []*Tensor{cond}, func(g *gradient) {
 		cond, dy := g.Saved(0), g.Output(0)
 		zero := Zeros(g.scope, dy.view.DType)
 		if g.Needs(1) {

@@ -19,7 +19,7 @@ func (t *Tensor) Gather(index *Tensor) *Tensor {
 	out := alloc(s, t.view.DType, rows...)
 	indexed("Gather", ins, 0, func() { s.dev.backend.Gather(&out.view, &x.view, &flat.view) })
 	result := out.Reshape(shape...)
-	return record1("Gather", result, ins, []*Tensor{flat}, func(g *Gradient) {
+	return record1("Gather", result, ins, []*Tensor{flat}, func(g *gradient) {
 		if !g.Needs(0) {
 			return
 		}

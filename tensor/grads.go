@@ -131,15 +131,12 @@ func SumGrads(dst *Grads, src ...*Grads) {
 	dst.flat.mem.version++
 }
 
-// add adds d to p's gradient, converting the dtype.
+// add adds d, of p's shape, to p's gradient, converting the dtype.
 func (g *Grads) add(s *Scope, p, d *Tensor) {
 	v := g.views[p]
 	d = d.In(s)
 	if d.view.DType != v.view.DType {
 		d = d.To(v.view.DType)
-	}
-	if !sameDims(v, d) {
-		fail("Backward", []*Tensor{v, d}, "gradient and parameter have different shapes")
 	}
 	g.flat.dev.backend.Binary(addOp, &v.view, &v.view, &d.view)
 }

@@ -22,7 +22,7 @@ func (t *Tensor) MatMul(y *Tensor) *Tensor {
 	lead := leading("MatMul", x, y)
 	out := alloc(s, x.view.DType, append(lead, m, n)...)
 	multiply(out, x, y, false)
-	return record1("MatMul", out, ins, ins, func(g *Gradient) {
+	return record1("MatMul", out, ins, ins, func(g *gradient) {
 		dy := g.Output(0)
 		if g.Needs(0) {
 			g.addProduct(0, dy, g.Saved(1).T())
@@ -57,7 +57,7 @@ func Linear(x, w, bias *Tensor) *Tensor {
 		s.dev.backend.Binary(backend.Add, &out.view, &out.view, &b)
 	}
 	result := out.alias(backend.NewView(out.view.Ptr, out.view.DType, shape...))
-	return record1("Linear", result, ins, []*Tensor{rows, w}, func(g *Gradient) {
+	return record1("Linear", result, ins, []*Tensor{rows, w}, func(g *gradient) {
 		dy := rowsOf(g.Output(0)) // [rows, out]
 		if g.Needs(0) {
 			dx := alloc(g.scope, dy.view.DType, dy.Dim(0), in)
@@ -141,7 +141,7 @@ func matrices(t, out *Tensor) backend.View {
 }
 
 // addProduct adds x·y to the gradient of input i, summed over the axes along which that was broadcast.
-func (g *Gradient) addProduct(i int, x, y *Tensor) {
+func (g *gradient) addProduct(i int, x, y *Tensor) {
 	in := g.node.inputs[i]
 	if in.view.Rank == 2 && (x.view.Rank > 2 || y.view.Rank > 2) && i == 1 {
 		// a matrix shared by a batch: one product over all rows

@@ -3,6 +3,7 @@ package tensor_test
 import (
 	"errors"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ func TestRunningOutOfMemoryIsAnErrorThatTouchesNothing(t *testing.T) {
 		if oom.Budget != budget || oom.InUse > budget || oom.InUse+oom.Requested <= budget || oom.Device != "cpu" {
 			t.Errorf("the error is %+v", oom)
 		}
+		if text := err.Error(); !strings.Contains(text, "out of memory on cpu") || !strings.Contains(text, "of 4.0 MiB in use") {
+			t.Errorf("the error says %q", text)
+		}
 		if r := d.Memory().Reserved; r > budget {
 			t.Errorf("%d bytes are reserved, of %d", r, budget)
 		}
@@ -46,6 +50,35 @@ func TestRunningOutOfMemoryIsAnErrorThatTouchesNothing(t *testing.T) {
 	d.SetMemoryLimit(0)
 	if err := tensor.Try(func() { m.loss(s, 64, 100, 0, 0) }); err != nil {
 		t.Errorf("without a limit: %v", err)
+	}
+}
+
+func TestRunningOutOfMemoryInBackwardIsAnErrorToo(t *testing.T) {
+	for _, wrap := range []func(tensor.BlockFunc, ...T) []T{direct, tensor.Block, tensor.Checkpoint} {
+		d := tensor.NewTestDevice(0)
+		m := tinyModel(d, tensor.F32)
+		m.wrap = wrap
+		g, fresh := tensor.NewGrads(named(m.params()...), tensor.F32), tensor.NewGrads(named(m.params()...), tensor.F32)
+		s := d.NewTape()
+		loss := m.loss(s, 8, 50, 0, 0)
+		d.SetMemoryLimit(1) // nothing more
+		for size := 1 << 20; size > 0; {
+			if tensor.Try(func() { tensor.Empty(s, tensor.U8, size) }) != nil {
+				size /= 2
+			}
+		}
+		if err := tensor.Try(func() { loss.Backward(g) }); !errors.As(err, new(*tensor.OOMError)) {
+			t.Fatalf("Backward without memory gave %v", err)
+		}
+		d.SetMemoryLimit(0)
+		g.Zero()
+		s.Reset()
+		m.loss(s, 2, 9, 0, 0).Backward(g)
+		s.Close()
+		other := d.NewTape()
+		m.loss(other, 2, 9, 0, 0).Backward(fresh)
+		other.Close()
+		same(t, "the gradients of a smaller step afterwards", g.Flat(), fresh.Flat())
 	}
 }
 

@@ -20,7 +20,7 @@ var notOps = map[string]string{
 	"CopyFrom":      "works in place; create_test.go",
 	"CopyFromBytes": "works in place; create_test.go",
 	"CopyFromSlice": "works in place; create_test.go",
-	"Dropout":       "is random; dropout_test.go",
+	"Dropout":       "is random; rand_test.go",
 	"Fill":          "works in place; create_test.go",
 	"FillRandn":     "works in place; rand_test.go",
 	"FillUniform":   "works in place; rand_test.go",
@@ -111,7 +111,7 @@ func isExportedReceiver(e ast.Expr) bool {
 		e = star.X
 	}
 	id, ok := e.(*ast.Ident)
-	return ok && id.IsExported() && id.Name != "Gradient"
+	return ok && id.IsExported() && id.Name != "gradient"
 }
 
 func mentionsTensor(e ast.Expr) bool {

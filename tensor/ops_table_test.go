@@ -209,6 +209,21 @@ func differentiable() []opCase {
 	} {
 		add("MatMul", func(x []T) T { return x[0].MatMul(x[1]) }, matmulRef, n(s[0]...), n(s[1]...))
 	}
+	// A right operand in which neither rows nor columns lie one behind the other.
+	scattered := func(x T) T { return x.Slice(2, 1, 2).Squeeze(2) }
+	scatteredRef := func(x nd) nd {
+		return build(x.shape[:2], func(at []int) float64 { return *x.at(at[0], at[1], 1) })
+	}
+	for _, s := range [][]int{{2, 3}, {4, 2, 3}, {2, 2, 2, 3}} {
+		add("MatMul", func(x []T) T { return x[0].MatMul(scattered(x[1])) }, func(x []nd) nd {
+			return matmulRef([]nd{x[0], scatteredRef(x[1])})
+		}, n(s...), n(3, 2, 3))
+		add("LinearCrossEntropy", func(x []T) T {
+			return tensor.LinearCrossEntropy(x[0], scattered(x[1]).T(), x[2], tensor.CrossEntropyOptions{})
+		}, func(x []nd) nd {
+			return crossEntropyRef(-100, 0, 0)([]nd{matmulRef([]nd{x[0], scatteredRef(x[1])}), x[2]})
+		}, n(s...), n(3, 2, 3), i(2, s[:len(s)-1]...))
+	}
 	for _, s := range [][]int{{3}, {2, 3}, {2, 2, 3}, {0, 3}, {1, 1}} {
 		out, in := 4, s[len(s)-1]
 		linear := func(x []nd) nd {

@@ -135,6 +135,40 @@ func TestOpsComputeWhatPlainLoopsDoAndTheirGradientsAreDifferenceQuotients(t *te
 	}
 }
 
+func TestDerivativesWhereFunctionsHaveCorners(t *testing.T) {
+	nan := math.NaN()
+	for name, c := range map[string]struct {
+		x, y, dx, dy []float64
+		fn           func(x, y T) T
+	}{
+		"Maximum": {[]float64{1, 2, 3}, []float64{2, 2, 2}, []float64{0, 0.5, 1}, []float64{1, 0.5, 0}, T.Maximum},
+		"Minimum": {[]float64{1, 2, 3}, []float64{2, 2, 2}, []float64{1, 0.5, 0}, []float64{0, 0.5, 1}, T.Minimum},
+		"Max":     {[]float64{4, 1, 4}, []float64{0}, []float64{0.5, 0, 0.5}, []float64{1}, func(x, y T) T { return x.Max().Add(y) }},
+		"Abs":     {[]float64{-2, 0, 2}, []float64{0}, []float64{-1, 0, 1}, []float64{3}, func(x, y T) T { return x.Abs().Add(y) }},
+		"ReLU":    {[]float64{-2, 0, 2}, []float64{0}, []float64{0, 0, 1}, []float64{3}, func(x, y T) T { return x.ReLU().Add(y) }},
+		"x⁰":      {[]float64{-2, 0, 2}, []float64{0}, []float64{0, 0, 0}, []float64{3}, func(x, y T) T { return x.PowScalar(0).Add(y) }},
+	} {
+		d := tensor.CPU()
+		x, y := paramOf(d, c.x), paramOf(d, c.y)
+		g := tensor.NewGrads(named(x, y), tensor.F64)
+		s := d.NewTape()
+		c.fn(x.In(s), y.In(s)).Sum().Backward(g)
+		near(t, name+" dx", g.Of(x).Float64s(), c.dx, 0)
+		near(t, name+" dy", g.Of(y).Float64s(), c.dy, 0)
+		s.Close()
+	}
+	s := tensor.CPU().NewScope()
+	defer s.Close()
+	x, y := tensor.FromSlice(s, []float64{1, nan}), tensor.FromSlice(s, []float64{nan, 1})
+	for name, v := range map[string]T{"Maximum": x.Maximum(y), "Minimum": x.Minimum(y), "Max": x.Max()} {
+		for _, f := range v.Float64s() {
+			if f == f {
+				t.Errorf("%s: NaN is lost: %s", name, v)
+			}
+		}
+	}
+}
+
 func TestOpsWithoutAGradientComputeWhatPlainLoopsDo(t *testing.T) {
 	for _, c := range constants() {
 		for _, l := range layouts {

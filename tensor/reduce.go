@@ -47,7 +47,7 @@ func squeezed(t, out *Tensor, axes []int) *Tensor {
 // SumKeep sums over the axes, all of them if none is given, and keeps them with length 1.
 func (t *Tensor) SumKeep(axes ...int) *Tensor {
 	out, _ := fold("Sum", backend.Sum, t, axes)
-	return record1("Sum", out, []*Tensor{t}, nil, func(g *Gradient) {
+	return record1("Sum", out, []*Tensor{t}, nil, func(g *gradient) {
 		g.Add(0, g.Output(0).Expand(g.node.inputs[0].view.Dims()...))
 	})
 }
@@ -65,7 +65,7 @@ func (t *Tensor) MeanKeep(axes ...int) *Tensor {
 	sum, n := fold("Mean", backend.Sum, t.detached().To(dt.Accumulator()), axes) // F16 could not hold the sum
 	s := 1 / float64(n)
 	sum.dev.backend.Scalar(backend.Mul, &sum.view, &sum.view, s)
-	return record1("Mean", sum.To(dt), []*Tensor{t}, nil, func(g *Gradient) {
+	return record1("Mean", sum.To(dt), []*Tensor{t}, nil, func(g *gradient) {
 		g.Add(0, g.Output(0).MulScalar(s).Expand(g.node.inputs[0].view.Dims()...))
 	})
 }
@@ -77,7 +77,7 @@ func (t *Tensor) Mean(axes ...int) *Tensor { return squeezed(t, t.MeanKeep(axes.
 // wins. Equal maxima share the gradient.
 func (t *Tensor) MaxKeep(axes ...int) *Tensor {
 	out, _ := fold("Max", backend.ReduceMax, t, axes)
-	return record1("Max", out, []*Tensor{t}, []*Tensor{t, out}, func(g *Gradient) {
+	return record1("Max", out, []*Tensor{t}, []*Tensor{t, out}, func(g *gradient) {
 		x, m := g.Saved(0), g.Saved(1)
 		hit := x.Eq(m).To(x.view.DType)
 		share := g.Output(0).Div(sumTo(hit, m.view.Dims()))

@@ -23,7 +23,7 @@ func RMSNorm(x, w *Tensor, eps float64) *Tensor {
 	rstd := alloc(s, x.view.DType.Accumulator(), rows.Dim(0))
 	wc := w.detached().Contiguous()
 	fused.RMSNorm(&ov, &rstd.view, &rows.view, &wc.view, eps)
-	return record1("RMSNorm", out, ins, []*Tensor{rows, wc, rstd}, func(g *Gradient) {
+	return record1("RMSNorm", out, ins, []*Tensor{rows, wc, rstd}, func(g *gradient) {
 		rows, w, rstd := g.Saved(0), g.Saved(1), g.Saved(2)
 		dy := rowsOf(g.Output(0))
 		var dx, dw *Tensor

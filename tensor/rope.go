@@ -45,7 +45,7 @@ func RoPE(x, cos, sin *Tensor) *Tensor {
 		return composedRoPE(x, cos, sin)
 	}
 	out := rotate(fused, x, cos, sin, false)
-	return record1("RoPE", out, []*Tensor{x}, []*Tensor{cos, sin}, func(g *Gradient) {
+	return record1("RoPE", out, []*Tensor{x}, []*Tensor{cos, sin}, func(g *gradient) {
 		g.Add(0, rotate(fused, g.Output(0), g.Saved(0), g.Saved(1), true))
 	})
 }

@@ -250,7 +250,7 @@ func Checkpoint(fn BlockFunc, inputs ...*Tensor) []*Tensor {
 			outs[i] = o.detached() // each place has a gradient of its own
 		}
 	}
-	s.tape.add(&node{op: "Checkpoint", outputs: outs, inputs: ins, backward: func(g *Gradient) {
+	s.tape.add(&node{op: "Checkpoint", outputs: outs, inputs: ins, backward: func(g *gradient) {
 		again := s.child(new(tape))
 		defer again.dissolve()
 		again.rand = &start

@@ -144,8 +144,8 @@ func TestAnInferenceScopeRecordsNothing(t *testing.T) {
 	w := param(d, tensor.NewRand(1), tensor.F32, 3, 3)
 	s := d.NewScope()
 	defer s.Close()
-	if s.Recording() || !(d.NewTape().Recording()) {
-		t.Error("Recording is wrong")
+	if s.Device() != d || s.Recording() || !d.NewTape().Recording() {
+		t.Error("Device or Recording is wrong")
 	}
 	loss := tensor.Linear(tensor.Ones(s, tensor.F32, 2, 3), w, nil).Sum()
 	mustSay(t, "Backward", func() { loss.Backward(tensor.NewGrads(named(w), tensor.F32)) }, "not computed on a tape")

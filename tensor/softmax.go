@@ -15,7 +15,7 @@ func (t *Tensor) Softmax() *Tensor {
 	x := t.Contiguous()
 	out := like(x)
 	fused.Softmax(&out.view, &x.view)
-	return record1("Softmax", out, []*Tensor{x}, []*Tensor{out}, func(g *Gradient) {
+	return record1("Softmax", out, []*Tensor{x}, []*Tensor{out}, func(g *gradient) {
 		dy, dx := g.Output(0).Contiguous(), g.New(0)
 		fused.SoftmaxBackward(&dx.view, &dy.view, &g.Saved(0).view)
 		g.Add(0, dx)

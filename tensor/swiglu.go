@@ -18,7 +18,7 @@ func SwiGLU(gate, up *Tensor) *Tensor {
 	gr, ur := rowsOf(ins[0]), rowsOf(ins[1])
 	out := alloc(s, gate.view.DType, gate.view.Dims()...)
 	fused.SwiGLU(&rowsOf(out).view, &gr.view, &ur.view)
-	return record1("SwiGLU", out, ins, []*Tensor{gr, ur}, func(g *Gradient) {
+	return record1("SwiGLU", out, ins, []*Tensor{gr, ur}, func(g *gradient) {
 		gate, up := g.Saved(0), g.Saved(1)
 		dy := rowsOf(g.Output(0))
 		dgate, dup := g.New(0), g.New(1)

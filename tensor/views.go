@@ -35,7 +35,7 @@ func (t *Tensor) Reshape(shape ...int) *Tensor {
 		return t.Contiguous().Reshape(dims...)
 	}
 	out := t.alias(backend.NewView(t.view.Ptr, t.view.DType, dims...))
-	return t.derive("Reshape", out, func(g *Gradient) {
+	return t.derive("Reshape", out, func(g *gradient) {
 		v := g.node.inputs[0].view
 		g.Add(0, g.Output(0).Reshape(v.Dims()...))
 	})
@@ -51,7 +51,7 @@ func (t *Tensor) Transpose(a, b int) *Tensor {
 	v := t.view
 	v.Shape[a], v.Shape[b] = v.Shape[b], v.Shape[a]
 	v.Strides[a], v.Strides[b] = v.Strides[b], v.Strides[a]
-	return t.derive("Transpose", t.alias(v), func(g *Gradient) { g.Add(0, g.Output(0).Transpose(a, b)) })
+	return t.derive("Transpose", t.alias(v), func(g *gradient) { g.Add(0, g.Output(0).Transpose(a, b)) })
 }
 
 // T exchanges the last two axes.
@@ -72,7 +72,7 @@ func (t *Tensor) Slice(axis, lo, hi int) *Tensor {
 	if from < 0 || to > n || from > to {
 		fail("Slice", []*Tensor{t}, "[%d, %d) is not within axis %d of length %d", lo, hi, axis, n)
 	}
-	return t.derive("Slice", t.alias(t.view.Slice(axis, from, to)), func(g *Gradient) {
+	return t.derive("Slice", t.alias(t.view.Slice(axis, from, to)), func(g *gradient) {
 		d := g.New(0)
 		d.Fill(0)
 		d.Slice(axis, from, to).CopyFrom(g.Output(0))
@@ -104,7 +104,7 @@ func (t *Tensor) Squeeze(axis int) *Tensor {
 	copy(v.Shape[axis:], t.view.Shape[axis+1:t.view.Rank])
 	copy(v.Strides[:], t.view.Strides[:axis])
 	copy(v.Strides[axis:], t.view.Strides[axis+1:t.view.Rank])
-	return t.derive("Squeeze", t.alias(v), func(g *Gradient) { g.Add(0, g.Output(0).Unsqueeze(axis)) })
+	return t.derive("Squeeze", t.alias(v), func(g *gradient) { g.Add(0, g.Output(0).Unsqueeze(axis)) })
 }
 
 // Unsqueeze inserts an axis of length 1 before the given one; -1 appends it.
@@ -126,7 +126,7 @@ func (t *Tensor) Unsqueeze(axis int) *Tensor {
 	}
 	copy(v.Shape[at+1:], t.view.Shape[at:t.view.Rank])
 	copy(v.Strides[at+1:], t.view.Strides[at:t.view.Rank])
-	return t.derive("Unsqueeze", t.alias(v), func(g *Gradient) { g.Add(0, g.Output(0).Squeeze(at)) })
+	return t.derive("Unsqueeze", t.alias(v), func(g *gradient) { g.Add(0, g.Output(0).Squeeze(at)) })
 }
 
 // Expand repeats axes of length 1, and adds axes in front, to reach shape, without copying.
@@ -135,7 +135,7 @@ func (t *Tensor) Expand(shape ...int) *Tensor {
 	if len(shape) < t.view.Rank || len(shape) > MaxRank || shapeLen(shape) < 0 || !expands(t.view.Dims(), shape) {
 		fail("Expand", []*Tensor{t}, "cannot expand to %v", shape)
 	}
-	return t.derive("Expand", t.alias(expand(&t.view, shape)), func(g *Gradient) {
+	return t.derive("Expand", t.alias(expand(&t.view, shape)), func(g *gradient) {
 		g.Add(0, sumTo(g.Output(0), g.node.inputs[0].view.Dims()))
 	})
 }
@@ -193,7 +193,7 @@ func (t *Tensor) Contiguous() *Tensor {
 	}
 	out := alloc(p, t.view.DType, t.view.Dims()...)
 	t.dev.backend.Copy(&out.view, &t.view)
-	return t.derive("Contiguous", out, func(g *Gradient) { g.Add(0, g.Output(0)) })
+	return t.derive("Contiguous", out, func(g *gradient) { g.Add(0, g.Output(0)) })
 }
 
 // Cat joins tensors of one dtype along an axis; their other dimensions are equal.
@@ -221,7 +221,7 @@ func Cat(axis int, ts ...*Tensor) *Tensor {
 		s.dev.backend.Copy(&v, &t.view)
 		at += n
 	}
-	return record1("Cat", out, ts, nil, func(g *Gradient) {
+	return record1("Cat", out, ts, nil, func(g *gradient) {
 		at := 0
 		for i, t := range g.node.inputs {
 			n := t.view.Shape[axis]
@@ -240,7 +240,7 @@ func (t *Tensor) viewable(op string) {
 }
 
 // derive records out as computed from t alone, with nothing saved.
-func (t *Tensor) derive(op string, out *Tensor, backward func(*Gradient)) *Tensor {
+func (t *Tensor) derive(op string, out *Tensor, backward func(*gradient)) *Tensor {
 	if t.scope == nil {
 		return out
 	}

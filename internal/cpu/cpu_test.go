@@ -10,6 +10,11 @@ import (
 
 func TestConformance(t *testing.T) {
 	simd.ForEachPath(func(path string) {
-		t.Run(path, func(t *testing.T) { backendtest.Run(t, cpu.New()) })
+		t.Run(path, func(t *testing.T) {
+			if paths := simd.Paths(); testing.Short() && path != paths[len(paths)-1] {
+				t.Skip("-short runs the fastest path only")
+			}
+			backendtest.Run(t, cpu.New())
+		})
 	})
 }

@@ -45,9 +45,9 @@ func crossEntropy[C float](loss, lse, logits, targets *backend.View, a backend.C
 				}
 				value, logSum = C(v), C(logSumExp+float64(m))
 			}
-			*element1[C](loss, i) = value
+			*elementAt[C](loss, i) = value
 			if lse != nil {
-				*element1[C](lse, i) = logSum
+				*elementAt[C](lse, i) = logSum
 			}
 		}
 	})
@@ -75,9 +75,9 @@ func crossEntropyBackward[C float](dlogits, logits, lse, targets, factor *backen
 			if target := targetAt(targets, i); target == a.IgnoreIndex {
 				clear(d)
 			} else {
-				s := *element1[C](factor, i)
+				s := *elementAt[C](factor, i)
 				x := load(logits.DType, rowAt(logits, i), 1, width, scratch)
-				exp(d, x, *element1[C](lse, i))
+				exp(d, x, *elementAt[C](lse, i))
 				scale(d, d, s)
 				if a.Smoothing != 0 {
 					addScalar(d, d, -s*C(a.Smoothing/float64(width)))
@@ -89,10 +89,10 @@ func crossEntropyBackward[C float](dlogits, logits, lse, targets, factor *backen
 	})
 }
 
-func targetAt(targets *backend.View, i int) int { return int(*element1[int32](targets, i)) }
+func targetAt(targets *backend.View, i int) int { return int(*elementAt[int32](targets, i)) }
 
-// element1 is element i of a view of rank 1.
-func element1[T any](v *backend.View, i int) *T {
+// elementAt is element i of a view of rank 1.
+func elementAt[T any](v *backend.View, i int) *T {
 	return (*T)(unsafe.Add(v.Ptr, i*v.Strides[0]*v.DType.Size()))
 }
 

@@ -51,13 +51,13 @@ func ParseConfig(data []byte) (Config, error) {
 	c := Config{HeadDim: 128, RMSNormEps: 1e-6, MaxPositionEmbeddings: 32768}
 	var f fixed
 	if err := json.Unmarshal(data, &c); err != nil {
-		return c, jsonError(err)
+		return c, models.ConfigError(err)
 	}
 	if err := json.Unmarshal(data, &f); err != nil {
-		return c, jsonError(err)
+		return c, models.ConfigError(err)
 	}
 	if err := json.Unmarshal(data, &c.rest); err != nil {
-		return c, jsonError(err)
+		return c, models.ConfigError(err)
 	}
 	if f.RopeParameters != nil {
 		if t := f.RopeParameters.RopeType; t != "" && t != "default" {
@@ -92,17 +92,6 @@ func ParseConfig(data []byte) (Config, error) {
 		}
 	}
 	return c, c.check()
-}
-
-func jsonError(err error) error {
-	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	switch {
-	case ok && wrong.Field == "":
-		return fmt.Errorf("the configuration is a JSON %s, want an object", wrong.Value)
-	case ok:
-		return fmt.Errorf("field %s is a %s, want %s", wrong.Field, wrong.Value, wrong.Type)
-	}
-	return err
 }
 
 // The largest sizes: far above any model, and so small that the bytes of all parameters cannot overflow.

@@ -12,7 +12,7 @@ const (
 	blockRows = 96
 	// spanK bounds the part of k that is done at a time, packedA and packedB what of a and b is packed at a
 	// time: more than these 4 MiB would cost misses of the TLB.
-	spanK   = 16 * blockK
+	spanK   = 8 * blockK
 	packedA = 1 << 20
 	packedB = 1 << 20
 	// packWork is the number of elements that a task packs, some 3 µs.
@@ -31,7 +31,7 @@ const (
 
 // blocked computes c = a·b or c += a·b where c has the kernels' dtype and rows in one piece.
 func blocked(w *Workspace, r runner, ks *kernels, c, a, b Operand, m, n, k int, accumulate bool) {
-	span := min(k, spanK)
+	span := min(k, ceilDiv(ceilDiv(k, ceilDiv(k, spanK)), blockK)*blockK)
 	height := max(packedA/span/blockRows, 1) * blockRows
 	width := max(packedB/span/ks.nr, 1) * ks.nr
 	aInPlace := a.DType == ks.dtype && n <= inPlaceA && (a.RowStride == 1 || a.ColStride == 1)
@@ -39,17 +39,18 @@ func blocked(w *Workspace, r runner, ks *kernels, c, a, b Operand, m, n, k int, 
 	for p := 0; p < k; p += span {
 		for i := 0; i < m; i += height {
 			for j := 0; j < n; j += width {
-				bl := block{
+				w.block = block{
 					ks: ks, c: c.from(i, j), a: a.from(i, p), b: b.from(p, j),
 					m: min(height, m-i), n: min(width, n-j), k: min(span, k-p),
 					accumulate: accumulate || p > 0,
 					aInPlace:   aInPlace, bInPlace: bInPlace,
 					aIsPacked: j > 0, bIsPacked: i > 0 && n <= width,
 				}
-				bl.multiply(w, r)
+				w.block.multiply(w, r)
 			}
 		}
 	}
+	w.block = block{}
 }
 
 // A block is a product whose operands are packed as a whole, or not at all.
@@ -62,7 +63,9 @@ type block struct {
 	aInPlace, bInPlace   bool // the micro-kernel reads the operand where it is; in b, whole panels only
 	aIsPacked, bIsPacked bool // the workspace has it from the block before
 
-	depth int // k is divided into blocks of this depth; the last may be less deep
+	depth        int // k is divided into blocks of this depth; the last may be less deep
+	packTasksA   int // of the tasks of packing, those that pack a
+	across, cols int // tiles side by side, and their width
 
 	// Packed, a is a sequence of blocks of depth columns, each a sequence of panels of mr rows, and b one
 	// of blocks of depth rows, each a sequence of panels of nr columns, the columns from unpackedB on.
@@ -88,11 +91,8 @@ func (bl *block) multiply(w *Workspace, r runner) {
 		wide = ceilDiv(panels, ceilDiv(manyTiles, down))
 		wide = min(panels, max(wide, ceilDiv(tileWork, rows*ks.nr*bl.k)))
 	}
-	across := ceilDiv(panels, wide)
-	r.run(w, down*across, func(_ *Workspace, task int) {
-		i, j := task/across*rows, task%across*wide*ks.nr
-		bl.tile(i, min(rows, bl.m-i), j, min(j+wide*ks.nr, bl.n))
-	})
+	bl.across, bl.cols = ceilDiv(panels, wide), wide*ks.nr
+	r.run(w, down*bl.across, tiling{bl})
 }
 
 // rows is the height of a tile: all have the same, but for the last.
@@ -106,34 +106,43 @@ func (bl *block) pack(w *Workspace, r runner) {
 	size := ks.dtype.Size()
 	depths := ceilDiv(bl.k, bl.depth)
 
-	rows, tasksA := bl.rows(), 0
+	bl.packTasksA = 0
 	if !bl.aInPlace {
-		tiles := depths * ceilDiv(bl.m, rows)
+		tiles := depths * ceilDiv(bl.m, bl.rows())
 		bl.packedA = w.a.grow(bl.m*bl.k*size + tiles*slack)
 		if !bl.aIsPacked {
-			tasksA = tiles
+			bl.packTasksA = tiles
 		}
 	}
-	cols, tasksB := max(1, packWork/(bl.depth*ks.nr))*ks.nr, 0
+	tasksB := 0
 	if bl.unpackedB < bl.n {
 		bl.packedB = w.b.grow(bl.k * ceilDiv(bl.n-bl.unpackedB, ks.nr) * ks.nr * size)
 		if !bl.bIsPacked {
-			tasksB = depths * ceilDiv(bl.n-bl.unpackedB, cols)
+			tasksB = depths * ceilDiv(bl.n-bl.unpackedB, bl.packCols())
 		}
 	}
-	r.run(w, tasksA+tasksB, func(w *Workspace, task int) {
-		if task < tasksA {
-			p, i := task%depths*bl.depth, task/depths*rows
-			kb := min(bl.depth, bl.k-p)
-			ks.packA(w, bl.panelsOfA(p, kb, i), bl.a.from(i, p), min(rows, bl.m-i), kb)
-			return
-		}
-		task -= tasksA
-		p, j := task%depths*bl.depth, bl.unpackedB+task/depths*cols
+	r.run(w, bl.packTasksA+tasksB, packing{bl})
+}
+
+// packCols is the number of columns of b that a task packs.
+func (bl *block) packCols() int { return max(1, packWork/(bl.depth*bl.ks.nr)) * bl.ks.nr }
+
+// packing is the job of packing both operands.
+type packing struct{ *block }
+
+func (bl packing) do(w *Workspace, task int) {
+	depths := ceilDiv(bl.k, bl.depth)
+	if task < bl.packTasksA {
+		p, i := task%depths*bl.depth, task/depths*bl.rows()
 		kb := min(bl.depth, bl.k-p)
-		panel, _ := bl.panelOfB(p, kb, j)
-		ks.packB(w, panel, bl.b.from(p, j), kb, min(cols, bl.n-j))
-	})
+		bl.ks.packA(w, bl.panelsOfA(p, kb, i), bl.a.from(i, p), min(bl.rows(), bl.m-i), kb)
+		return
+	}
+	task -= bl.packTasksA
+	p, j := task%depths*bl.depth, bl.unpackedB+task/depths*bl.packCols()
+	kb := min(bl.depth, bl.k-p)
+	panel, _ := bl.panelOfB(p, kb, j)
+	bl.ks.packB(w, panel, bl.b.from(p, j), kb, min(bl.packCols(), bl.n-j))
 }
 
 // panelsOfA is the address of the packed rows of the tile at row i, columns from p on, kb deep. There is
@@ -153,8 +162,12 @@ func (bl *block) panelOfB(p, kb, j int) (unsafe.Pointer, int) {
 	return unsafe.Add(bl.packedB, (p*width+kb*(j-bl.unpackedB))*size), bl.ks.nr * size
 }
 
-// tile computes rows [i, i+m) of columns [j, end) of the result; j is a multiple of nr.
-func (bl *block) tile(i, m, j, end int) {
+// tiling is the job of multiplying what has been packed: a task a tile of the result.
+type tiling struct{ *block }
+
+func (bl tiling) do(_ *Workspace, task int) {
+	i, j := task/bl.across*bl.rows(), task%bl.across*bl.cols
+	m, end := min(bl.rows(), bl.m-i), min(j+bl.cols, bl.n)
 	ks := bl.ks
 	size := ks.dtype.Size()
 	for p := 0; p < bl.k; p += bl.depth {

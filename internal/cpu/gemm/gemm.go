@@ -87,31 +87,34 @@ func MulBatch(batch int, at func(i int) (c, a, b Operand), m, n, k int, accumula
 	})
 }
 
-// A runner spreads the tasks of one product, or does them one after the other. Tasks get the memory of
-// whoever runs them.
+// A job is work in numbered tasks that do not depend on each other. A task gets the memory of whoever
+// runs it.
+type job interface{ do(w *Workspace, task int) }
+
+// A runner spreads the tasks of a job, or does them one after the other.
 type runner interface {
-	run(w *Workspace, tasks int, f func(w *Workspace, task int))
+	run(w *Workspace, tasks int, j job)
 }
 
 type serial struct{}
 
-func (serial) run(w *Workspace, tasks int, f func(w *Workspace, task int)) {
-	for i := range tasks {
-		f(w, i)
+func (serial) run(w *Workspace, tasks int, j job) {
+	for task := range tasks {
+		j.do(w, task)
 	}
 }
 
 type parallel struct{}
 
-func (parallel) run(w *Workspace, tasks int, f func(w *Workspace, task int)) {
-	if tasks == 1 {
-		f(w, 0)
+func (parallel) run(w *Workspace, tasks int, j job) {
+	if tasks <= 1 {
+		serial{}.run(w, tasks, j)
 		return
 	}
 	pool.RunChunks(tasks, func(task int) {
 		w := GetWorkspace()
 		defer w.Put()
-		f(w, task)
+		j.do(w, task)
 	})
 }
 
@@ -145,23 +148,36 @@ func multiply(w *Workspace, r runner, c, a, b Operand, m, n, k int, accumulate b
 
 // viaScratch computes blocks of a result that the micro-kernels cannot write, and converts each then.
 func viaScratch(w *Workspace, r runner, ks *kernels, c, a, b Operand, m, n, k int, accumulate bool) {
-	const (
-		rows, cols = 1024, 2048
-		perTask    = 1 << 15
-	)
+	const rows, cols = 1024, 2048
 	for i := 0; i < m; i += rows {
 		mb := min(rows, m-i)
 		for j := 0; j < n; j += cols {
 			nb := min(cols, n-j)
 			t := Operand{w.result.grow(mb * nb * ks.dtype.Size()), ks.dtype, nb, 1}
 			blocked(w, r, ks, t, a.from(i, 0), b.from(0, j), mb, nb, k, false)
-			step := max(1, perTask/nb)
-			r.run(w, (mb+step-1)/step, func(w *Workspace, task int) {
-				lo := task * step
-				for row := lo; row < min(lo+step, mb); row++ {
-					store(w, c.from(i+row, j), t.at(row, 0), t.DType, nb, accumulate)
-				}
-			})
+			w.storing = storing{c: c.from(i, j), from: t, m: mb, n: nb, accumulate: accumulate}
+			r.run(w, ceilDiv(mb, w.storing.rows()), &w.storing)
 		}
+	}
+	w.storing = storing{}
+}
+
+// storing is the job of converting a block of a result.
+type storing struct {
+	c, from    Operand
+	m, n       int
+	accumulate bool
+}
+
+// rows is the number of rows that a task converts.
+func (s *storing) rows() int {
+	const perTask = 1 << 15
+	return max(1, perTask/s.n)
+}
+
+func (s *storing) do(w *Workspace, task int) {
+	lo := task * s.rows()
+	for i := lo; i < min(lo+s.rows(), s.m); i++ {
+		store(w, s.c.from(i, 0), s.from.at(i, 0), s.from.DType, s.n, s.accumulate)
 	}
 }

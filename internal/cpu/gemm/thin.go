@@ -24,84 +24,102 @@ func thin(w *Workspace, r runner, ks *kernels, c, a, b Operand, m, n, k int, acc
 	if n < m {
 		c, a, b, m, n = c.transposed(), b.transposed(), a.transposed(), n, m
 	}
-	switch {
-	case ks.dot4 == nil:
+	if ks.dot4 == nil {
 		return false
+	}
+	w.thin = thinProduct{ks: ks, c: c, b: b, m: m, n: n, k: k, accumulate: accumulate}
+	t := &w.thin
+	switch {
 	case m <= dotRows && (b.RowStride == 1 || k == 1):
-		byDots(w, r, ks, c, a, b, m, n, k, accumulate)
+		t.readRows(w, a)
+		r.run(w, ceilDiv(n, t.dotCols()), dotting{t})
 	case m <= sumRows && b.ColStride == 1 && b.RowStride > farB:
-		bySums(w, r, c, a, b, m, n, k, accumulate)
+		t.readRows(w, a)
+		r.run(w, ceilDiv(n, sumCols), summing{t})
 	default:
 		return false
 	}
+	w.thin = thinProduct{}
 	return true
 }
 
-// wideRows copies a few rows to F32.
-func wideRows(w *Workspace, a Operand, m, k int) Operand {
-	rows := Operand{w.a.grow(m * k * 4), backend.F32, k, 1}
-	for i := range m {
-		widen(rows.at(i, 0), backend.F32, a.from(i, 0), k)
+// A thinProduct is a product whose left operand has a few rows only. Sums are kept in F32.
+type thinProduct struct {
+	ks         *kernels
+	c, b       Operand
+	rows       Operand // the left operand in F32
+	m, n, k    int
+	accumulate bool
+}
+
+func (t *thinProduct) readRows(w *Workspace, a Operand) {
+	t.rows = Operand{w.a.grow(t.m * t.k * 4), backend.F32, t.k, 1}
+	for i := range t.m {
+		widen(t.rows.at(i, 0), backend.F32, a.from(i, 0), t.k)
 	}
-	return rows
 }
 
-// bySums multiplies by a matrix whose rows lie in one piece but far apart: every row of the result is a
-// sum of them.
-func bySums(w *Workspace, r runner, c, a, b Operand, m, n, k int, accumulate bool) {
-	rows := wideRows(w, a, m, k)
-	r.run(w, ceilDiv(n, sumCols), func(w *Workspace, task int) {
-		lo := task * sumCols
-		cols := min(sumCols, n-lo)
-		sums := unsafe.Slice((*float32)(w.result.grow(m*cols*4)), m*cols)
-		clear(sums)
-		wide := unsafe.Slice((*float32)(w.stage.grow(cols*4)), cols)
-		for p := range k {
-			row := b.from(p, lo)
-			if b.DType == backend.F32 {
-				wide = unsafe.Slice((*float32)(row.Ptr), cols)
-			} else {
-				widen(unsafe.Pointer(&wide[0]), backend.F32, row, cols)
-			}
-			for i := range m {
-				simd.Axpy(sums[i*cols:(i+1)*cols], *(*float32)(rows.at(i, p)), wide)
-			}
-		}
-		for i := range m {
-			store(w, c.from(i, lo), unsafe.Pointer(&sums[i*cols]), backend.F32, cols, accumulate)
-		}
-	})
+// row is row i of the left operand.
+func (t *thinProduct) row(i int) []float32 {
+	return unsafe.Slice((*float32)(t.rows.at(i, 0)), t.k)
 }
 
-// byDots multiplies by a matrix whose columns lie in one piece, as the weights of a linear layer do when
-// it decodes one token: every element of the result is a dot product. Four columns at a time are read
-// once, and stay in the first-level cache for all the rows. Sums are kept in F32.
-func byDots(w *Workspace, r runner, ks *kernels, c, a, b Operand, m, n, k int, accumulate bool) {
-	rows := wideRows(w, a, m, k)
-	each := max(dotBytes/(k*b.DType.Size())&^3, 4)
-	r.run(w, ceilDiv(n, each), func(w *Workspace, task int) {
-		lo := task * each
-		cols := min(each, n-lo)
-		columns := b.from(0, lo).transposed()
-		if !(ks.dotBF16 && columns.DType == backend.BF16 && (columns.ColStride == 1 || k == 1)) {
-			columns = ks.staged(w, columns, cols, k)
+// summing is the job of multiplying by a matrix whose rows lie in one piece but far apart: every row of
+// the result is a sum of them.
+type summing struct{ *thinProduct }
+
+func (t summing) do(w *Workspace, task int) {
+	lo := task * sumCols
+	cols := min(sumCols, t.n-lo)
+	sums := unsafe.Slice((*float32)(w.result.grow(t.m*cols*4)), t.m*cols)
+	clear(sums)
+	wide := unsafe.Slice((*float32)(w.stage.grow(cols*4)), cols)
+	for p := range t.k {
+		row := t.b.from(p, lo)
+		if row.DType == backend.F32 {
+			wide = unsafe.Slice((*float32)(row.Ptr), cols)
+		} else {
+			widen(unsafe.Pointer(&wide[0]), backend.F32, row, cols)
 		}
-		wide := cols + 3 // dot products come in fours
-		out := unsafe.Slice((*float32)(w.result.grow(m*wide*4)), m*wide)
-		for j, step := 0, 4; j < cols; j += step {
-			four := columns.from(j, 0)
-			if j+4 > cols { // the last ones singly, each four times
-				four.RowStride, step = 0, 1
-			}
-			for i := range m {
-				x := unsafe.Slice((*float32)(rows.at(i, 0)), k)
-				ks.dot4((*[4]float32)(out[i*wide+j:]), x, four)
-			}
+		for i := range t.m {
+			simd.Axpy(sums[i*cols:(i+1)*cols], t.row(i)[p], wide)
 		}
-		for i := range m {
-			store(w, c.from(i, lo), unsafe.Pointer(&out[i*wide]), backend.F32, cols, accumulate)
+	}
+	for i := range t.m {
+		store(w, t.c.from(i, lo), unsafe.Pointer(&sums[i*cols]), backend.F32, cols, t.accumulate)
+	}
+}
+
+// dotting is the job of multiplying by a matrix whose columns lie in one piece, as the weights of a
+// linear layer do when it decodes one token: every element of the result is a dot product. Four columns
+// at a time are read once, and stay in the first-level cache for all the rows.
+type dotting struct{ *thinProduct }
+
+// dotCols is the number of columns that a task of dotting does.
+func (t *thinProduct) dotCols() int { return max(dotBytes/(t.k*t.b.DType.Size())&^3, 4) }
+
+func (t dotting) do(w *Workspace, task int) {
+	ks := t.ks
+	lo := task * t.dotCols()
+	cols := min(t.dotCols(), t.n-lo)
+	columns := t.b.from(0, lo).transposed()
+	if !(ks.dotBF16 && columns.DType == backend.BF16 && (columns.ColStride == 1 || t.k == 1)) {
+		columns = ks.staged(w, columns, cols, t.k)
+	}
+	wide := cols + 3 // dot products come in fours
+	out := unsafe.Slice((*float32)(w.result.grow(t.m*wide*4)), t.m*wide)
+	for j, step := 0, 4; j < cols; j += step {
+		four := columns.from(j, 0)
+		if j+4 > cols { // the last ones singly, each four times
+			four.RowStride, step = 0, 1
 		}
-	})
+		for i := range t.m {
+			ks.dot4((*[4]float32)(out[i*wide+j:]), t.row(i), four)
+		}
+	}
+	for i := range t.m {
+		store(w, t.c.from(i, lo), unsafe.Pointer(&out[i*wide]), backend.F32, cols, t.accumulate)
+	}
 }
 
 // dot4Go is the four products of F32 rows in terms of package simd.

@@ -13,6 +13,11 @@ type Workspace struct {
 	stage  buffer // a block of an operand of another dtype, converted
 	result buffer // a block of a result of another dtype, before it is converted
 	old    buffer // a row of the old result, converted, when it is added to
+
+	// The jobs of a product are kept here so that it need not allocate them.
+	block   block
+	storing storing
+	thin    thinProduct
 }
 
 // idle are the workspaces that nobody uses. They are kept for good, unlike those of a sync.Pool:

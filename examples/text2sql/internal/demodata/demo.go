@@ -39,18 +39,18 @@ type Demo struct {
 	// The questions to be answered after training. In each, no two questions
 	// and no two queries on a database are the same, and every query's result
 	// has rows and is more than a single NULL or 0.
-	HeldOut []Example // on Seen
-	New     []Example // on Unseen
+	HeldOut  []Example // about Seen
+	OnUnseen []Example // about Unseen
 
 	seed  uint64
-	asked map[string]bool // the SQL of HeldOut and New, which training avoids
+	asked map[string]bool // the SQL of HeldOut and OnUnseen, which training avoids
 }
 
 // Options of a demo. A field that is zero takes its default.
 type Options struct {
-	Seed    uint64 // decides about all but the databases
-	HeldOut int    // how many questions there are: 250
-	New     int    // likewise: 250
+	Seed     uint64 // decides about all but the databases
+	HeldOut  int    // how many questions there are: 250
+	OnUnseen int    // likewise: 250
 }
 
 // New makes the data of a demo. The only errors are those of running the gold
@@ -65,13 +65,13 @@ func New(ctx context.Context, o Options) (*Demo, error) {
 	if o.HeldOut == 0 {
 		o.HeldOut = 250
 	}
-	if o.New == 0 {
-		o.New = 250
+	if o.OnUnseen == 0 {
+		o.OnUnseen = 250
 	}
 	if d.HeldOut, err = d.split(ctx, ex, "heldout", d.Seen, o.HeldOut, isHeld); err != nil {
 		return nil, err
 	}
-	d.New, err = d.split(ctx, ex, "unseen", d.Unseen, o.New, func(*Schema, string) bool { return true })
+	d.OnUnseen, err = d.split(ctx, ex, "unseen", d.Unseen, o.OnUnseen, func(*Schema, string) bool { return true })
 	return d, err
 }
 

@@ -37,7 +37,7 @@ func digest(examples []Example) string {
 
 func TestTheSameSeedMakesTheSameData(t *testing.T) {
 	d := theDemo()
-	got := digest(trained()[:1000]) + " " + digest(d.HeldOut) + " " + digest(d.New)
+	got := digest(trained()[:1000]) + " " + digest(d.HeldOut) + " " + digest(d.OnUnseen)
 	if want := "285ad739a60a80de 08d44597bd9aa742 213fd9ae520178cf"; got != want {
 		t.Errorf("the data of seed 42 changed: got %q, want %q", got, want)
 	}
@@ -45,14 +45,14 @@ func TestTheSameSeedMakesTheSameData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(again.HeldOut, d.HeldOut) || !slices.Equal(again.New, d.New) || !slices.Equal(again.Examples(500), trained()[:500]) {
+	if !slices.Equal(again.HeldOut, d.HeldOut) || !slices.Equal(again.OnUnseen, d.OnUnseen) || !slices.Equal(again.Examples(500), trained()[:500]) {
 		t.Error("two demos of one seed differ")
 	}
-	other, err := New(t.Context(), Options{Seed: 43, HeldOut: 20, New: 10})
+	other, err := New(t.Context(), Options{Seed: 43, HeldOut: 20, OnUnseen: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(other.HeldOut) != 20 || len(other.New) != 10 || slices.Equal(other.HeldOut, d.HeldOut[:20]) {
+	if len(other.HeldOut) != 20 || len(other.OnUnseen) != 10 || slices.Equal(other.HeldOut, d.HeldOut[:20]) {
 		t.Error("another seed makes the same data, or the sizes are wrong")
 	}
 }
@@ -129,7 +129,7 @@ func TestTheSplitsHaveNoDoublesAndResultsThatTell(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ex.Close()
-	for name, split := range map[string][]Example{"held-out": d.HeldOut, "unseen": d.New} {
+	for name, split := range map[string][]Example{"held-out": d.HeldOut, "unseen": d.OnUnseen} {
 		if len(split) != 250 {
 			t.Errorf("%s: %d questions", name, len(split))
 		}
@@ -174,7 +174,7 @@ func TestHeldOutQuestionsShareNoSQLWithTraining(t *testing.T) {
 			learn(c.DBID, turn.SQL)
 		}
 	}
-	for name, split := range map[string][]Example{"held-out": d.HeldOut, "unseen": d.New} {
+	for name, split := range map[string][]Example{"held-out": d.HeldOut, "unseen": d.OnUnseen} {
 		known, all := 0, 0
 		for _, e := range split {
 			if queries[e.SQL] {
@@ -253,7 +253,7 @@ func TestTheGrammarIsBroad(t *testing.T) {
 		occur[e.Family] = true
 	}
 	asked := map[string]bool{}
-	for _, e := range append(slices.Clone(theDemo().HeldOut), theDemo().New...) {
+	for _, e := range append(slices.Clone(theDemo().HeldOut), theDemo().OnUnseen...) {
 		asked[skeleton(e.SQL)] = true
 	}
 	t.Logf("%d families, %d skeletons in training, %d in the questions asked", len(occur), len(skeletons), len(asked))

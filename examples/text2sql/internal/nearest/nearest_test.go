@@ -39,7 +39,7 @@ func TestTheMostLikeQuestionAnswers(t *testing.T) {
 }
 
 func TestAnsweringIsFastAndDeterministic(t *testing.T) {
-	d, err := demodata.New(t.Context(), demodata.Options{Seed: 1, HeldOut: 150, New: 150})
+	d, err := demodata.New(t.Context(), demodata.Options{Seed: 1, HeldOut: 150, OnUnseen: 150})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestAnsweringIsFastAndDeterministic(t *testing.T) {
 	ix, again := New(entries), New(entries)
 	built := time.Since(start) / 2
 	start = time.Now()
-	for _, e := range append(d.HeldOut, d.New...) {
+	for _, e := range append(d.HeldOut, d.OnUnseen...) {
 		ix.Answer(e.DBID, e.Schema, e.Question)
 	}
 	took := time.Since(start)
@@ -59,7 +59,7 @@ func TestAnsweringIsFastAndDeterministic(t *testing.T) {
 	if built+took > 6*time.Second {
 		t.Errorf("it took %v and %v", built, took)
 	}
-	for _, e := range append(d.HeldOut[:20:20], d.New[:20]...) {
+	for _, e := range append(d.HeldOut[:20:20], d.OnUnseen[:20]...) {
 		if ix.Answer(e.DBID, e.Schema, e.Question) != again.Answer(e.DBID, e.Schema, e.Question) {
 			t.Fatalf("two answers to %s", e.Question)
 		}

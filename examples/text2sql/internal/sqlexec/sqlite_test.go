@@ -212,7 +212,7 @@ func TestEndlessQueriesEndAtTheTimeLimit(t *testing.T) {
 }
 
 func TestBombsOfMemoryAreTooLarge(t *testing.T) {
-	ex := open(t, Limits{Rows: 50_000, Bytes: 4 << 20})
+	ex := open(t, Limits{Time: time.Minute, Rows: 50_000, Bytes: 4 << 20, Value: 64 << 10})
 	deep := strings.Repeat("(", 5000) + "1" + strings.Repeat(")", 5000)
 	for _, sql := range []string{
 		"SELECT printf('%*d', 1000000000, 1)",

@@ -1,0 +1,210 @@
+package optim_test
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hone-ml/hone/optim"
+	"github.com/hone-ml/hone/tensor"
+)
+
+var goldenNames = []string{"a", "b", "c"}
+
+// goldenAdamW is the parameters of the golden run in its two groups, and their optimizer.
+func goldenAdamW(g golden, dt tensor.DType) ([]*tensor.Tensor, *optim.AdamW) {
+	var params []*tensor.Tensor
+	for _, name := range goldenNames {
+		params = append(params, g.parameter("adamw."+name+".init", dt))
+	}
+	return params, optim.NewAdamW([]optim.Group{
+		{Params: params[:2], LR: 1e-2, WeightDecay: 0.1},
+		{Params: params[2:], LR: 3e-3},
+	}, optim.AdamWConfig{})
+}
+
+func goldenStep(t *testing.T, g golden, step int, params []*tensor.Tensor, grads *tensor.Grads, o optim.Optimizer) {
+	t.Helper()
+	for i, name := range goldenNames {
+		set(grads.Of(params[i]), g.step("adamw."+name+".grads", step))
+	}
+	if err := o.Step(grads); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTwentyAdamWStepsOfTwoGroupsEqualPyTorch(t *testing.T) {
+	g := openGolden(t)
+	for _, c := range []struct {
+		name           string
+		params, grads  tensor.DType
+		tolerance      float64
+		stateTolerance float64
+	}{
+		{"float32", tensor.F32, tensor.F32, 1e-6, 1e-5},
+		{"float64", tensor.F64, tensor.F64, 1e-6, 1e-5},
+		{"float64 with float32 gradients", tensor.F64, tensor.F32, 1e-6, 1e-5},
+		{"float32 with float64 gradients", tensor.F32, tensor.F64, 1e-6, 1e-5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			params, o := goldenAdamW(g, c.params)
+			grads := tensor.NewGrads(named(params...), c.grads)
+			for step := range 20 {
+				goldenStep(t, g, step, params, grads, o)
+				for i, name := range goldenNames {
+					wantNear(t, name, params[i].Float64s(), g.step("adamw."+name+".params", step), c.tolerance)
+				}
+			}
+			state := maps.Collect(o.State())
+			for name, at := range map[string]string{"a": "0.0", "b": "0.1", "c": "1.0"} {
+				wantNear(t, name+" exp_avg", state[at+".exp_avg"].Float64s(), g.floats("adamw."+name+".m"), c.stateTolerance)
+				wantNear(t, name+" exp_avg_sq", state[at+".exp_avg_sq"].Float64s(), g.floats("adamw."+name+".v"), c.stateTolerance)
+			}
+			if len(state) != 6 || o.Steps() != 20 {
+				t.Errorf("%d tensors of state, %d steps", len(state), o.Steps())
+			}
+		})
+	}
+}
+
+func TestBF16ParametersAreTheirF32MastersRounded(t *testing.T) {
+	g := openGolden(t)
+	params, o := goldenAdamW(g, tensor.BF16)
+	exact, reference := goldenAdamW(g, tensor.F32)
+	for i := range exact { // the masters begin with what the parameters hold
+		exact[i].CopyFrom(params[i])
+	}
+	grads, exactGrads := tensor.NewGrads(named(params...), tensor.F32), tensor.NewGrads(named(exact...), tensor.F32)
+	moved := 0
+	for step := range 20 {
+		goldenStep(t, g, step, params, grads, o)
+		goldenStep(t, g, step, exact, exactGrads, reference)
+		masters := maps.Collect(o.State())
+		for i, at := range []string{"0.0", "0.1", "1.0"} {
+			master := tensor.ToSlice[float32](masters[at+".master"])
+			if !slices.Equal(master, tensor.ToSlice[float32](exact[i])) {
+				t.Fatalf("step %d: the master of %s is not the float32 parameter", step+1, goldenNames[i])
+			}
+			for j, p := range tensor.ToSlice[tensor.BFloat16](params[i]) {
+				if p != tensor.ToBFloat16(master[j]) {
+					t.Fatalf("step %d: %s[%d] is %v, its master %g", step+1, goldenNames[i], j, p, master[j])
+				}
+				if master[j] != float32(tensor.ToBFloat16(master[j]).Float32()) {
+					moved++
+				}
+			}
+		}
+	}
+	if moved == 0 {
+		t.Error("every master is a bfloat16: the test shows nothing")
+	}
+}
+
+func TestParametersWithoutGradientAreNeitherMovedNorDecayed(t *testing.T) {
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+		trained, frozen := drawn(dt, 1, 3, 5), drawn(dt, 2, 3, 5)
+		o := optim.NewAdamW([]optim.Group{{Params: []*tensor.Tensor{trained, frozen}, LR: 0.1, WeightDecay: 0.5}}, optim.AdamWConfig{})
+		frozen.SetTrainable(false)
+		grads := tensor.NewGrads(named(trained, frozen), tensor.F32)
+		grads.Flat().Fill(1)
+		before := [2][]byte{trained.Bytes(), frozen.Bytes()}
+		if err := o.Step(grads); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Equal(trained.Bytes(), before[0]) {
+			t.Errorf("%s: the trained parameter did not move", dt)
+		}
+		if !slices.Equal(frozen.Bytes(), before[1]) {
+			t.Errorf("%s: the frozen parameter moved", dt)
+		}
+		for name, s := range o.State() {
+			if strings.HasPrefix(name, "0.1.exp_avg") && slices.Max(s.Float64s()) != 0 {
+				t.Errorf("%s: %s of the frozen parameter moved", dt, name)
+			}
+		}
+	}
+}
+
+func TestAFactorScalesTheLearningRatesAndTheirDecay(t *testing.T) {
+	step := func(lr, factor float64) []byte {
+		p := drawn(tensor.F32, 1, 7)
+		o := optim.NewAdamW([]optim.Group{{Params: []*tensor.Tensor{p}, LR: lr, WeightDecay: 0.1}}, optim.AdamWConfig{})
+		o.SetFactor(factor)
+		grads := tensor.NewGrads(named(p), tensor.F32)
+		grads.Flat().Fill(0.5)
+		if err := o.Step(grads); err != nil {
+			t.Fatal(err)
+		}
+		return p.Bytes()
+	}
+	if !slices.Equal(step(0.25, 0.5), step(0.125, 1)) {
+		t.Error("lr 0.25 times 0.5 is not lr 0.125")
+	}
+	if !slices.Equal(step(0.25, 0), drawn(tensor.F32, 1, 7).Bytes()) {
+		t.Error("a factor of 0 moves parameters")
+	}
+}
+
+func TestALearningRateThatIsNotFiniteIsAnErrorAndNothingMoves(t *testing.T) {
+	p, q := drawn(tensor.BF16, 1, 4, 4), drawn(tensor.F32, 2, 4)
+	adamW := func(lr float64, params ...*tensor.Tensor) optim.Optimizer {
+		return optim.NewAdamW([]optim.Group{{Params: params, LR: lr}}, optim.AdamWConfig{})
+	}
+	muon := func(lr float64) optim.Optimizer {
+		return optim.NewMuon([]optim.Group{{Params: []*tensor.Tensor{p}, LR: lr}}, optim.MuonConfig{})
+	}
+	for _, c := range []struct {
+		o      optim.Optimizer
+		factor float64
+		want   string
+	}{
+		{adamW(1, p, q), math.NaN(), "optim: AdamW: the learning rate of group 0 is NaN"},
+		{adamW(1, p, q), math.Inf(1), "optim: AdamW: the learning rate of group 0 is +Inf"},
+		{adamW(math.NaN(), p, q), 1, "optim: AdamW: the learning rate of group 0 is NaN"},
+		{muon(1), math.NaN(), "optim: Muon: the learning rate of matrices of shape [4 4] is NaN"},
+		{optim.Join(adamW(1, q), muon(math.NaN())), 1, "optim: Muon: the learning rate of matrices of shape [4 4] is NaN"},
+	} {
+		grads := tensor.NewGrads(named(p, q), tensor.F32)
+		grads.Flat().Fill(1)
+		c.o.SetFactor(c.factor)
+		before := stateOf(c.o, p, q)
+		if err := c.o.Step(grads); err == nil || err.Error() != c.want {
+			t.Errorf("error %v, want %s", err, c.want)
+		}
+		if !maps.Equal(stateOf(c.o, p, q), before) || c.o.Steps() != 0 {
+			t.Errorf("%s: and yet something changed", c.want)
+		}
+	}
+}
+
+func TestMisuseOfAdamWPanicsAndSaysWhat(t *testing.T) {
+	p := drawn(tensor.F32, 1, 2, 3)
+	constant := tensor.Zeros(tensor.CPU(), tensor.F32, 5)
+	group := func(lr, decay float64, params ...*tensor.Tensor) func() {
+		return func() {
+			optim.NewAdamW([]optim.Group{{}, {Params: params, LR: lr, WeightDecay: decay}}, optim.AdamWConfig{})
+		}
+	}
+	wantPanic(t, group(1, 0, p, constant), "optim: NewAdamW", "parameter 1 of group 1", "f32[5]", "not trainable")
+	wantPanic(t, group(1, 0, p, p), "optim: NewAdamW", "parameter 1 of group 1", "[2 3]", "occurs twice")
+	wantPanic(t, group(-1, 0, p), "group 1", "learning rate -1")
+	wantPanic(t, group(1, math.NaN(), p), "group 1", "weight decay NaN")
+	wantPanic(t, func() { optim.NewAdamW(nil, optim.AdamWConfig{Beta1: 1}) }, "beta is 1")
+	wantPanic(t, func() { optim.NewAdamW(nil, optim.AdamWConfig{Beta2: -0.1}) }, "beta is -0.1")
+	wantPanic(t, func() { optim.NewAdamW(nil, optim.AdamWConfig{Eps: -1}) }, "eps is -1")
+	wantPanic(t, func() { optim.Join() }, "optim: Join of no optimizers")
+}
+
+func TestSplitDecaysMatricesOnlyAndLeavesOutTheFrozen(t *testing.T) {
+	matrix, vector, table := drawn(tensor.F32, 1, 2, 3), drawn(tensor.F32, 2, 3), drawn(tensor.F32, 3, 4, 2, 2)
+	frozen := tensor.Zeros(tensor.CPU(), tensor.F32, 2, 2)
+	g := optim.Split(named(matrix, vector, frozen, table), 0.5, 0.25)
+	if len(g) != 2 || !slices.Equal(g[0].Params, []*tensor.Tensor{matrix, table}) || !slices.Equal(g[1].Params, []*tensor.Tensor{vector}) {
+		t.Fatalf("groups %v", g)
+	}
+	if g[0].LR != 0.5 || g[0].WeightDecay != 0.25 || g[1].LR != 0.5 || g[1].WeightDecay != 0 {
+		t.Errorf("groups %+v", g)
+	}
+}
