@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 )
 
 // GenerationConfig is generation_config.json: how a model is meant to be sampled, and where its texts end.
@@ -72,20 +73,17 @@ func saveGeneration(dir string, m CausalLM) error {
 	return writeFile(filepath.Join(dir, generationFile), append(data, '\n'))
 }
 
-const eosField = "eos_token_id"
-
 // UnmarshalJSON reads a generation_config.json. The error names the field that is malformed.
 func (c *GenerationConfig) UnmarshalJSON(data []byte) error {
 	*c = GenerationConfig{}
-	if err := json.Unmarshal(data, &c.rest); err != nil {
-		return errors.New("it is not a JSON object")
+	var listed struct {
+		EOSTokenID TokenIDs `json:"eos_token_id"`
 	}
-	if eos, ok := c.rest[eosField]; ok {
-		if err := json.Unmarshal(eos, &c.EOSTokenID); err != nil {
-			return fmt.Errorf("field %s: %w", eosField, err)
-		}
+	if err := json.Unmarshal(data, &listed); err != nil {
+		return ConfigError(err)
 	}
-	return nil
+	c.EOSTokenID = listed.EOSTokenID
+	return json.Unmarshal(data, &c.rest)
 }
 
 // MarshalJSON gives the fields of a generation_config.json in alphabetical order.
@@ -97,7 +95,7 @@ func (c GenerationConfig) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		fields[eosField] = eos
+		fields["eos_token_id"] = eos
 	}
 	return json.Marshal(fields)
 }
@@ -116,9 +114,8 @@ func (x *TokenIDs) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	var many []int32
-	if json.Unmarshal(data, &many) != nil {
-		const longest = 40
-		return fmt.Errorf("%.*s is neither a token id nor a list of them", longest, data)
+	if json.Unmarshal(data, &many) != nil { // json adds the field's name
+		return &json.UnmarshalTypeError{Value: string(data[:min(len(data), 40)]), Type: reflect.TypeFor[[]int32]()}
 	}
 	*x = many
 	return nil

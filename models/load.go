@@ -122,7 +122,7 @@ func ConfigError(err error) error {
 	case ok && wrong.Field == "":
 		return fmt.Errorf("it is a JSON %s, want an object", wrong.Value)
 	case ok:
-		return fmt.Errorf("field %s is a %s, want %s", wrong.Field, wrong.Value, wrong.Type)
+		return fmt.Errorf("field %s is %s, want %s", wrong.Field, wrong.Value, wrong.Type)
 	}
 	return err
 }

@@ -308,11 +308,11 @@ func TestAMalformedGenerationConfigIsAnError(t *testing.T) {
 	dir := saved(t, newTiny(t, true, "float32"))
 	file := filepath.Join(dir, "generation_config.json")
 	for content, want := range map[string]string{
-		`{"eos_token_id":"</s>"}`:     `field eos_token_id: "</s>" is neither a token id nor a list`,
-		`{"eos_token_id":[1,"2"]}`:    `field eos_token_id: [1,"2"] is neither`,
-		`{"eos_token_id":1.5}`:        `field eos_token_id: 1.5 is neither`,
-		`{"eos_token_id":3000000000}`: `field eos_token_id: 3000000000 is neither`,
-		`[1]`:                         "not a JSON object",
+		`{"eos_token_id":"</s>"}`:     `field eos_token_id is "</s>", want []int32`,
+		`{"eos_token_id":[1,"2"]}`:    `field eos_token_id is [1,"2"], want []int32`,
+		`{"eos_token_id":1.5}`:        `field eos_token_id is 1.5, want`,
+		`{"eos_token_id":3000000000}`: `field eos_token_id is 3000000000, want`,
+		`[1]`:                         "it is a JSON array, want an object",
 		`{`:                           "end of JSON",
 	} {
 		write(t, content, file)

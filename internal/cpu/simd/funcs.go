@@ -1,6 +1,9 @@
 package simd
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // kernels is one path's table of inner loops. Lengths agree when they are called.
 type kernels struct {
@@ -34,6 +37,14 @@ var k = &tables[Generic]
 // would hold up the garbage collector, which waits for every goroutine.
 const block = 1 << 16
 
+// cut is the first n elements of x. Slicing alone would go beyond the end of a short x with capacity.
+func cut[T any](x []T, n int) []T {
+	if len(x) < n {
+		panic(fmt.Sprintf("simd: a vector of %d elements beside one of %d", len(x), n))
+	}
+	return x[:n]
+}
+
 // fold adds up a sum over blocks.
 func fold(x []float32, f func(x []float32) float32) float32 {
 	if len(x) <= block {
@@ -48,7 +59,7 @@ func fold(x []float32, f func(x []float32) float32) float32 {
 
 // unary runs a loop of one input over blocks.
 func unary(out, x []float32, f func(out, x []float32)) {
-	x = x[:len(out)]
+	x = cut(x, len(out))
 	for ; len(out) > block; out, x = out[block:], x[block:] {
 		f(out[:block], x[:block])
 	}
@@ -57,7 +68,7 @@ func unary(out, x []float32, f func(out, x []float32)) {
 
 // binary runs a loop of two inputs over blocks.
 func binary(out, x, y []float32, f func(out, x, y []float32)) {
-	x, y = x[:len(out)], y[:len(out)]
+	x, y = cut(x, len(out)), cut(y, len(out))
 	for ; len(out) > block; out, x, y = out[block:], x[block:], y[block:] {
 		f(out[:block], x[:block], y[:block])
 	}
@@ -66,7 +77,7 @@ func binary(out, x, y []float32, f func(out, x, y []float32)) {
 
 // Dot is Σ x·y.
 func Dot(x, y []float32) float32 {
-	y = y[:len(x)]
+	y = cut(y, len(x))
 	if len(x) <= block {
 		return k.dot(x, y)
 	}
@@ -94,7 +105,7 @@ func Max(x []float32) float32 {
 
 // Axpy sets y += a·x.
 func Axpy(y []float32, a float32, x []float32) {
-	x = x[:len(y)]
+	x = cut(x, len(y))
 	for ; len(y) > block; y, x = y[block:], x[block:] {
 		k.axpy(y[:block], a, x[:block])
 	}
@@ -118,7 +129,7 @@ func MulAdd(out, x, y []float32) { binary(out, x, y, k.mulAdd) }
 
 // Scale sets out = a·x.
 func Scale(out, x []float32, a float32) {
-	x = x[:len(out)]
+	x = cut(x, len(out))
 	for ; len(out) > block; out, x = out[block:], x[block:] {
 		k.scale(out[:block], x[:block], a)
 	}
@@ -127,7 +138,7 @@ func Scale(out, x []float32, a float32) {
 
 // AddScalar sets out = x + a.
 func AddScalar(out, x []float32, a float32) {
-	x = x[:len(out)]
+	x = cut(x, len(out))
 	for ; len(out) > block; out, x = out[block:], x[block:] {
 		k.addScalar(out[:block], x[:block], a)
 	}
@@ -136,7 +147,7 @@ func AddScalar(out, x []float32, a float32) {
 
 // MulScaleAdd sets out = a·x + b·y.
 func MulScaleAdd(out, x []float32, a float32, y []float32, b float32) {
-	x, y = x[:len(out)], y[:len(out)]
+	x, y = cut(x, len(out)), cut(y, len(out))
 	for ; len(out) > block; out, x, y = out[block:], x[block:], y[block:] {
 		k.mulScaleAdd(out[:block], x[:block], a, y[:block], b)
 	}
@@ -146,7 +157,7 @@ func MulScaleAdd(out, x []float32, a float32, y []float32, b float32) {
 // Exp sets out = exp(x − bias) and returns the sum of out. The error is at most 2 ulp of the exact
 // exponential of the rounded difference, denormal results included.
 func Exp(out, x []float32, bias float32) float32 {
-	x = x[:len(out)]
+	x = cut(x, len(out))
 	if len(out) <= block {
 		return k.exp(out, x, bias)
 	}
@@ -170,7 +181,7 @@ func SwiGLU(out, gate, up []float32) { binary(out, gate, up, k.swiGLU) }
 // dup = dy·gate·s and dgate = dy·up·s·(1 + gate·(1 − s)).
 func SwiGLUBackward(dgate, dup, dy, gate, up []float32) {
 	n := len(dgate)
-	dup, dy, gate, up = dup[:n], dy[:n], gate[:n], up[:n]
+	dup, dy, gate, up = cut(dup, n), cut(dy, n), cut(gate, n), cut(up, n)
 	for lo := 0; lo < n; lo += block {
 		hi := min(lo+block, n)
 		k.swiGLUBackward(dgate[lo:hi], dup[lo:hi], dy[lo:hi], gate[lo:hi], up[lo:hi])
@@ -193,9 +204,9 @@ type AdamWHyper struct {
 func AdamW(param []uint16, w, m, v, g []float32, h AdamWHyper) {
 	n := len(w)
 	c := h.constants()
-	m, v, g = m[:n], v[:n], g[:n]
+	m, v, g = cut(m, n), cut(v, n), cut(g, n)
 	if param != nil {
-		param = param[:n]
+		param = cut(param, n)
 	}
 	for lo := 0; lo < n; lo += adamWBlock {
 		hi := min(lo+adamWBlock, n)
@@ -236,7 +247,7 @@ func (h AdamWHyper) constants() [adamWConstants]float32 {
 
 // BF16ToF32 widens bfloat16 numbers, given by their bits.
 func BF16ToF32(dst []float32, src []uint16) {
-	src = src[:len(dst)]
+	src = cut(src, len(dst))
 	for ; len(dst) > block; dst, src = dst[block:], src[block:] {
 		k.bf16ToF32(dst[:block], src[:block])
 	}
@@ -245,7 +256,7 @@ func BF16ToF32(dst []float32, src []uint16) {
 
 // F32ToBF16 rounds to bfloat16, ties to even. A NaN stays a quiet NaN.
 func F32ToBF16(dst []uint16, src []float32) {
-	src = src[:len(dst)]
+	src = cut(src, len(dst))
 	for ; len(dst) > block; dst, src = dst[block:], src[block:] {
 		k.f32ToBF16(dst[:block], src[:block])
 	}

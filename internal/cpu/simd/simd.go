@@ -4,9 +4,8 @@
 // The path is chosen once, at start, as the best that the processor supports. The environment variable
 // HONE_SIMD forces one; the build tag purego leaves the assembly out.
 //
-// All vectors of a call have the length of the first one unless said otherwise; a shorter one panics
-// with an index out of range. An output may be one of the inputs, element for element, but must not
-// overlap it otherwise. Sums are kept in a fixed number of accumulators, so that a result depends on
+// A call works on as many elements as its first vector has; a vector that is shorter panics. An output
+// may be one of the inputs, element for element, but must not overlap it otherwise. Sums are kept in a fixed number of accumulators, so that a result depends on
 // the path and the length only. Functions may be called from several goroutines, except Select.
 package simd
 

@@ -11,6 +11,8 @@ type family struct {
 // join is the FROM clause of the families that join a parent and a child.
 const join = "FROM {p} JOIN {q} ON {q}. {fk} = {p}. id"
 
+// Families that small models find hard have a higher weight: those whose
+// answer hangs on one word, such as most or fewest, and those with two filters.
 var families = []family{
 	{"list", 1, "SELECT {a} FROM {t}", []string{
 		"{Show} the {a} of all {ts}.",
@@ -26,7 +28,7 @@ var families = []family{
 	{"filter, two columns", 1, "SELECT {a} , {b} FROM {t} WHERE {w}", []string{
 		"{Show} the {a} and {b} of {ts} {w}.",
 		"For {ts} {w}, {show} the {a} and {b}."}},
-	{"two filters", 2, "SELECT {a} FROM {t} WHERE {w} {andor} {v}", []string{
+	{"two filters", 3, "SELECT {a} FROM {t} WHERE {w} {andor} {v}", []string{
 		"{Show} the {a} of {ts} {w} {andor} {v}.",
 		"For {ts} {w} {andor} {v}, {show} the {a}."}},
 	{"count", 1, "SELECT count(*) FROM {t}", []string{
@@ -53,7 +55,7 @@ var families = []family{
 	{"group aggregate", 1, "SELECT {c} , {g}( {n} ) FROM {t} GROUP BY {c}", []string{
 		"What is the {g} {n} of {ts} for each {c}?",
 		"For each {c}, {show} the {g} {n} of the {ts}."}},
-	{"group most", 1, "SELECT {c} FROM {t} GROUP BY {c} ORDER BY count(*) {most} LIMIT 1", []string{
+	{"group most", 2, "SELECT {c} FROM {t} GROUP BY {c} ORDER BY count(*) {most} LIMIT 1", []string{
 		"Which {c} has the {most} {ts}?",
 		"{Show} the {c} that the {most} {ts} share."}},
 	{"having count", 1, "SELECT {c} FROM {t} GROUP BY {c} HAVING count(*) {more}", []string{
@@ -62,13 +64,13 @@ var families = []family{
 	{"having aggregate", 1, "SELECT {c} FROM {t} GROUP BY {c} HAVING {g}( {n} ) {cmp}", []string{
 		"Which {c} has {ts} with {g} {n} {cmp}?",
 		"{Show} each {c} whose {ts} have {g} {n} {cmp}."}},
-	{"order", 1, "SELECT {a} FROM {t} ORDER BY {o} {by}", []string{
+	{"order", 2, "SELECT {a} FROM {t} ORDER BY {o} {by}", []string{
 		"{Show} the {a} of all {ts} {by} {o}.",
 		"What is the {a} of each {t}, {by} {o}?"}},
-	{"top", 1, "SELECT {a} FROM {t} ORDER BY {o} {dir} LIMIT 1", []string{
+	{"top", 2, "SELECT {a} FROM {t} ORDER BY {o} {dir} LIMIT 1", []string{
 		"What is the {a} of the {t} with the {dir} {o}?",
 		"Which {t} has the {dir} {o}? {Show} its {a}."}},
-	{"top few", 1, "SELECT {a} FROM {t} ORDER BY {o} {dir} LIMIT {k}", []string{
+	{"top few", 2, "SELECT {a} FROM {t} ORDER BY {o} {dir} LIMIT {k}", []string{
 		"{Show} the {a} of the {k} {ts} with the {dir} {o}.",
 		"Which {k} {ts} have the {dir} {o}? {Show} their {a}."}},
 	{"distinct", 1, "SELECT DISTINCT {d} FROM {t}", []string{
@@ -100,7 +102,7 @@ var families = []family{
 	{"join having", 1, "SELECT {p}. {x} " + join + " GROUP BY {p}. id HAVING count(*) {more}", []string{
 		"{Show} the {x} of {ps} with {more} {qs}.",
 		"Which {ps} have {more} {qs}? {Show} their {x}."}},
-	{"join most", 1, "SELECT {p}. {x} " + join + " GROUP BY {p}. id ORDER BY count(*) {most} LIMIT 1", []string{
+	{"join most", 2, "SELECT {p}. {x} " + join + " GROUP BY {p}. id ORDER BY count(*) {most} LIMIT 1", []string{
 		"Which {p} has the {most} {qs}? {Show} its {x}.",
 		"What is the {x} of the {p} with the {most} {qs}?"}},
 	{"join count filter", 1, "SELECT count(*) " + join + " WHERE {pw}", []string{
