@@ -23,6 +23,10 @@ type LoadOptions struct {
 	Device *tensor.Device
 	// DType is the parameters' dtype; nil stands for the one that config.json names.
 	DType *tensor.DType
+	// Copy reads the parameters into memory of their own. Otherwise those whose dtype is the file's are
+	// mapped where the system and the device allow it: loading takes no time and no memory, until a
+	// parameter is changed. A mapped file may be replaced or removed, but must not be truncated.
+	Copy bool
 }
 
 // fileDTypes are the dtypes of the format that parameters can have.
@@ -43,7 +47,7 @@ func Load(dir string, o LoadOptions) (CausalLM, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := LoadParameters(dir, m); err != nil {
+	if err := loadParameters(dir, m, !o.Copy); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -142,13 +146,19 @@ func DTypeOf(name string) (tensor.DType, error) {
 	return 0, fmt.Errorf("dtype %q is none of float32, bfloat16, float16, float64", name)
 }
 
-// LoadParameters fills the parameters of m from the safetensors file or directory at path.
-func LoadParameters(path string, m CausalLM) error {
+// LoadParameters fills the parameters of m, which may be in use, from the safetensors file or directory at
+// path.
+func LoadParameters(path string, m CausalLM) error { return loadParameters(path, m, false) }
+
+func loadParameters(path string, m CausalLM, bind bool) error {
 	f, err := safetensors.Open(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	// The file stays open for as long as a parameter is bound to it.
+	owner := &mapped{f}
+	runtime.AddCleanup(owner, func(f *safetensors.File) { f.Close() }, f)
+	defer runtime.KeepAlive(owner)
 	params := map[string]*tensor.Tensor{}
 	var missing []string
 	for name, p := range m.Parameters() {
@@ -178,8 +188,18 @@ func LoadParameters(path string, m CausalLM) error {
 	if len(extra) > 0 {
 		return fmt.Errorf("models: %s: %s not of this model", path, list("tensor", extra))
 	}
+	if bind && f.CopyOnWrite() {
+		for name, p := range params {
+			if info, _ := f.Info(name); fileDTypes[info.DType] == p.DType() && tensor.Bind(p, f.Bytes(name), owner) {
+				delete(params, name)
+			}
+		}
+	}
 	return fill(f, params)
 }
+
+// mapped owns an open file.
+type mapped struct{ f *safetensors.File }
 
 // fill copies the parameters out of f on all processors: most of the time goes into memory's first touch.
 func fill(f *safetensors.File, params map[string]*tensor.Tensor) error {

@@ -222,6 +222,28 @@ func CopyFromBytes(t *Tensor, dt DType, data []byte) {
 	t.dev.backend.Copy(&t.view, &FromBytes(s, dt, data, t.view.Dims()...).view)
 }
 
+// Bind makes a long-lived tensor use data, elements of its own dtype in their little-endian form, instead of
+// memory of the device, and copies nothing: a model that is mapped from a file is there at once. data must be
+// writable, stay valid as long as owner is reachable, and change by nobody else. The tensor's own memory
+// remains reserved, so that the device's budget stays true when a copy-on-write mapping is written to.
+//
+// It reports whether it did so: the device must compute in host memory, t own its memory, and data be
+// aligned to its elements. No view of t may exist yet. It panics if data does not hold t.Len() elements.
+func Bind(t *Tensor, data []byte, owner any) bool {
+	t.mutable("Bind")
+	if len(data) != t.Len()*t.view.DType.Size() {
+		fail("Bind", []*Tensor{t}, "%d bytes do not fill it", len(data))
+	}
+	_, host := t.dev.backend.(backend.HostMemory)
+	if !host || t.scope != nil || t.mem != &t.own || len(data) == 0 ||
+		uintptr(unsafe.Pointer(&data[0]))%uintptr(t.view.DType.Size()) != 0 {
+		return false
+	}
+	t.view.Ptr = unsafe.Pointer(&data[0])
+	t.own.host = owner
+	return true
+}
+
 // WriteTo writes the elements, row-major and little-endian, in pieces.
 func (t *Tensor) WriteTo(w io.Writer) (int64, error) {
 	t.alive("WriteTo")

@@ -36,6 +36,7 @@ type storage struct {
 	dead      bool   // its scope was closed, or it was freed
 	refs      int32  // gradients waiting in Backward
 	cleanup   runtime.Cleanup
+	host      any // keeps memory alive that the tensor was bound to, see Bind
 }
 
 // alloc is a new contiguous tensor, contents undefined.

@@ -102,7 +102,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 		note: "Databases that training knows; no query of training differs from these in its literals only."}
 	unseen := &split{key: report.Unseen, name: "questions on unseen schemas",
 		note: "Databases whose tables training never names."}
-	for sp, examples := range map[*split][]demodata.Example{heldOut: d.HeldOut, unseen: d.New} {
+	for sp, examples := range map[*split][]demodata.Example{heldOut: d.HeldOut, unseen: d.OnUnseen} {
 		rows, err := d.Rows(examples)
 		if err != nil {
 			return err

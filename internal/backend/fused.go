@@ -86,3 +86,7 @@ type AdamWArgs struct{ Beta1, Beta2, Eps float64 }
 type AdamWer interface {
 	AdamW(param, master, m, v, grad, hyper *View, a AdamWArgs)
 }
+
+// HostMemory is implemented by backends whose kernels also work on host memory that did not come from
+// Alloc, such as a mapped file. It may be aligned to the element only.
+type HostMemory interface{ UsesHostMemory() }

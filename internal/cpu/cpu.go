@@ -25,8 +25,12 @@ type Backend struct{}
 // New returns the CPU.
 func New() *Backend { return &Backend{} }
 
+// UsesHostMemory implements backend.HostMemory.
+func (*Backend) UsesHostMemory() {}
+
 var (
 	_ backend.Backend        = (*Backend)(nil)
+	_ backend.HostMemory     = (*Backend)(nil)
 	_ backend.Softmaxer      = (*Backend)(nil)
 	_ backend.RMSNormer      = (*Backend)(nil)
 	_ backend.RoPEr          = (*Backend)(nil)

@@ -29,10 +29,11 @@ type File struct {
 	shards map[string]mapping // by path
 }
 
-// mapping is the content of a file in memory, read-only.
+// mapping is the content of a file in memory.
 type mapping struct {
-	data  []byte
-	unmap func() error
+	data     []byte
+	writable bool // without changing the file
+	unmap    func() error
 }
 
 // Open opens the model at path, which is a .safetensors file, an index that
@@ -174,7 +175,7 @@ func (f *File) Info(name string) (Info, bool) {
 // nil if there is no such tensor; an empty tensor's bytes are empty but not nil.
 //
 // They are a view of the file: nothing is copied, reading them may wait for the
-// disk, writing to them is a fault, and they are gone after Close.
+// disk, for writing to them see [File.CopyOnWrite], and they are gone after Close.
 func (f *File) Bytes(name string) []byte {
 	i, ok := f.index[name]
 	if !ok {
@@ -213,6 +214,18 @@ func (f *File) Metadata() map[string]string {
 		return map[string]string{}
 	}
 	return maps.Clone(f.metadata)
+}
+
+// CopyOnWrite reports whether the bytes that File.Bytes gives may be written to. The
+// change is private to the process: the file stays as it is. Where it is false,
+// writing is a fault.
+func (f *File) CopyOnWrite() bool {
+	for _, m := range f.shards {
+		if !m.writable {
+			return false
+		}
+	}
+	return true
 }
 
 // Close unmaps the files. Afterwards Bytes returns nil, and reading bytes that

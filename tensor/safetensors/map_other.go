@@ -14,5 +14,5 @@ func mapFile(file *os.File, size int) (mapping, error) {
 	if _, err := io.ReadFull(file, data); err != nil {
 		return mapping{}, err
 	}
-	return mapping{data: data}, nil
+	return mapping{data: data, writable: true}, nil
 }

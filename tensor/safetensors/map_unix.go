@@ -8,12 +8,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mapFile maps the first size bytes of file, size > 0. The mapping outlives the
-// closing of file.
+// mapFile maps the first size bytes of file, size > 0, so that they can be written
+// to, which changes this process's view only; or, where the system does not promise
+// so much memory, read-only. The mapping outlives the closing of file.
 func mapFile(file *os.File, size int) (mapping, error) {
-	data, err := unix.Mmap(int(file.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
+	writable := true
+	data, err := unix.Mmap(int(file.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE)
+	if err != nil {
+		writable = false
+		data, err = unix.Mmap(int(file.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
+	}
 	if err != nil {
 		return mapping{}, err
 	}
-	return mapping{data, func() error { return unix.Munmap(data) }}, nil
+	return mapping{data, writable, func() error { return unix.Munmap(data) }}, nil
 }

@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// mapFile maps the first size bytes of file, size > 0. The mapping outlives the
-// closing of file.
+// mapFile maps the first size bytes of file, size > 0, read-only: a mapping should
+// not be kept for long, since a file that is mapped cannot be replaced. It outlives
+// the closing of file.
 func mapFile(file *os.File, size int) (mapping, error) {
 	section, err := windows.CreateFileMapping(windows.Handle(file.Fd()), nil, windows.PAGE_READONLY,
 		uint32(uint64(size)>>32), uint32(size), nil)
