@@ -155,10 +155,8 @@ func loadParameters(path string, m CausalLM, bind bool) error {
 	if err != nil {
 		return err
 	}
-	// The file stays open for as long as a parameter is bound to it.
-	owner := &mapped{f}
-	runtime.AddCleanup(owner, func(f *safetensors.File) { f.Close() }, f)
-	defer runtime.KeepAlive(owner)
+	owner := &mapped{f, 0}
+	defer owner.release()
 	params := map[string]*tensor.Tensor{}
 	var missing []string
 	for name, p := range m.Parameters() {
@@ -191,6 +189,7 @@ func loadParameters(path string, m CausalLM, bind bool) error {
 	if bind && f.CopyOnWrite() {
 		for name, p := range params {
 			if info, _ := f.Info(name); fileDTypes[info.DType] == p.DType() && tensor.Bind(p, f.Bytes(name), owner) {
+				owner.bound++
 				delete(params, name)
 			}
 		}
@@ -198,8 +197,20 @@ func loadParameters(path string, m CausalLM, bind bool) error {
 	return fill(f, params)
 }
 
-// mapped owns an open file.
-type mapped struct{ f *safetensors.File }
+// mapped owns an open file to which so many parameters are bound.
+type mapped struct {
+	f     *safetensors.File
+	bound int
+}
+
+// release closes the file when the last parameter is gone, or at once if none is bound.
+func (m *mapped) release() {
+	if m.bound == 0 {
+		m.f.Close()
+		return
+	}
+	runtime.AddCleanup(m, func(f *safetensors.File) { f.Close() }, m.f)
+}
 
 // fill copies the parameters out of f on all processors: most of the time goes into memory's first touch.
 func fill(f *safetensors.File, params map[string]*tensor.Tensor) error {
