@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hone-ml/hone/models"
@@ -203,11 +204,24 @@ func TestParametersThatAreNotNumbersAreAnError(t *testing.T) {
 	}
 }
 
+// settledMemory is the bytes of long-lived tensors when those of earlier tests have been collected.
+func settledMemory() int {
+	for last := -1; ; {
+		runtime.GC()
+		time.Sleep(time.Millisecond) // cleanups run on a goroutine of their own
+		n := tensor.CPU().Memory().Long
+		if n == last {
+			return n
+		}
+		last = n
+	}
+}
+
 func TestCancellingEndsGenerationWithTheContextsError(t *testing.T) {
 	m := newTiny(t, true, "float32")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	before := tensor.CPU().Memory().Long
+	before := settledMemory()
 	n := 0
 	var last error
 	for _, err := range models.GenerateTokens(ctx, m, somePrompts, models.Options{MaxTokens: 40, Stop: []int32{}}) {
@@ -228,11 +242,12 @@ func TestCancellingEndsGenerationWithTheContextsError(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || len(out[0]) != 0 {
 		t.Errorf("a context that is over: %v, %v", out, err)
 	}
+	runtime.KeepAlive(m)
 }
 
 func TestAConsumerThatLeavesTheLoopFreesTheCache(t *testing.T) {
 	m := newTiny(t, true, "float32")
-	before := tensor.CPU().Memory().Long
+	before := settledMemory()
 	during := 0
 	for range models.GenerateTokens(t.Context(), m, somePrompts, models.Options{MaxTokens: 40, Stop: []int32{}}) {
 		during = tensor.CPU().Memory().Long
@@ -253,29 +268,32 @@ func TestAConsumerThatLeavesTheLoopFreesTheCache(t *testing.T) {
 	if after := tensor.CPU().Memory().Long; after != before {
 		t.Errorf("after a panic %d bytes of long-lived memory, before %d", after, before)
 	}
+	runtime.KeepAlive(m)
 }
 
 func TestACacheThatDoesNotFitIsAnErrorAndLeavesNothing(t *testing.T) {
 	c := tiny(true, "float32")
-	c.MaxPositionEmbeddings = 1 << 20
+	c.MaxPositionEmbeddings = 1 << 24
 	m, err := qwen.New(c, tensor.CPU())
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.Init(tensor.NewRand(1))
 	dev := tensor.CPU()
-	dev.TrimCache()
-	before := dev.Memory()
-	defer dev.SetMemoryLimit(before.Limit)
-	dev.SetMemoryLimit(before.Reserved + 200<<20) // the cache wants 256 MiB
-	_, err = models.GenerateAll(t.Context(), m, [][]int32{{1}}, models.Options{MaxTokens: 1 << 20})
+	before := settledMemory()
+	defer dev.SetMemoryLimit(dev.Memory().Limit)
+	dev.SetMemoryLimit(before + 3<<29) // 1.5 GiB; the cache wants four tensors of 1 GiB
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err = models.GenerateAll(ctx, m, [][]int32{{1}}, models.Options{MaxTokens: 1 << 24})
 	wantError(t, err, "out of memory on cpu")
 	if _, ok := errors.AsType[*tensor.OOMError](err); !ok {
 		t.Errorf("%T is no *tensor.OOMError", err)
 	}
-	if after := dev.Memory().Long; after != before.Long {
-		t.Errorf("%d bytes of long-lived memory, before %d", after, before.Long)
+	if after := dev.Memory().Long; after != before {
+		t.Errorf("%d bytes of long-lived memory, before %d", after, before)
 	}
+	runtime.KeepAlive(m)
 }
 
 // byteTokenizer knows the 256 bytes and one control token, so that a model's tokens cut characters anywhere.

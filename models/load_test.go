@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -53,6 +54,51 @@ func TestAModelThatIsSavedAndLoadedIsTheSame(t *testing.T) {
 					t.Errorf("left behind: %q", left)
 				}
 			})
+		}
+	}
+}
+
+func TestALoadedModelIsItsOwnAndMayBeSavedOverItsFile(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a system that replaces files which are mapped")
+	}
+	for _, copied := range []bool{false, true} {
+		m := newTiny(t, true, "float32")
+		dir := saved(t, m)
+		first, err := models.Load(dir, models.LoadOptions{Copy: copied})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range first.Parameters() {
+			p.Fill(3)
+		}
+		second, err := models.Load(dir, models.LoadOptions{Copy: copied})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !maps.Equal(bytesOf(second), bytesOf(m)) {
+			t.Errorf("copied %v: changing a loaded model changed its file", copied)
+		}
+		changed := bytesOf(first)
+		if err := models.Save(dir, first); err != nil {
+			t.Fatal(err)
+		}
+		if !maps.Equal(bytesOf(second), bytesOf(m)) || !maps.Equal(bytesOf(first), changed) {
+			t.Errorf("copied %v: saving over the file changed a model that was loaded from it", copied)
+		}
+		third, err := models.Load(dir, models.LoadOptions{Copy: copied})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !maps.Equal(bytesOf(third), changed) {
+			t.Errorf("copied %v: what was saved is not what is loaded", copied)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		runtime.GC()
+		if !maps.Equal(bytesOf(third), changed) {
+			t.Errorf("copied %v: a model changed when its file was removed", copied)
 		}
 	}
 }
