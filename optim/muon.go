@@ -143,10 +143,18 @@ func NewtonSchulz(x *tensor.Tensor, steps int) *tensor.Tensor {
 	}
 	norm := x.Square().SumKeep(-1, -2).Sqrt().AddScalar(1e-7)
 	x = x.Div(norm)
+	// With A = x·xᵀ the step is x ← (3.4445·I + A·(2.0315·A − 4.7750·I))·x: everything but the outer
+	// products happens on the smaller square.
+	n := x.Dim(-2)
+	identity := make([]float32, n*n)
+	for i := range n {
+		identity[i*n+i] = 1
+	}
+	eye := tensor.FromSlice(x.Scope(), identity, n, n).To(x.DType())
+	inner, outer := eye.MulScalar(-4.7750), eye.MulScalar(3.4445)
 	for range steps {
 		a := x.MatMul(x.T())
-		b := a.MulScalar(-4.7750).Add(a.MatMul(a).MulScalar(2.0315))
-		x = x.MulScalar(3.4445).Add(b.MatMul(x))
+		x = a.MatMul(a.MulScalar(2.0315).Add(inner)).Add(outer).MatMul(x)
 	}
 	if tall {
 		x = x.T()

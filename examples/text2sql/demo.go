@@ -53,7 +53,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
 	c.register(fs)
 	out := fs.String("out", "", "run `DIR` to make (default: runs/demo-<time>)")
-	maxTime := fs.Duration("max-time", 135*time.Second, "time for training at most")
+	maxTime := fs.Duration("max-time", 150*time.Second, "time for training at most")
 	maxSteps := fs.Int("max-steps", 2200, "steps at most")
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
