@@ -82,17 +82,6 @@ func mulAdd[C float](out, x, y []C) {
 	}
 }
 
-// axpy sets y += a·x.
-func axpy[C float](y []C, a C, x []C) {
-	if isFloat32[C]() {
-		simd.Axpy(cast[float32](y), float32(a), cast[float32](x))
-		return
-	}
-	for i := range y {
-		y[i] += a * x[i]
-	}
-}
-
 // scale sets out = a·x.
 func scale[C float](out, x []C, a C) {
 	if isFloat32[C]() {
