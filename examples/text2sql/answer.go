@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
@@ -33,24 +34,34 @@ func newAnswerer(m models.CausalLM, t *tokenizer.Tokenizer, most int) (*answerer
 // together is how many questions are answered at a time.
 const together = 64
 
-// answer gives the model's whole output for each row, greedily.
-func (a *answerer) answer(ctx context.Context, rows []data.Row, told func(done int)) ([]data.Prediction, error) {
+// answer gives the model's whole output for each row, greedily. Rows whose prompt leaves no room for an
+// answer among the model's positions are answered with nothing, and counted.
+func (a *answerer) answer(ctx context.Context, rows []data.Row, told func(done int)) (preds []data.Prediction, tooLong int, err error) {
 	type item struct {
 		row    int
 		prompt []int32
 	}
-	items := make([]item, len(rows))
+	limit := math.MaxInt
+	if l, ok := a.model.(models.ContextLimited); ok {
+		limit = l.MaxPositions()
+	}
+	out := make([]data.Prediction, len(rows))
+	items := make([]item, 0, len(rows))
 	for i, r := range rows {
 		p, err := a.format.prompt(r)
 		if err != nil {
-			return nil, fmt.Errorf("row %s: %w", r.ID, err)
+			return nil, 0, fmt.Errorf("row %s: %w", r.ID, err)
 		}
-		items[i] = item{i, p}
+		out[i].ID = r.ID
+		if len(p) >= limit {
+			tooLong++
+			continue
+		}
+		items = append(items, item{i, p})
 	}
 	// those of a length together: they end at about the same time
 	slices.SortStableFunc(items, func(x, y item) int { return cmp.Compare(len(x.prompt), len(y.prompt)) })
-	out := make([]data.Prediction, len(rows))
-	done := 0
+	done := tooLong
 	for group := range slices.Chunk(items, together) {
 		prompts := make([][]int32, len(group))
 		for i, it := range group {
@@ -58,33 +69,47 @@ func (a *answerer) answer(ctx context.Context, rows []data.Row, told func(done i
 		}
 		ids, err := models.GenerateAll(ctx, a.model, prompts, models.Options{MaxTokens: a.most, Stop: a.format.stop()})
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		for i, it := range group {
-			out[it.row] = data.Prediction{ID: rows[it.row].ID, SQL: a.tok.DecodeSkipSpecial(ids[i])}
+			out[it.row].SQL = a.tok.DecodeSkipSpecial(ids[i])
 		}
 		done += len(group)
 		told(done)
 	}
-	return out, nil
+	return out, tooLong, nil
 }
 
 // examination is a set of questions with the databases that decide about answers.
 type examination struct {
 	label string
+	file  string // where the rows come from, for errors
 	rows  []data.Row
 	exec  sqlexec.Executor
 	golds score.Golds
 }
 
+// prepare runs the gold queries, so that a missing database, a query that fails or a row of another
+// dialect is found before any question is answered. Their results are kept.
+func (e *examination) prepare(ctx context.Context) error {
+	_, _, err := e.score(ctx, nil)
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("%s: %w", e.file, err)
+	}
+	return err
+}
+
 // examine answers all questions and scores the answers.
 func (e *examination) examine(ctx context.Context, a *answerer, line *progress.Line) (*score.Summary, []score.Item, error) {
 	line.Count(progress.Count{Label: e.label, Total: len(e.rows)})
-	preds, err := a.answer(ctx, e.rows, func(done int) {
+	preds, tooLong, err := a.answer(ctx, e.rows, func(done int) {
 		line.Count(progress.Count{Label: e.label, Done: done, Total: len(e.rows)})
 	})
 	if err != nil {
 		return nil, nil, err
+	}
+	if tooLong > 0 {
+		line.Log("%s, with the schema, are too long for the model and count as wrong", plural(tooLong, "question"))
 	}
 	return e.score(ctx, preds)
 }

@@ -37,6 +37,9 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	if len(rest) == 0 {
 		return usagef("ask: the question is missing")
 	}
+	if err := c.check(); err != nil {
+		return err
+	}
 	if strings.HasPrefix(*db, "postgres://") || strings.HasPrefix(*db, "postgresql://") {
 		return fmt.Errorf("-db: PostgreSQL is not built yet; give a SQLite file")
 	}
@@ -61,9 +64,12 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	row := data.Row{ID: "question", DBID: id, Schema: schema, Question: strings.Join(rest, " "), Dialect: "sqlite"}
-	preds, err := a.answer(ctx, []data.Row{row}, func(int) {})
+	preds, tooLong, err := a.answer(ctx, []data.Row{row}, func(int) {})
 	if err != nil {
 		return err
+	}
+	if tooLong > 0 {
+		return fmt.Errorf("the schema of %s and the question are longer than the model's longest sequence", *db)
 	}
 	query, err := score.ExtractSQL(preds[0].SQL)
 	if err != nil {

@@ -2,17 +2,23 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/progress"
 	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
+	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/tensor"
+	"github.com/hone-ml/hone/tokenizer"
 )
 
 // common are the flags that every command has.
@@ -27,41 +33,51 @@ type common struct {
 }
 
 func (c *common) register(fs *flag.FlagSet) {
-	fs.StringVar(&c.device, "device", "auto", "`DEVICE` to compute on: auto or cpu (CUDA is not built yet)")
+	fs.StringVar(&c.device, "device", "auto", "`DEVICE` to compute on: auto or cpu (cuda:N and cuda-sim are not built yet)")
 	fs.StringVar(&c.dtype, "dtype", "", "`DTYPE` of the parameters: bf16 or f32 (default: the model's own)")
 	fs.Uint64Var(&c.seed, "seed", 42, "seed of all randomness")
-	fs.StringVar(&c.memory, "memory", "", "limit of memory for tensors, such as 20GiB (default: 90 % of what is free)")
+	fs.StringVar(&c.memory, "memory", "", "limit of memory for tensors, a `SIZE` such as 20GiB (default: 90 % of what is free)")
 	fs.BoolVar(&c.json, "json", false, "print one JSON object on standard output; progress goes to standard error")
 	fs.StringVar(&c.trace, "trace", "", "write a Chrome trace to `FILE` (not built yet)")
 	fs.BoolVar(&c.detectNaN, "detect-nan", false, "stop at the first NaN (not built yet)")
 }
 
-// open checks the flags and returns the device.
-func (c *common) open() (*tensor.Device, error) {
-	if c.trace != "" || c.detectNaN {
-		return nil, fmt.Errorf("-trace and -detect-nan are not built yet")
-	}
+// check finds wrong usage.
+func (c *common) check() error {
 	if c.dtype != "" {
 		if err := oneOf("dtype", c.dtype, "bf16", "f32"); err != nil {
-			return nil, err
+			return err
 		}
+	}
+	if c.memory != "" {
+		if _, err := parseSize(c.memory); err != nil {
+			return usageError{err}
+		}
+	}
+	if number, ok := strings.CutPrefix(c.device, "cuda:"); ok {
+		if _, err := strconv.ParseUint(number, 10, 16); err == nil {
+			return nil
+		}
+	}
+	return oneOf("device", c.device, "auto", "cpu", "cuda:N", "cuda-sim")
+}
+
+// open checks the flags and returns the device.
+func (c *common) open() (*tensor.Device, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	switch {
+	case c.trace != "":
+		return nil, errors.New("-trace is not built yet")
+	case c.detectNaN:
+		return nil, errors.New("-detect-nan is not built yet")
+	case c.device == "cuda-sim":
+		return nil, errors.New("-device cuda-sim is not built yet; use -device cpu")
+	case strings.HasPrefix(c.device, "cuda:"):
+		return nil, fmt.Errorf("-device %s: CUDA is not built yet; use -device cpu", c.device)
 	}
 	dev := tensor.CPU()
-	switch {
-	case c.device == "auto" || c.device == "cpu":
-	case c.device == "cuda-sim":
-		return nil, fmt.Errorf("-device cuda-sim is not built yet; use -device cpu")
-	case strings.HasPrefix(c.device, "cuda:"):
-		i, err := strconv.Atoi(c.device[len("cuda:"):])
-		if err != nil {
-			return nil, usagef("-device is %q, want auto, cpu, cuda:N or cuda-sim", c.device)
-		}
-		if dev, err = tensor.CUDA(i); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, usagef("-device is %q, want auto, cpu, cuda:N or cuda-sim", c.device)
-	}
 	if c.memory != "" {
 		n, err := parseSize(c.memory)
 		if err != nil {
@@ -109,15 +125,53 @@ func (p *program) printJSON(v any) error {
 // newLine is the progress line on standard error.
 func (p *program) newLine() *progress.Line { return progress.New(p.stderr, progress.Options{}) }
 
-// openDatabases opens the folder of -db-dir; -dsn waits for its issue.
-func openDatabases(dir, dsn string) (sqlexec.Executor, error) {
+// databases are the flags that name them.
+type databases struct{ dir, dsn string }
+
+func (d *databases) register(fs *flag.FlagSet) {
+	fs.StringVar(&d.dir, "db-dir", "", "`DIR` of the databases, <db_id>.sqlite")
+	fs.StringVar(&d.dsn, "dsn", "", "PostgreSQL server, postgres://… (not built yet)")
+}
+
+// open opens the folder of databases; PostgreSQL has an issue of its own.
+func (d *databases) open() (sqlexec.Executor, error) {
 	switch {
-	case dsn != "":
-		return nil, fmt.Errorf("-dsn: PostgreSQL is not built yet; use -db-dir with SQLite files")
-	case dir == "":
+	case d.dsn != "":
+		return nil, errors.New("-dsn: PostgreSQL is not built yet; use -db-dir with SQLite files")
+	case d.dir == "":
 		return nil, usagef("-db-dir is missing: the folder that holds <db_id>.sqlite")
 	}
-	return sqlexec.OpenSQLite(dir, sqlexec.Limits{})
+	return sqlexec.OpenSQLite(d.dir, sqlexec.Limits{})
+}
+
+// hubName is how models are called on the Hugging Face hub.
+var hubName = regexp.MustCompile(`^[\w-][\w.-]*/[\w.-]+$`)
+
+// checkModel says what is wrong with the folder of a model, as far as a look at it tells.
+func checkModel(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && hubName.MatchString(dir):
+		return fmt.Errorf("-model: there is no folder %s, and downloading from the Hugging Face hub is not built yet: fetch the model by other means and give the path of its folder", dir)
+	case err != nil:
+		return fmt.Errorf("-model: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("-model: %s is a file; give the folder that holds config.json, tokenizer.json and model.safetensors", dir)
+	}
+	for _, name := range []string{"config.json", "tokenizer.json"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("-model: %s holds no %s", dir, name)
+		}
+	}
+	return nil
+}
+
+// checkVocabulary says whether every token has a row in the model's embedding.
+func checkVocabulary(dir string, t *tokenizer.Tokenizer, m models.CausalLM) error {
+	if n, vocab := t.VocabSize(), m.Head().Dim(0); n > vocab {
+		return fmt.Errorf("%s: the tokenizer has %d tokens, the model's vocabulary only %d: they are not of the same model", dir, n, vocab)
+	}
+	return nil
 }
 
 // required checks that string flags were given.
@@ -133,21 +187,6 @@ func required(name string, fs *flag.FlagSet, flags ...string) error {
 // describeDevice is device, kernel path and threads.
 func describeDevice(d *tensor.Device) string {
 	return fmt.Sprintf("%s, %s, %s, %d threads", d.Name(), d.Model(), d.KernelPath(), runtime.GOMAXPROCS(0))
-}
-
-// peakRSS is the largest resident set of the process in bytes, 0 if the system does not tell.
-func peakRSS() int64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-			return kib << 10
-		}
-	}
-	return 0
 }
 
 // plural is "1 row", "2 rows".

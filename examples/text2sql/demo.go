@@ -6,9 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"iter"
-	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
@@ -53,16 +51,23 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
 	c.register(fs)
 	out := fs.String("out", "", "run `DIR` to make (default: runs/demo-<time>)")
-	maxTime := fs.Duration("max-time", 150*time.Second, "time for training at most")
+	maxTime := fs.Duration("max-time", 160*time.Second, "time for training at most")
 	maxSteps := fs.Int("max-steps", 2200, "steps at most")
+	evalLimit := fs.Int("eval-limit", 0, "ask the first `N` questions of each kind only (0: all)")
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
+	}
+	if *maxSteps < 1 || *maxTime <= 0 || *evalLimit < 0 {
+		return usagef("demo: -max-steps and -max-time must be above 0, -eval-limit not below")
 	}
 	if *out == "" {
 		*out = filepath.Join("runs", "demo-"+started.Format("20060102-150405"))
 	}
-	if _, err := os.Stat(filepath.Join(*out, "config.json")); err == nil {
-		return fmt.Errorf("%s holds a run already; choose another -out", *out)
+	if err := c.check(); err != nil {
+		return err
+	}
+	if err := checkRunDir(*out, false, "choose another -out"); err != nil {
+		return err
 	}
 	if c.dtype == "bf16" {
 		return errors.New("the demo trains in f32; -dtype bf16 is for train")
@@ -103,6 +108,9 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 	unseen := &split{key: report.Unseen, name: "questions on unseen schemas",
 		note: "Databases whose tables training never names."}
 	for sp, examples := range map[*split][]demodata.Example{heldOut: d.HeldOut, unseen: d.OnUnseen} {
+		if *evalLimit > 0 {
+			examples = examples[:min(*evalLimit, len(examples))]
+		}
 		rows, err := d.Rows(examples)
 		if err != nil {
 			return err
@@ -121,9 +129,9 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 	opt := demoOptimizer(m)
 	s.about = report.About{
 		Title: "A small Qwen3 learns SQL from scratch", Method: "trained from scratch", Seed: c.seed, Device: describeDevice(dev), Version: version(), Started: started,
-		Model:   describeModel("demo", m),
+		Model:   describeModel("A small Qwen3", m),
 		Data:    report.Data{Description: "made by the program: questions over databases of its own and over schemas invented on the spot", Databases: len(d.Seen)},
-		Command: strings.TrimSpace("text2sql demo " + strings.Join(args, " ")),
+		Command: shellCommand("demo", args),
 		Options: []report.Option{{Name: "optimizer", Value: fmt.Sprintf("Muon %g on matrices, AdamW %g on the rest", demoMuonLR, demoAdamLR)},
 			{Name: "batch", Value: fmt.Sprintf("%d conversations of %d questions", demoBatch, demoTurns)}, {Name: "schedule", Value: "linear, 60 steps of warm-up"}},
 	}

@@ -23,8 +23,8 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	c.register(fs)
 	model := fs.String("model", "", "`DIR` of the model, such as a run of train")
 	file := fs.String("data", "", "JSONL `FILE` of questions with gold queries")
-	dbDir := fs.String("db-dir", "", "`DIR` of the databases, <db_id>.sqlite")
-	dsn := fs.String("dsn", "", "PostgreSQL server (not built yet)")
+	var dbs databases
+	dbs.register(fs)
 	limit := fs.Int("limit", 0, "evaluate the first `N` questions only (0: all)")
 	most := fs.Int("max-tokens", 256, "longest answer in tokens")
 	out := fs.String("out", "", "write the judged answers to `FILE`, a line a question")
@@ -34,22 +34,28 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	if err := required("eval", fs, "model", "data"); err != nil {
 		return err
 	}
-	a, err := c.loadAnswerer(*model, *most)
-	if err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
-	rows, err := readRows(*file, *limit)
-	if err != nil {
-		return err
-	}
-	exec, err := openDatabases(*dbDir, *dsn)
+	exec, err := dbs.open()
 	if err != nil {
 		return err
 	}
 	defer exec.Close()
+	rows, err := readRows(*file, *limit)
+	if err != nil {
+		return err
+	}
+	exam := examination{label: "answering", file: *file, rows: rows, exec: exec}
+	if err := exam.prepare(ctx); err != nil {
+		return err
+	}
+	a, err := c.loadAnswerer(*model, *most)
+	if err != nil {
+		return err
+	}
 	line := p.newLine()
 	defer line.Done()
-	exam := examination{label: "answering", rows: rows, exec: exec}
 	summary, items, err := exam.examine(ctx, a, line)
 	if err != nil {
 		return err
@@ -74,8 +80,8 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	c.register(fs)
 	pred := fs.String("pred", "", "JSONL `FILE` of predictions")
 	file := fs.String("data", "", "JSONL `FILE` of questions with gold queries")
-	dbDir := fs.String("db-dir", "", "`DIR` of the databases, <db_id>.sqlite")
-	dsn := fs.String("dsn", "", "PostgreSQL server (not built yet)")
+	var dbs databases
+	dbs.register(fs)
 	out := fs.String("out", "", "write the judged answers to `FILE`, a line a question")
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
@@ -86,6 +92,11 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	if _, err := c.open(); err != nil {
 		return err
 	}
+	exec, err := dbs.open()
+	if err != nil {
+		return err
+	}
+	defer exec.Close()
 	rows, err := readRows(*file, 0)
 	if err != nil {
 		return err
@@ -94,14 +105,9 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	exec, err := openDatabases(*dbDir, *dsn)
-	if err != nil {
-		return err
-	}
-	defer exec.Close()
 	summary, items, err := score.Evaluate(ctx, exec, rows, preds, score.Options{})
 	if err != nil {
-		return err
+		return fmt.Errorf("%s, by %s: %w", *pred, *file, err)
 	}
 	if *out != "" {
 		if err := data.Write(*out, items); err != nil {
@@ -154,12 +160,18 @@ func (c *common) loadAnswerer(dir string, most int) (*answerer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkModel(dir); err != nil {
+		return nil, err
+	}
 	t, err := tokenizer.Load(dir)
 	if err != nil {
 		return nil, err
 	}
 	m, err := models.Load(dir, models.LoadOptions{Device: dev, DType: c.dtypeFlag()})
 	if err != nil {
+		return nil, err
+	}
+	if err := checkVocabulary(dir, t, m); err != nil {
 		return nil, err
 	}
 	return newAnswerer(m, t, most)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"time"
 
 	_ "modernc.org/sqlite" // the schema of the compact form is read from SQLite itself
 
@@ -133,7 +134,8 @@ func compactSchema(ddl string) (string, error) {
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1) // every connection has a memory of its own
-	ctx := context.Background()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
 	for statement := range strings.SplitSeq(ddl, ";") {
 		// a schema comes from outside: whatever is not a CREATE, such as ATTACH, is not run
 		if word, _, _ := strings.Cut(strings.TrimSpace(statement), " "); !strings.EqualFold(word, "CREATE") {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,15 +24,15 @@ var initCommand = command{
 
 func runInit(_ context.Context, p *program, args []string) error {
 	var c common
-	fs := flag.NewFlagSet("init", flag.ContinueOnError)
-	c.register(fs)
-	config := fs.String("config", "", "config.json `FILE`, or one of "+strings.Join(sizes(), ", "))
-	out := fs.String("out", "", "`DIR` to make")
-	tok := fs.String("tokenizer", "", "`DIR` or tokenizer.json whose tokenizer goes with the model")
-	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
+	flags := flag.NewFlagSet("init", flag.ContinueOnError)
+	c.register(flags)
+	config := flags.String("config", "", "config.json `FILE`, or one of "+strings.Join(sizes(), ", "))
+	out := flags.String("out", "", "`DIR` to make")
+	tok := flags.String("tokenizer", "", "`DIR` or tokenizer.json whose tokenizer goes with the model")
+	if rest, err := p.parse(flags, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
 	}
-	if err := required("init", fs, "config", "out"); err != nil {
+	if err := required("init", flags, "config", "out"); err != nil {
 		return err
 	}
 	dev, err := c.open()
@@ -40,8 +42,11 @@ func runInit(_ context.Context, p *program, args []string) error {
 	cfg, ok := qwen.Sizes[*config]
 	if !ok {
 		raw, err := os.ReadFile(*config)
+		if errors.Is(err, fs.ErrNotExist) {
+			return usagef("-config %q is neither a file nor one of %s", *config, strings.Join(sizes(), ", "))
+		}
 		if err != nil {
-			return fmt.Errorf("-config is neither a file nor one of %s: %w", strings.Join(sizes(), ", "), err)
+			return fmt.Errorf("-config: %w", err)
 		}
 		if cfg, err = qwen.ParseConfig(raw); err != nil {
 			return fmt.Errorf("%s: %w", *config, err)
@@ -52,6 +57,9 @@ func runInit(_ context.Context, p *program, args []string) error {
 		cfg.DType = "bfloat16"
 	case "f32":
 		cfg.DType = "float32"
+	}
+	if info, err := os.Stat(*out); err == nil && !info.IsDir() {
+		return fmt.Errorf("-out: %s is a file; name a folder to make", *out)
 	}
 	if _, err := os.Stat(filepath.Join(*out, "model.safetensors")); err == nil {
 		return fmt.Errorf("%s holds a model already; choose another -out", *out)

@@ -30,10 +30,16 @@ func commands() []command {
 	return []command{demoCommand, trainCommand, evalCommand, scoreCommand, askCommand, initCommand, infoCommand}
 }
 
-// elsewhere are verbs of the contract that have an issue of their own.
-var elsewhere = map[string]string{
-	"data":     "checking and loading data sets is not built yet; train and eval read JSONL rows and -db-dir",
-	"download": "downloading from the Hugging Face hub is not built yet; fetch the directory by other means and give its path",
+// later is a verb of the contract that has an issue of its own.
+type later struct {
+	name, args, summary, instead string
+}
+
+// notBuilt are the verbs that do nothing yet but say so.
+var notBuilt = []later{
+	{"data check", "-data FILE [-db-dir DIR | -dsn DSN]", "executes every gold query and tells what a data set holds", "train and eval check every row, and eval every gold query, as they read them"},
+	{"data load", "-db-dir DIR -dsn DSN", "loads databases into a PostgreSQL server", "use SQLite files with -db-dir"},
+	{"download", "ORG/NAME", "fetches a model from the Hugging Face hub", "fetch its folder by other means and give the path to -model"},
 }
 
 // program is what commands write to.
@@ -78,12 +84,20 @@ func (p *program) main(ctx context.Context, args []string) (code int) {
 	case err == nil, errors.Is(err, errHelp):
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintf(p.stderr, "text2sql: %v\n", err)
+		fmt.Fprintf(p.stderr, "text2sql: %s\n", oneLine(err))
 		return 2
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		fmt.Fprintln(p.stderr, "text2sql: interrupted")
+		return 1
 	default:
-		fmt.Fprintf(p.stderr, "text2sql: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+		fmt.Fprintf(p.stderr, "text2sql: %s\n", oneLine(err))
 		return 1
 	}
+}
+
+// oneLine is the text of err without line ends, which other packages' errors may have.
+func oneLine(err error) string {
+	return strings.Join(slices.Collect(strings.FieldsFuncSeq(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })), "; ")
 }
 
 func (p *program) dispatch(ctx context.Context, args []string) error {
@@ -94,24 +108,52 @@ func (p *program) dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		return run(demoCommand, nil)
 	}
-	name := args[0]
+	name, rest := args[0], args[1:]
 	switch name {
 	case "-h", "-help", "--help", "help":
-		p.help()
-		return nil
+		if len(rest) == 0 {
+			p.help()
+			return nil
+		}
+		name, rest = rest[0], append(rest[1:], "-h")
 	}
 	for _, c := range commands() {
 		if c.name == name {
-			return run(c, args[1:])
+			return run(c, rest)
 		}
 	}
 	if strings.HasPrefix(name, "-") {
 		return run(demoCommand, args)
 	}
-	if why, ok := elsewhere[name]; ok {
-		return fmt.Errorf("%s: %s", name, why)
+	return p.notBuilt(name, rest)
+}
+
+// notBuilt answers to a verb that does not work yet, or to one that never will.
+func (p *program) notBuilt(name string, args []string) error {
+	help := slices.ContainsFunc(args, func(a string) bool { return a == "-h" || a == "-help" || a == "--help" })
+	known := false
+	for _, l := range notBuilt {
+		first, second, _ := strings.Cut(l.name, " ")
+		if first != name {
+			continue
+		}
+		known = true
+		switch {
+		case help:
+			fmt.Fprintf(p.stdout, "Usage: text2sql %s %s\n\n%s. It is not built yet: %s.\n", l.name, l.args, l.summary, l.instead)
+		case second == "" || len(args) > 0 && args[0] == second:
+			return fmt.Errorf("%s is not built yet: %s", l.name, l.instead)
+		}
 	}
-	return usagef("%q is no command; text2sql -h lists them", name)
+	switch {
+	case !known:
+		return usagef("%q is no command; text2sql -h lists them", name)
+	case help:
+		return nil
+	case len(args) == 0:
+		return usagef("%s: check or load is missing", name)
+	}
+	return usagef("%s: %q is neither check nor load", name, args[0])
 }
 
 func (p *program) help() {
@@ -120,7 +162,8 @@ func (p *program) help() {
 		fmt.Fprintf(p.stdout, "  text2sql %-6s %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(p.stdout, "\nWithout arguments it runs the demo. \"text2sql COMMAND -h\" tells more about one.\n"+
-		"Not built yet: data, download, -lora, PostgreSQL, CUDA, -trace, -detect-nan.\n")
+		"Not built yet: data check, data load, download; -lora, -dsn, -trace, -detect-nan; CUDA.\n"+
+		"Exit codes: 0 done, 1 failed, 2 wrong usage.\n")
 }
 
 // parse reads the flags of the command from args into fs; flags and other arguments may be mixed. It returns the

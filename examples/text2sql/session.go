@@ -22,6 +22,10 @@ type split struct {
 	families        map[string]string // of questions, by id
 	schemas         map[string]string // as the prompt shows them, by id
 
+	of   *split // of which it is a part that is not examined by itself, or nil
+	only []int  // then: its rows there
+
+	noneSeen                bool // training knows none of its databases
 	before, after, baseline *score.Summary
 	first, last             []score.Item // judged answers before and after
 }
@@ -36,22 +40,20 @@ type session struct {
 	splits    []*split
 	out       string
 	started   time.Time
-	evalEvery int
-	maxTokens int64 // of the whole run, for the progress line
+	resumable bool // the command has -resume
 	about     report.About
 
-	steps       []report.Step
-	evals       []report.Eval
 	result      *train.Result
+	evaluated   int     // the step after which the first split was examined last, while training
+	earlier     float64 // seconds of the run before this session
 	evalSeconds float64
 }
 
-// run examines, trains and examines again.
+// run examines, trains, saves the model and examines again. The files of the run tell of the whole of it,
+// even if it was interrupted and resumed.
 func (s *session) run(ctx context.Context, o train.Options) error {
 	o.OnStep = func(m train.Metrics) {
-		s.steps = append(s.steps, report.Step{Step: m.Step, Epoch: m.Epoch, Tokens: int64(m.Tokens), Loss: m.Loss, LR: m.LR,
-			GradNorm: m.GradNorm, TokensPerSecond: m.TokensPerSecond, Seconds: m.Seconds})
-		s.line.Update(progress.State{Step: m.Step, Steps: m.Progress.Steps, Tokens: int64(m.Tokens), MaxTokens: s.maxTokens,
+		s.line.Update(progress.State{Step: m.Step, Steps: m.Progress.Steps, Tokens: int64(m.Tokens),
 			Elapsed: time.Duration(m.Seconds * float64(time.Second)), MaxTime: o.Config.MaxTime, Loss: m.Loss, TokensPerSecond: m.TokensPerSecond})
 	}
 	o.Log = func(message string) { s.line.Log("%s", message) }
@@ -59,54 +61,103 @@ func (s *session) run(ctx context.Context, o train.Options) error {
 	if len(s.splits) > 0 {
 		o.Evaluate = s.evaluate
 	}
-	if !o.Config.Resume {
-		if err := s.examineAll(ctx, false); err != nil {
-			return err
-		}
+	if err := s.examineBefore(ctx, o.Config.Resume); err != nil {
+		return err
 	}
+	began := time.Now()
 	var err error
 	s.result, err = train.Run(ctx, o)
 	s.line.Done()
 	if err != nil {
-		if s.result != nil && s.result.Interrupted {
-			return fmt.Errorf("interrupted after step %d; go on with the same command and -resume: %w", s.result.Step, err)
-		}
-		return err
+		return s.stopped(err)
 	}
+	s.earlier += max(0, s.result.Seconds-time.Since(began).Seconds())
 	if err := s.save(); err != nil {
 		return err
 	}
-	return s.examineAll(ctx, true)
+	if b := s.result.Best; b != nil && b.Checkpoint != "" && b.Step != s.result.Step {
+		s.line.Log("the model is that of the last step, %d; the best, of step %d, is %s", s.result.Step, b.Step, b.Checkpoint)
+	}
+	if len(s.splits) > 0 && s.evaluated != s.result.Step {
+		s.splits[0].after, s.splits[0].last = nil, nil // those of an earlier step
+	}
+	if err := s.examineAll(ctx, true); err != nil {
+		r, reportErr := s.report()
+		if reportErr == nil {
+			reportErr = report.Save(s.out, r)
+		}
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			err = errors.New("interrupted")
+		}
+		return fmt.Errorf("training is done and the model is in %s, but measuring it was not finished (text2sql eval -model %s … does it): %w", s.out, s.out, errors.Join(err, reportErr))
+	}
+	return nil
+}
+
+// stopped says how a run that training did not finish can go on.
+func (s *session) stopped(err error) error {
+	r := s.result
+	if r == nil || !r.Interrupted {
+		return err
+	}
+	switch {
+	case r.Step == 0:
+		return errors.New("interrupted before the first step")
+	case filepath.Base(r.Checkpoint) != fmt.Sprintf("step-%06d", r.Step): // it could not be saved
+		return err
+	case !s.resumable:
+		return fmt.Errorf("interrupted after step %d; the model as it was then is in %s", r.Step, r.Checkpoint)
+	}
+	return fmt.Errorf("interrupted after step %d, which is saved; the same command with -resume goes on from there", r.Step)
 }
 
 // save writes the model to the run's directory, so that an interrupted examination loses nothing.
 func (s *session) save() error {
-	if err := models.Save(s.out, s.model); err != nil {
-		return err
+	err := models.Save(s.out, s.model)
+	if err == nil {
+		err = s.tok.Save(s.out)
 	}
-	return s.tok.Save(s.out)
+	if err == nil {
+		return nil
+	}
+	if s.result.Checkpoint == "" {
+		return fmt.Errorf("the trained model could not be saved: %w", err)
+	}
+	return fmt.Errorf("the trained model could not be saved: %w; the checkpoint %s is intact: make room and use -resume", err, s.result.Checkpoint)
 }
 
 // evaluate is an examination during training, on the first split.
 func (s *session) evaluate(ctx context.Context, step int) (train.Evaluation, error) {
-	summary, _, err := s.splits[0].exam.examine(ctx, s.answerer, s.line)
+	start := time.Now()
+	sp := s.splits[0]
+	summary, items, err := sp.exam.examine(ctx, s.answerer, s.line)
 	if err != nil {
 		return train.Evaluation{}, err
 	}
-	s.evals = append(s.evals, report.Eval{Step: step, ExecutionAccuracy: summary.ExecutionAccuracy})
-	s.line.Log("step %d: %s %s", step, s.splits[0].name, percent(summary))
+	s.evaluated, sp.after, sp.last = step, summary, items
+	s.evalSeconds += time.Since(start).Seconds()
+	s.line.Log("step %d, %s: %s", step, sp.name, percent(summary))
 	return train.Evaluation{Score: summary.ExecutionAccuracy, Values: map[string]float64{"valid_sql": summary.ValidSQL}}, nil
 }
 
 // examineAll asks the questions of every split.
 func (s *session) examineAll(ctx context.Context, after bool) error {
-	for _, sp := range s.splits {
+	for i, sp := range s.splits {
 		start := time.Now()
-		summary, items, err := sp.exam.examine(ctx, s.answerer, s.line)
-		if err != nil {
-			return err
+		var summary *score.Summary
+		var items []score.Item
+		switch {
+		case after && i == 0 && s.evaluated > 0 && s.evaluated == s.result.Step:
+			summary, items = sp.after, sp.last // known already
+		case sp.of != nil:
+			summary = sp.part(after)
+		default:
+			var err error
+			if summary, items, err = sp.exam.examine(ctx, s.answerer, s.line); err != nil {
+				return err
+			}
+			s.evalSeconds += time.Since(start).Seconds()
 		}
-		s.evalSeconds += time.Since(start).Seconds()
 		when := "before"
 		if after {
 			when, sp.after, sp.last = "after", summary, items
@@ -119,62 +170,17 @@ func (s *session) examineAll(ctx context.Context, after bool) error {
 	return nil
 }
 
-// finish writes the report and says where it is.
-func (s *session) finish(asJSON bool) error {
-	r := s.report()
-	if err := report.Save(s.out, r); err != nil {
-		return err
+// part scores the split by the answers to the one that it is a part of.
+func (sp *split) part(after bool) *score.Summary {
+	all, seconds := sp.of.first, sp.of.before
+	if after {
+		all, seconds = sp.of.last, sp.of.after
 	}
-	if asJSON {
-		return report.WriteResults(s.stdout, r)
+	items := make([]score.Item, len(sp.only))
+	for i, row := range sp.only {
+		items[i] = all[row]
 	}
-	fmt.Fprintln(s.stdout)
-	for _, sp := range s.splits {
-		if sp.after == nil {
-			continue
-		}
-		fmt.Fprintf(s.stdout, "%s\n", sp.name)
-		if sp.before != nil {
-			fmt.Fprintf(s.stdout, "  before training   %s\n", percent(sp.before))
-		}
-		if sp.baseline != nil {
-			fmt.Fprintf(s.stdout, "  nearest question  %s\n", percent(sp.baseline))
-		}
-		fmt.Fprintf(s.stdout, "  after training    %s\n", percent(sp.after))
-	}
-	fmt.Fprintf(s.stdout, "%d steps, %d tokens, %.0f tokens/s, %.0f s in all\n", s.result.Step, s.result.Tokens, s.result.TokensPerSecond, r.Usage.Seconds)
-	path, err := filepath.Abs(filepath.Join(s.out, report.HTMLFile))
-	if err != nil {
-		return errors.Join(err, errors.New("the report is in "+s.out))
-	}
-	_, err = fmt.Fprintf(s.stdout, "report: %s\n", path)
-	return err
-}
-
-// report is what the run came to.
-func (s *session) report() *report.Run {
-	r := &report.Run{About: s.about, Steps: s.steps, Evals: s.evals, Usage: report.Usage{
-		Parameters: parameters(s.model), Tokens: int64(s.result.Tokens), TokensPerSecond: s.result.TokensPerSecond,
-		PeakRSSBytes: peakRSS(), PeakDeviceBytes: int64(s.model.Head().Device().Memory().Peak),
-		Seconds: time.Since(s.started).Seconds(), TrainSeconds: s.result.Seconds, EvalSeconds: s.evalSeconds,
-	}}
-	if n := s.result.Dropped; n > 0 {
-		r.About.Notes = append(r.About.Notes, fmt.Sprintf("%s longer than the maximum length left out.", plural(n, "sample")))
-	}
-	for _, sp := range s.splits {
-		r.Splits = append(r.Splits, report.Split{Key: sp.key, Name: sp.name, Note: sp.note,
-			Before: (*report.Score)(sp.before), After: (*report.Score)(sp.after), Baseline: (*report.Score)(sp.baseline)})
-		for i, it := range sp.last {
-			e := report.Example{ID: it.ID, Split: sp.key, DB: sp.exam.rows[i].DBID, Family: sp.families[it.ID], Schema: sp.exam.rows[i].Schema,
-				Question: it.Question, Gold: it.Gold, Predicted: it.Predicted, Verdict: string(it.Verdict), Error: it.Error}
-			if s, ok := sp.schemas[it.ID]; ok {
-				e.Schema = s
-			}
-			if i < len(sp.first) {
-				e.Before = sp.first[i].Predicted
-			}
-			r.Examples = append(r.Examples, e)
-		}
-	}
-	return r
+	summary := score.Summarize(items)
+	summary.Seconds = seconds.Seconds * float64(len(items)) / float64(len(all))
+	return summary
 }

@@ -28,74 +28,6 @@ var trainCommand = command{
 	run: runTrain,
 }
 
-// trainFlags are the flags of train.
-type trainFlags struct {
-	common
-	model, data, valid, dbDir, dsn, out string
-	config                              train.Config
-	weightDecay                         float64
-	recompute, moments                  string
-	lora                                bool
-	evalLimit, maxTokens                int
-	preview                             bool
-}
-
-func (f *trainFlags) register(fs *flag.FlagSet) {
-	f.common.register(fs)
-	c := &f.config
-	*c = train.Defaults()
-	fs.StringVar(&f.model, "model", "", "`DIR` of the model to start from")
-	fs.StringVar(&f.data, "data", "", "JSONL `FILE` of rows to learn from")
-	fs.StringVar(&f.valid, "valid", "", "JSONL `FILE` of questions to measure the accuracy on")
-	fs.StringVar(&f.dbDir, "db-dir", "", "`DIR` of the databases of -valid, <db_id>.sqlite")
-	fs.StringVar(&f.dsn, "dsn", "", "PostgreSQL server (not built yet)")
-	fs.StringVar(&f.out, "out", "", "run `DIR` to make")
-	fs.IntVar(&c.Epochs, "epochs", c.Epochs, "times to go through the data")
-	fs.IntVar(&c.MaxSteps, "max-steps", 0, "steps at most (0: no limit)")
-	fs.DurationVar(&c.MaxTime, "max-time", 0, "time at most, such as 10m (0: no limit)")
-	fs.IntVar(&c.Batch, "batch", c.Batch, "packed rows, or without packing samples, of a micro-batch")
-	fs.IntVar(&c.Accum, "accum", c.Accum, "micro-batches of a step")
-	fs.IntVar(&c.MaxLength, "max-length", c.MaxLength, "tokens of a row; longer samples are left out and counted")
-	fs.Float64Var(&c.LR, "lr", c.LR, "learning rate")
-	fs.StringVar(&c.Schedule, "schedule", c.Schedule, "cosine, linear or constant")
-	fs.Float64Var(&c.Warmup, "warmup", c.Warmup, "warm-up as a fraction of the steps")
-	fs.Float64Var(&f.weightDecay, "weight-decay", 0.01, "decoupled weight decay of matrices")
-	fs.Float64Var(&c.Clip, "clip", c.Clip, "largest gradient norm (0: no clipping)")
-	fs.BoolVar(&c.Packing, "packing", c.Packing, "fill rows with several samples, which do not see each other")
-	fs.Float64Var(&c.PromptLoss, "prompt-loss", 0, "weight of the mean loss of the prompt's tokens")
-	fs.StringVar(&f.recompute, "recompute", "block", "what backward computes again: none or block (selective is not built yet)")
-	fs.StringVar(&f.moments, "moments", "f32", "dtype of the moments: f32 (bf16 and 8bit are not built yet)")
-	fs.IntVar(&c.EvalEvery, "eval-every", 0, "evaluate every so many steps (0: before and after only)")
-	fs.IntVar(&c.SaveEvery, "save-every", 0, "save a checkpoint every so many steps (0: when interrupted only)")
-	fs.IntVar(&c.Keep, "keep", c.Keep, "newest checkpoints to keep")
-	fs.IntVar(&c.Patience, "patience", 0, "stop after so many evaluations without a better one (0: never)")
-	fs.BoolVar(&c.Resume, "resume", false, "go on from the newest checkpoint of -out")
-	fs.BoolVar(&f.lora, "lora", false, "train an adapter (not built yet)")
-	fs.IntVar(&f.evalLimit, "eval-limit", 0, "evaluate on the first `N` questions of -valid only (0: all)")
-	fs.IntVar(&f.maxTokens, "max-tokens", 256, "longest answer in tokens, in evaluations")
-}
-
-// check refuses what is not built, by name.
-func (f *trainFlags) check() error {
-	switch {
-	case f.lora:
-		return errors.New("-lora is not built yet; train fine-tunes all parameters")
-	case f.dsn != "":
-		return errors.New("-dsn: PostgreSQL is not built yet; use -db-dir with SQLite files")
-	case f.valid != "" && f.dbDir == "":
-		return usagef("train: -valid needs -db-dir, the folder of its databases")
-	case f.config.EvalEvery > 0 && f.valid == "":
-		return usagef("train: -eval-every needs -valid")
-	}
-	if err := oneOf("schedule", f.config.Schedule, "cosine", "linear", "constant"); err != nil {
-		return err
-	}
-	if err := oneOf("recompute", f.recompute, "none", "block"); err != nil {
-		return err
-	}
-	return oneOf("moments", f.moments, "f32")
-}
-
 func runTrain(ctx context.Context, p *program, args []string) error {
 	started := time.Now()
 	var f trainFlags
@@ -107,16 +39,21 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err := required("train", fs, "model", "data", "out"); err != nil {
 		return err
 	}
-	if err := f.check(); err != nil {
+	if err := f.check(fs); err != nil {
 		return err
 	}
 	if f.config.MaxSteps > 0 && !given(fs, "epochs") {
 		f.config.Epochs = 0 // the limit that was asked for is the end
 	}
-	dev, err := f.open()
+	dev, err := f.common.open()
 	if err != nil {
 		return err
 	}
+	if err := f.look(dev); err != nil {
+		return err
+	}
+	line := p.newLine()
+	defer line.Done()
 	tok, err := tokenizer.Load(f.model)
 	if err != nil {
 		return err
@@ -125,84 +62,142 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	samples, databases, err := readSamples(f.data, form)
+	samples, seen, err := readSamples(f.data, form)
 	if err != nil {
 		return err
 	}
-	if err := f.fits(dev); err != nil {
+	if err := f.lengths(line, samples); err != nil {
 		return err
 	}
+	splits, err := f.validation(ctx, seen)
+	if err != nil {
+		return err
+	}
+	defer closeSplits(splits)
 	m, err := models.Load(f.model, models.LoadOptions{Device: dev, DType: f.dtypeFlag()})
 	if err != nil {
 		return err
+	}
+	if err := checkVocabulary(f.model, tok, m); err != nil {
+		return err
+	}
+	if l, ok := m.(models.ContextLimited); ok && f.config.MaxLength > l.MaxPositions() {
+		return fmt.Errorf("-max-length %d exceeds the %d positions that the model was made for (max_position_embeddings in its config.json)", f.config.MaxLength, l.MaxPositions())
 	}
 	if c, ok := m.(models.Checkpointer); ok {
 		c.SetCheckpointing(f.recompute == "block")
 	}
 	opt := optim.NewAdamW(optim.Split(m.Parameters(), f.config.LR, f.weightDecay), optim.AdamWConfig{})
-
-	line := p.newLine()
-	defer line.Done()
-	s := session{program: p, line: line, model: m, tok: tok, out: f.out, started: started, evalEvery: f.config.EvalEvery}
-	if f.valid != "" {
-		rows, err := readRows(f.valid, f.evalLimit)
-		if err != nil {
-			return err
-		}
-		exec, err := openDatabases(f.dbDir, f.dsn)
-		if err != nil {
-			return err
-		}
-		defer exec.Close()
-		s.splits = []*split{{key: "valid", name: "validation questions", exam: examination{label: "validation", rows: rows, exec: exec}}}
-		if s.answerer, err = newAnswerer(m, tok, f.maxTokens); err != nil {
-			return err
-		}
+	s := session{program: p, line: line, model: m, tok: tok, out: f.out, started: started, resumable: true, splits: splits}
+	if s.answerer, err = newAnswerer(m, tok, f.maxTokens); err != nil {
+		return err
 	}
 	showPreview(line, tok, samples[0])
 	f.config.Seed, f.config.OutDir = f.seed, f.out
 	s.about = report.About{
 		Title: "Fine-tuning for text-to-SQL", Method: "full fine-tune", Seed: f.seed, Device: describeDevice(dev), Version: version(), Started: started,
 		Model:   describeModel(filepath.Base(filepath.Clean(f.model)), m),
-		Data:    report.Data{Description: filepath.Base(f.data), Train: len(samples), Databases: databases},
-		Command: "text2sql train " + strings.Join(args, " "), Options: shownOptions(fs),
+		Data:    report.Data{Description: filepath.Base(f.data), Train: len(samples), Databases: len(seen)},
+		Command: shellCommand("train", args), Options: shownOptions(fs),
 	}
-	err = s.run(ctx, train.Options{Model: m, Optimizer: opt, Data: samples, Config: f.config})
-	if err != nil {
+	if err := s.run(ctx, train.Options{Model: m, Optimizer: opt, Data: samples, Config: f.config}); err != nil {
 		return err
 	}
 	return s.finish(f.json)
 }
 
-// given reports whether a flag was set on the command line.
-func given(fs *flag.FlagSet, name string) (ok bool) {
-	fs.Visit(func(f *flag.Flag) { ok = ok || f.Name == name })
-	return ok
-}
-
-// shownOptions are the flags that the report shows.
-func shownOptions(fs *flag.FlagSet) (o []report.Option) {
-	for _, name := range []string{"epochs", "max-steps", "batch", "accum", "max-length", "lr", "schedule", "warmup", "weight-decay", "clip", "packing", "recompute"} {
-		o = append(o, report.Option{Name: name, Value: fs.Lookup(name).Value.String()})
+// look refuses what the files' names and the config tell, before anything is read or taken.
+func (f *trainFlags) look(dev *tensor.Device) error {
+	if err := checkModel(f.model); err != nil {
+		return err
 	}
-	return o
+	if err := checkNotModel(f.out, f.model); err != nil {
+		return err
+	}
+	if err := checkRunDir(f.out, f.config.Resume, "-resume goes on with a run that was interrupted; otherwise choose another -out"); err != nil {
+		return err
+	}
+	return f.fits(dev)
 }
 
-// readSamples tokenises a data set and counts its databases.
-func readSamples(path string, f format) (train.Samples, int, error) {
+// lengths tells how many samples are longer than -max-length, and fails if none is left. Of a run of whole
+// epochs train.Run tells.
+func (f *trainFlags) lengths(line *progress.Line, samples train.Samples) error {
+	long, longest := 0, 0
+	for _, s := range samples {
+		longest = max(longest, len(s.Tokens))
+		if f.config.MaxLength > 0 && len(s.Tokens) > f.config.MaxLength {
+			long++
+		}
+	}
+	switch {
+	case long == len(samples):
+		return fmt.Errorf("%s: every row has more than -max-length %d tokens with its schema, the longest %d: nothing is left to learn from; raise -max-length", f.data, f.config.MaxLength, longest)
+	case long > 0 && f.config.Epochs == 0:
+		line.Log("%s of %d longer than -max-length %d left out; the longest has %d tokens", plural(long, "row"), len(samples), f.config.MaxLength, longest)
+	}
+	return nil
+}
+
+// validation prepares the questions of -valid; those on databases that training has not seen are scored
+// by themselves, too.
+func (f *trainFlags) validation(ctx context.Context, seen map[string]bool) (splits []*split, err error) {
+	if f.valid == "" {
+		return nil, nil
+	}
+	rows, err := readRows(f.valid, f.evalLimit)
+	if err != nil {
+		return nil, err
+	}
+	exec, err := f.databases.open()
+	if err != nil {
+		return nil, err
+	}
+	all := &split{key: "valid", name: "validation questions", exam: examination{label: "validation", file: f.valid, rows: rows, exec: exec}}
+	if err := all.exam.prepare(ctx); err != nil {
+		return nil, errors.Join(err, exec.Close())
+	}
+	splits = []*split{all}
+	part := &split{key: report.Unseen, name: "validation questions on unseen databases", note: "No row of the training data is about these databases.", of: all}
+	for i, r := range rows {
+		if !seen[r.DBID] {
+			part.only = append(part.only, i)
+		}
+	}
+	switch len(part.only) {
+	case 0:
+	case len(rows):
+		all.noneSeen, all.note = true, part.note
+	default:
+		splits = append(splits, part)
+	}
+	return splits, nil
+}
+
+// closeSplits closes the databases that validation opened.
+func closeSplits(splits []*split) {
+	for _, sp := range splits {
+		if sp.of == nil {
+			sp.exam.exec.Close() // only read
+		}
+	}
+}
+
+// readSamples tokenises a data set and gathers its databases.
+func readSamples(path string, f format) (train.Samples, map[string]bool, error) {
 	rows, err := readRows(path, 0)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	databases := map[string]bool{}
 	samples := make(train.Samples, len(rows))
 	for i, r := range rows {
 		if samples[i], err = sample(f, r); err != nil {
-			return nil, 0, fmt.Errorf("%s: %w", path, err)
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
 		}
 		databases[r.DBID] = true
 	}
-	return samples, len(databases), nil
+	return samples, databases, nil
 }
 
 // fits refuses a model that is too large for the memory, before any is taken.
@@ -228,7 +223,10 @@ func (f *trainFlags) fits(dev *tensor.Device) error {
 			Heads: c.NumAttentionHeads, KVHeads: c.NumKeyValueHeads, HeadDim: c.HeadDim, DType: dt},
 		Checkpoint: f.recompute == "block",
 	})
-	return e.Fits(dev.Memory().Limit)
+	if err := e.Fits(dev.Memory().Limit); err != nil {
+		return fmt.Errorf("%w (-batch, -max-length, -accum, -recompute, -dtype, -memory)", err)
+	}
+	return nil
 }
 
 // showPreview prints what the first sample trains on.

@@ -15,6 +15,7 @@ import (
 // The files of a run directory that this package reads and writes.
 const (
 	MetricsFile     = "metrics.jsonl"
+	EvaluationsFile = "evaluations.jsonl"
 	ResultsFile     = "results.json"
 	PredictionsFile = "predictions.jsonl"
 	HTMLFile        = "report.html"
@@ -59,6 +60,9 @@ func WriteResults(w io.Writer, r *Run) error {
 			out.BeforeUnseen, out.AfterUnseen, out.BaselineUnseen = before, after, baseline
 		case !plain:
 			out.Before, out.After, out.Baseline, plain = before, after, baseline, true
+			if s.NoneSeen {
+				out.BeforeUnseen, out.AfterUnseen, out.BaselineUnseen = before, after, baseline
+			}
 		}
 	}
 	e := json.NewEncoder(w)
@@ -92,6 +96,9 @@ func readResults(path string, r *Run) error {
 	attach := func(unseen bool, name string, before, after, baseline *Score) {
 		if before == nil && after == nil && baseline == nil {
 			return
+		}
+		if unseen && len(r.Splits) > 0 && r.Splits[0].NoneSeen {
+			return // the same once more
 		}
 		i := 0
 		for i < len(r.Splits) && (r.Splits[i].Key == Unseen) != unseen {
@@ -138,7 +145,7 @@ func ReadPredictions(path string) ([]Example, error) {
 }
 
 // Save writes results.json, predictions.jsonl, loss.png and report.html into dir, each whole or not at all. It leaves
-// metrics.jsonl alone, which training writes as it goes.
+// metrics.jsonl and evaluations.jsonl alone, which training writes as it goes.
 func Save(dir string, r *Run) error {
 	return errors.Join(
 		writeFile(filepath.Join(dir, ResultsFile), func(w io.Writer) error { return WriteResults(w, r) }),
@@ -163,14 +170,15 @@ func Load(dir string) (*Run, error) {
 	}
 	err := errors.Join(
 		read(ResultsFile, func(path string) error { return readResults(path, r) }),
-		read(MetricsFile, func(path string) (err error) { r.Steps, r.Evals, err = ReadMetrics(path); return err }),
+		read(MetricsFile, func(path string) (err error) { r.Steps, err = ReadMetrics(path); return err }),
+		read(EvaluationsFile, func(path string) (err error) { r.Evals, err = ReadEvaluations(path); return err }),
 		read(PredictionsFile, func(path string) (err error) { r.Examples, err = ReadPredictions(path); return err }),
 	)
 	if err != nil {
 		return nil, err
 	}
-	if len(missing) == 3 {
-		return nil, fmt.Errorf("%s: not a run directory: it has no %s, %s or %s", dir, missing[0], missing[1], missing[2])
+	if len(missing) == 4 {
+		return nil, fmt.Errorf("%s: not a run directory: it has no %s or %s", dir, ResultsFile, MetricsFile)
 	}
 	return r, nil
 }

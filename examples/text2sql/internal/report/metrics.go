@@ -7,70 +7,79 @@ import (
 	"slices"
 )
 
-// stepLine is a line of metrics.jsonl, of either kind. Floats are pointers because JSON knows neither NaN nor
-// infinities: null stands for both.
+// stepLine is a line of metrics.jsonl. Floats are pointers because JSON knows neither NaN nor infinities: null stands
+// for both.
 type stepLine struct {
-	Step              *int     `json:"step"`
-	Epoch             *float64 `json:"epoch,omitempty"`
-	Tokens            *int64   `json:"tokens,omitempty"`
-	Loss              *float64 `json:"loss,omitempty"`
-	LR                *float64 `json:"lr,omitempty"`
-	GradNorm          *float64 `json:"grad_norm,omitempty"`
-	TokensPerSecond   *float64 `json:"tokens_per_second,omitempty"`
-	Seconds           *float64 `json:"seconds,omitempty"`
-	ExecutionAccuracy *float64 `json:"execution_accuracy,omitempty"`
-	EvalLoss          *float64 `json:"eval_loss,omitempty"`
+	Step            *int     `json:"step"`
+	Epoch           *float64 `json:"epoch"`
+	Tokens          int64    `json:"tokens"`
+	Loss            *float64 `json:"loss"`
+	LR              *float64 `json:"lr"`
+	GradNorm        *float64 `json:"grad_norm"`
+	TokensPerSecond *float64 `json:"tokens_per_second"`
+	Seconds         *float64 `json:"seconds"`
+}
+
+// evalLine is a line of evaluations.jsonl.
+type evalLine struct {
+	Step   *int       `json:"step"`
+	Score  *float64   `json:"score"`
+	Values evalValues `json:"values,omitzero"`
+}
+
+type evalValues struct {
+	Loss *float64 `json:"loss,omitempty"`
 }
 
 // MarshalJSON writes the step's line of metrics.jsonl.
 func (s Step) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Step            int      `json:"step"`
-		Epoch           *float64 `json:"epoch"`
-		Tokens          int64    `json:"tokens"`
-		Loss            *float64 `json:"loss"`
-		LR              *float64 `json:"lr"`
-		GradNorm        *float64 `json:"grad_norm"`
-		TokensPerSecond *float64 `json:"tokens_per_second"`
-		Seconds         *float64 `json:"seconds"`
-	}{s.Step, finite(s.Epoch), s.Tokens, finite(s.Loss), finite(s.LR), finite(s.GradNorm), finite(s.TokensPerSecond), finite(s.Seconds)})
+	return json.Marshal(stepLine{&s.Step, finite(s.Epoch), s.Tokens, finite(s.Loss), finite(s.LR), finite(s.GradNorm), finite(s.TokensPerSecond), finite(s.Seconds)})
 }
 
-// MarshalJSON writes the evaluation's line of metrics.jsonl.
+// MarshalJSON writes the evaluation's line of evaluations.jsonl.
 func (e Eval) MarshalJSON() ([]byte, error) {
-	return json.Marshal(stepLine{Step: &e.Step, ExecutionAccuracy: finite(e.ExecutionAccuracy), EvalLoss: finite(e.Loss)})
+	return json.Marshal(evalLine{&e.Step, finite(e.ExecutionAccuracy), evalValues{finite(e.Loss)}})
 }
 
-// ReadMetrics reads metrics.jsonl: steps, and evaluations, which are the lines with "execution_accuracy" or
-// "eval_loss". Unknown keys are ignored. Where a resumed run repeats steps, the later ones count. An error names the
-// file and the line.
-func ReadMetrics(path string) ([]Step, []Eval, error) {
+var errNoStep = errors.New(`no "step": not a line of metrics`)
+
+// ReadMetrics reads metrics.jsonl, a step a line. Unknown keys are ignored. Where a resumed run repeats steps, the
+// later ones count. An error names the file and the line.
+func ReadMetrics(path string) ([]Step, error) {
 	var steps []Step
-	var evals []Eval
 	err := eachLine(path, func(line []byte) error {
 		var in stepLine
 		if err := json.Unmarshal(line, &in); err != nil {
 			return err
 		}
 		if in.Step == nil {
-			return errors.New(`no "step": not a line of metrics`)
+			return errNoStep
 		}
-		if in.ExecutionAccuracy != nil || in.EvalLoss != nil {
-			e := Eval{*in.Step, orNaN(in.ExecutionAccuracy), orNaN(in.EvalLoss)}
-			evals = append(cutFrom(evals, e.Step, func(e Eval) int { return e.Step }), e)
-			return nil
-		}
-		s := Step{Step: *in.Step, Epoch: orNaN(in.Epoch), Loss: orNaN(in.Loss), LR: orNaN(in.LR), GradNorm: orNaN(in.GradNorm),
+		s := Step{Step: *in.Step, Epoch: orNaN(in.Epoch), Tokens: in.Tokens, Loss: orNaN(in.Loss), LR: orNaN(in.LR), GradNorm: orNaN(in.GradNorm),
 			TokensPerSecond: orNaN(in.TokensPerSecond), Seconds: orNaN(in.Seconds)}
-		if in.Tokens != nil {
-			s.Tokens = *in.Tokens
-		}
-		// An evaluation after a step stands behind it, so that one of a later step is of the part that was lost.
-		evals = cutFrom(evals, s.Step+1, func(e Eval) int { return e.Step })
 		steps = append(cutFrom(steps, s.Step, func(s Step) int { return s.Step }), s)
 		return nil
 	})
-	return steps, evals, err
+	return steps, err
+}
+
+// ReadEvaluations reads evaluations.jsonl, an evaluation a line, as ReadMetrics reads steps: "score" is the execution
+// accuracy, "loss" among the values the loss.
+func ReadEvaluations(path string) ([]Eval, error) {
+	var evals []Eval
+	err := eachLine(path, func(line []byte) error {
+		var in evalLine
+		if err := json.Unmarshal(line, &in); err != nil {
+			return err
+		}
+		if in.Step == nil {
+			return errNoStep
+		}
+		e := Eval{*in.Step, orNaN(in.Score), orNaN(in.Values.Loss)}
+		evals = append(cutFrom(evals, e.Step, func(e Eval) int { return e.Step }), e)
+		return nil
+	})
+	return evals, err
 }
 
 // cutFrom drops the points of a run that was resumed before them.

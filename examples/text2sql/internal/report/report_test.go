@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"image/png"
@@ -158,26 +159,8 @@ func TestRunDirectoryGivesTheSamePageAgain(t *testing.T) {
 	if err := Save(dir, r); err != nil {
 		t.Fatal(err)
 	}
-	var metrics bytes.Buffer
-	for i, s := range r.Steps {
-		line, err := s.MarshalJSON()
-		if err != nil {
-			t.Fatal(err)
-		}
-		metrics.Write(append(line, '\n'))
-		for _, e := range r.Evals {
-			if e.Step == i+1 {
-				line, err := e.MarshalJSON()
-				if err != nil {
-					t.Fatal(err)
-				}
-				metrics.Write(append(line, '\n'))
-			}
-		}
-	}
-	if err := os.WriteFile(filepath.Join(dir, MetricsFile), metrics.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	writeLines(t, filepath.Join(dir, MetricsFile), r.Steps)
+	writeLines(t, filepath.Join(dir, EvaluationsFile), r.Evals)
 	again, err := Load(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -187,6 +170,45 @@ func TestRunDirectoryGivesTheSamePageAgain(t *testing.T) {
 	}
 	if html(t, again) != html(t, r) {
 		t.Error("the page of the run directory is another")
+	}
+}
+
+// writeLines writes values as training does, one a line.
+func writeLines[T any](t *testing.T, path string, values []T) {
+	t.Helper()
+	var b bytes.Buffer
+	for _, v := range values {
+		line, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(append(line, '\n'))
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestScoresOnDatabasesThatTrainingDoesNotKnowAreThoseOfUnseenOnes(t *testing.T) {
+	r := &Run{Splits: []Split{{Key: "valid", Name: "validation questions", NoneSeen: true, After: NewScore(3, 4)}}}
+	dir := t.TempDir()
+	if err := Save(dir, r); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := WriteResults(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	var keys struct {
+		After       Score `json:"after"`
+		AfterUnseen Score `json:"after_unseen"`
+	}
+	if err := json.Unmarshal(b.Bytes(), &keys); err != nil || keys.After != *r.Splits[0].After || keys.AfterUnseen != keys.After {
+		t.Errorf("after %+v, unseen %+v, error %v; want both %+v", keys.After, keys.AfterUnseen, err, *r.Splits[0].After)
+	}
+	again, err := Load(dir)
+	if err != nil || len(again.Splits) != 1 || *again.Splits[0].After != keys.After {
+		t.Errorf("read back as %+v, error %v; want the one split", again, err)
 	}
 }
 
@@ -215,27 +237,35 @@ func TestStepLineHasTheKeysOfTheContract(t *testing.T) {
 }
 
 func TestMetricsOfAResumedRunAreItsLastOnes(t *testing.T) {
-	path := filepath.Join(t.TempDir(), MetricsFile)
-	content := `{"step":1,"loss":3}
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	steps, err := ReadMetrics(write(MetricsFile, `{"step":1,"loss":3}
 {"step":2,"loss":2}
-{"step":2,"execution_accuracy":0.25}
 {"step":3,"loss":1.5}
-{"step":3,"execution_accuracy":0.5}
 
 {"step":2,"loss":2.5,"more":"ignored"}
-{"step":3,"loss":nul`
-	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	steps, evals, err := ReadMetrics(path)
+{"step":3,"loss":nul`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(steps) != 2 || steps[0].Loss != 3 || steps[1].Loss != 2.5 || !math.IsNaN(steps[1].LR) {
 		t.Errorf("steps %+v, want step 1 with 3 and step 2 with 2.5", steps)
 	}
-	if len(evals) != 1 || evals[0].Step != 2 || evals[0].ExecutionAccuracy != 0.25 {
-		t.Errorf("evaluations %+v, want the one of step 2", evals)
+	evals, err := ReadEvaluations(write(EvaluationsFile, `{"step":2,"score":0.25,"seconds":1,"values":{"valid_sql":0.5}}
+{"step":4,"score":0.5}
+{"step":4,"score":0.75,"values":{"loss":1.5}}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(evals) != 2 || evals[0].ExecutionAccuracy != 0.25 || !math.IsNaN(evals[0].Loss) || evals[1] != (Eval{4, 0.75, 1.5}) {
+		t.Errorf("evaluations %+v, want 0.25 at step 2 and 0.75 with loss 1.5 at step 4", evals)
 	}
 }
 
@@ -243,6 +273,7 @@ func TestBrokenFilesAreNamedWithTheirLine(t *testing.T) {
 	for _, test := range []struct{ file, content, want string }{
 		{MetricsFile, "{\"step\":1}\n{\"step\":\"two\"}\n", MetricsFile + ":2: "},
 		{MetricsFile, "{\"loss\":1}\n", `no "step"`},
+		{EvaluationsFile, "{\"score\":1}\n", `no "step"`},
 		{PredictionsFile, "{}\n\nnot json\n", PredictionsFile + ":3: "},
 		{ResultsFile, `{"before":7}`, ResultsFile + ": "},
 		{"other.txt", "", "not a run directory"},

@@ -1,5 +1,5 @@
 // Package report shows what a training run came to: report.html, one self-contained page; loss.png; and the files of
-// the run directory (metrics.jsonl, results.json, predictions.jsonl) from which both can be made again.
+// the run directory (metrics.jsonl, evaluations.jsonl, results.json, predictions.jsonl) from which both can be made again.
 //
 // It knows nothing of models or databases: it takes plain values, and trusts none of the text in them, for much of it
 // was written by a model.
@@ -76,6 +76,9 @@ type Split struct {
 	Name string `json:"name"`           // such as "held-out questions on seen schemas"
 	Note string `json:"note,omitempty"` // a sentence: what makes it hard
 
+	// NoneSeen says that training knew none of its databases, so that its scores are those of an Unseen split, too.
+	NoneSeen bool `json:"none_seen,omitempty"`
+
 	Before   *Score `json:"-"` // the model before training
 	After    *Score `json:"-"`
 	Baseline *Score `json:"-"` // answering with the SQL of the most similar training question
@@ -112,7 +115,7 @@ type Step struct {
 	Seconds         float64 // since the start of training
 }
 
-// An Eval is an evaluation during training, a line of metrics.jsonl of its own. A value not measured is NaN.
+// An Eval is an evaluation during training, a line of evaluations.jsonl. A value not measured is NaN.
 type Eval struct {
 	Step              int
 	ExecutionAccuracy float64

@@ -137,7 +137,7 @@ func Evaluate(ctx context.Context, ex sqlexec.Executor, rows []data.Row, preds [
 			return nil, nil, fmt.Errorf("gold query of row %q (database %q): %w", rows[i].ID, rows[i].DBID, err)
 		}
 	}
-	sum := summarize(items)
+	sum := Summarize(items)
 	sum.Seconds = time.Since(start).Seconds()
 	return sum, items, nil
 }
@@ -214,8 +214,8 @@ func verdictOf(err error) Verdict {
 	return Failed
 }
 
-// summarize counts; the time is the caller's.
-func summarize(items []Item) *Summary {
+// Summarize counts the verdicts of items, which may be a part of those that Evaluate returned. Seconds is 0.
+func Summarize(items []Item) *Summary {
 	s := &Summary{N: len(items)}
 	var correct, set, exact, valid int
 	for _, it := range items {

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"strings"
+
+	"github.com/hone-ml/hone/examples/text2sql/internal/report"
+	"github.com/hone-ml/hone/train"
+)
+
+// trainFlags are the flags of train.
+type trainFlags struct {
+	common
+	databases
+	model, data, valid, out string
+	config                  train.Config
+	weightDecay             float64
+	recompute, moments      string
+	lora                    bool
+	rank                    int
+	alpha                   float64
+	baseDType               string
+	evalLimit, maxTokens    int
+}
+
+func (f *trainFlags) register(fs *flag.FlagSet) {
+	f.common.register(fs)
+	f.databases.register(fs)
+	c := &f.config
+	*c = train.Defaults()
+	fs.StringVar(&f.model, "model", "", "`DIR` of the model to start from (ORG/NAME is not built yet)")
+	fs.StringVar(&f.data, "data", "", "JSONL `FILE` of rows to learn from")
+	fs.StringVar(&f.valid, "valid", "", "JSONL `FILE` of questions to measure the accuracy on")
+	fs.StringVar(&f.out, "out", "", "run `DIR` to make")
+	fs.IntVar(&c.Epochs, "epochs", c.Epochs, "times to go through the data; no limit if only -max-steps is given")
+	fs.IntVar(&c.MaxSteps, "max-steps", 0, "steps at most (0: no limit)")
+	fs.DurationVar(&c.MaxTime, "max-time", 0, "time at most, such as 10m (0: no limit)")
+	fs.IntVar(&c.Batch, "batch", c.Batch, "packed rows, or without packing samples, of a micro-batch")
+	fs.IntVar(&c.Accum, "accum", c.Accum, "micro-batches of a step")
+	fs.IntVar(&c.MaxLength, "max-length", c.MaxLength, "tokens of a row; longer samples are left out and counted")
+	fs.Float64Var(&c.LR, "lr", c.LR, "learning rate")
+	fs.StringVar(&c.Schedule, "schedule", c.Schedule, "of the learning rate: cosine, linear or constant")
+	fs.Float64Var(&c.Warmup, "warmup", c.Warmup, "warm-up as a fraction of the steps")
+	fs.Float64Var(&f.weightDecay, "weight-decay", 0.01, "decoupled weight decay of matrices")
+	fs.Float64Var(&c.Clip, "clip", c.Clip, "largest gradient norm (0: no clipping)")
+	fs.BoolVar(&c.Packing, "packing", c.Packing, "fill rows with several samples, which do not see each other")
+	fs.Float64Var(&c.PromptLoss, "prompt-loss", 0, "weight of the mean loss of the prompt's tokens")
+	fs.StringVar(&f.recompute, "recompute", "block", "what backward computes again to save memory: none or block (selective is not built yet)")
+	fs.StringVar(&f.moments, "moments", "f32", "dtype of the optimizer's moments: f32 (bf16 and 8bit are not built yet)")
+	fs.IntVar(&c.EvalEvery, "eval-every", 0, "evaluate every so many steps (0: before and after only)")
+	fs.IntVar(&c.SaveEvery, "save-every", 0, "save a checkpoint every so many steps (0: when interrupted only)")
+	fs.IntVar(&c.Keep, "keep", c.Keep, "newest checkpoints to keep")
+	fs.IntVar(&c.Patience, "patience", 0, "stop after so many evaluations without a better one (0: never)")
+	fs.BoolVar(&c.Resume, "resume", false, "go on from the newest checkpoint of -out")
+	fs.BoolVar(&f.lora, "lora", false, "train an adapter (not built yet)")
+	fs.IntVar(&f.rank, "rank", 16, "rank of the adapter, with -lora")
+	fs.Float64Var(&f.alpha, "alpha", 32, "scale of the adapter, with -lora")
+	fs.StringVar(&f.baseDType, "base-dtype", "bf16", "dtype of the frozen parameters, with -lora: bf16, q8 or q4")
+	fs.IntVar(&f.evalLimit, "eval-limit", 0, "evaluate on the first `N` questions of -valid only (0: all)")
+	fs.IntVar(&f.maxTokens, "max-tokens", 256, "longest answer in tokens, in evaluations")
+}
+
+// check finds wrong usage, then refuses what is not built, by name.
+func (f *trainFlags) check(fs *flag.FlagSet) error {
+	if err := f.common.check(); err != nil {
+		return err
+	}
+	if err := f.checkNames(); err != nil {
+		return err
+	}
+	if err := f.checkNumbers(fs); err != nil {
+		return err
+	}
+	switch {
+	case f.valid != "" && f.dir == "" && f.dsn == "":
+		return usagef("train: -valid needs -db-dir, the folder of its databases")
+	case f.valid == "" && (f.dir != "" || f.dsn != ""):
+		return usagef("train: -db-dir and -dsn are for the questions of -valid, which is missing")
+	case f.config.EvalEvery > 0 && f.valid == "":
+		return usagef("train: -eval-every needs -valid")
+	case f.config.Patience > 0 && f.config.EvalEvery == 0:
+		return usagef("train: -patience needs -eval-every")
+	case f.lora:
+		return errors.New("-lora is not built yet; train fine-tunes all parameters")
+	case given(fs, "rank") || given(fs, "alpha") || given(fs, "base-dtype"):
+		return usagef("train: -rank, -alpha and -base-dtype are for -lora, which is not given")
+	case f.recompute == "selective":
+		return errors.New("-recompute selective is not built yet; use block or none")
+	case f.moments != "f32":
+		return errors.New("-moments " + f.moments + " is not built yet; use f32")
+	case f.dsn != "":
+		return errors.New("-dsn: PostgreSQL is not built yet; use -db-dir with SQLite files")
+	}
+	return nil
+}
+
+func (f *trainFlags) checkNames() error {
+	for _, one := range []struct {
+		name, value string
+		of          []string
+	}{
+		{"schedule", f.config.Schedule, []string{"cosine", "linear", "constant"}},
+		{"recompute", f.recompute, []string{"none", "selective", "block"}},
+		{"moments", f.moments, []string{"f32", "bf16", "8bit"}},
+		{"base-dtype", f.baseDType, []string{"bf16", "q8", "q4"}},
+	} {
+		if err := oneOf(one.name, one.value, one.of...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkNumbers finds numbers that make no sense, by the flags' own names.
+func (f *trainFlags) checkNumbers(fs *flag.FlagSet) error {
+	c := &f.config
+	for _, n := range []struct {
+		name  string
+		ok    bool
+		wants string
+	}{
+		{"epochs", c.Epochs >= 0, "0 or more"}, {"max-steps", c.MaxSteps >= 0, "0 or more"}, {"max-time", c.MaxTime >= 0, "0 or more"},
+		{"batch", c.Batch >= 1, "1 or more"}, {"accum", c.Accum >= 1, "1 or more"},
+		{"max-length", c.MaxLength >= 1 || c.MaxLength == 0 && !c.Packing, "1 or more"},
+		{"lr", c.LR >= 0 && c.LR < 1e3, "0 or more"}, {"warmup", c.Warmup >= 0 && c.Warmup <= 1, "a fraction from 0 to 1"},
+		{"weight-decay", f.weightDecay >= 0 && f.weightDecay < 1e3, "0 or more"}, {"clip", c.Clip >= 0 && c.Clip < 1e30, "0 or more"},
+		{"prompt-loss", c.PromptLoss >= 0 && c.PromptLoss < 1e3, "0 or more"},
+		{"eval-every", c.EvalEvery >= 0, "0 or more"}, {"save-every", c.SaveEvery >= 0, "0 or more"}, {"keep", c.Keep >= 0, "0 or more"},
+		{"patience", c.Patience >= 0, "0 or more"}, {"rank", f.rank >= 1, "1 or more"}, {"alpha", f.alpha > 0, "more than 0"},
+		{"eval-limit", f.evalLimit >= 0, "0 or more"}, {"max-tokens", f.maxTokens >= 1, "1 or more"},
+	} {
+		if !n.ok {
+			return usagef("train: -%s is %s, want %s", n.name, fs.Lookup(n.name).Value, n.wants)
+		}
+	}
+	if c.Epochs == 0 && c.MaxSteps == 0 && c.MaxTime == 0 {
+		return usagef("train: the run would never end: set -epochs, -max-steps or -max-time")
+	}
+	return nil
+}
+
+// given reports whether a flag was set on the command line.
+func given(fs *flag.FlagSet, name string) (ok bool) {
+	fs.Visit(func(f *flag.Flag) { ok = ok || f.Name == name })
+	return ok
+}
+
+// shownOptions are the flags that the report shows.
+func shownOptions(fs *flag.FlagSet) (o []report.Option) {
+	for _, name := range []string{"epochs", "max-steps", "max-time", "batch", "accum", "max-length", "lr", "schedule", "warmup", "weight-decay", "clip", "packing", "prompt-loss", "recompute"} {
+		f := fs.Lookup(name)
+		if v := f.Value.String(); v != "0" && v != "0s" {
+			o = append(o, report.Option{Name: name, Value: v})
+		}
+	}
+	return o
+}
+
+// shellCommand is a command line that a shell reads as these arguments.
+func shellCommand(command string, args []string) string {
+	words := []string{"text2sql", command}
+	for _, a := range args {
+		if a == "" || strings.ContainsFunc(a, func(r rune) bool {
+			return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+./:,@%", r)
+		}) {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		words = append(words, a)
+	}
+	return strings.Join(words, " ")
+}
