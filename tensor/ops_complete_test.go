@@ -18,6 +18,7 @@ var notOps = map[string]string{
 	"Checkpoint":    "block_test.go",
 	"Custom":        "custom_test.go",
 	"CopyFrom":      "works in place; create_test.go",
+	"Bind":          "works in place; bind_test.go",
 	"CopyFromBytes": "works in place; create_test.go",
 	"CopyFromSlice": "works in place; create_test.go",
 	"Dropout":       "is random; rand_test.go",
