@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# What takes too long for every change: long fuzzing, every kernel path, the race detector over everything.
+# Write its last lines, with the date and the machine, into docs/full-check.log.
+set -euo pipefail
+cd "$(git -C "$(dirname "$0")" rev-parse --show-toplevel)"
+time=${1:-5m} # of each fuzz target
+
+for path in generic avx2 avx512; do
+  if HONE_SIMD=$path go run ./examples/text2sql info >/dev/null 2>&1; then
+    HONE_SIMD=$path CGO_ENABLED=0 go test -count=1 ./...
+  else
+    echo "HONE_SIMD=$path: this processor lacks it, not run"
+  fi
+done
+CGO_ENABLED=0 go test -count=1 -tags purego ./...
+CGO_ENABLED=1 go test -count=1 -race -short ./...
+
+git grep -hoE '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed 's/func //' | sort -u | while read -r target; do
+  git grep -lE "^func $target\b" -- '*_test.go' | xargs -n1 dirname | sort -u | while read -r dir; do
+    echo "$dir $target"
+    CGO_ENABLED=0 go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 5x "./$dir"
+  done
+done
