@@ -23,7 +23,7 @@ import (
 
 var demoCommand = command{
 	name: "demo", args: "[-out RUN]", summary: "makes data, trains a small model from scratch, and reports (the default)",
-	help: "It needs nothing but this program, and about two and a half minutes on two cores.", run: runDemo,
+	help: "It needs nothing but this program, and under three minutes on two cores.", run: runDemo,
 }
 
 // The demo's recipe: a small model and many steps, Muon on matrices, and loss on the prompt too, from

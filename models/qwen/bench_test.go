@@ -1,6 +1,7 @@
 package qwen
 
 import (
+	"os"
 	"testing"
 
 	"github.com/hone-ml/hone/models"
@@ -59,5 +60,28 @@ func BenchmarkTrainingStep(b *testing.B) {
 			}
 			b.ReportMetric(float64(len(ids))*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 		})
+	}
+}
+
+// BenchmarkLoadToLogits loads the model of the directory HONE_MODEL and computes the logits of one token:
+//
+//	go run ./examples/text2sql init -config qwen3-0.6b -out /tmp/q
+//	HONE_MODEL=/tmp/q go test ./models/qwen -run xxx -bench LoadToLogits -benchtime 5x
+func BenchmarkLoadToLogits(b *testing.B) {
+	dir := os.Getenv("HONE_MODEL")
+	if dir == "" {
+		b.Skip("HONE_MODEL does not name a model directory")
+	}
+	for b.Loop() {
+		m, err := models.Load(dir, models.LoadOptions{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		s := tensor.CPU().NewScope()
+		h := m.Hidden(models.Batch{IDs: tensor.FromSlice(s, []int32{1}, 1, 1)}, nil)
+		if n := len(tensor.ToSlice[float32](tensor.Linear(h, m.Head(), nil))); n != m.Head().Dim(0) {
+			b.Fatalf("%d logits", n)
+		}
+		s.Close()
 	}
 }
