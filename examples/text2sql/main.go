@@ -1,5 +1,5 @@
 // Text2sql fine-tunes a Qwen3 model to turn questions into SQL, and asks, evaluates and scores such
-// models. Without arguments it shows the whole way in about two minutes: it makes data, trains a small
+// models. Without arguments it shows the whole way in under three minutes: it makes data, trains a small
 // model from scratch and reports how the accuracy on questions that it has never seen rises.
 package main
 
