@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hone-ml/hone/examples/text2sql/internal/score"
 )
 
 // html returns the page of a run, after checking that it is well-formed: the page is written so that it is XML too.
@@ -324,7 +326,7 @@ func TestWilsonAgreesWithR(t *testing.T) {
 		{5, 10, 0.2365931, 0.7634069},
 		{0, 0, 0, 1},
 	} {
-		lo, hi := Wilson(test.correct, test.n)
+		lo, hi := score.Wilson(test.correct, test.n)
 		if math.Abs(lo-test.lo) > 1e-6 || math.Abs(hi-test.hi) > 1e-6 {
 			t.Errorf("%d of %d: [%.7f, %.7f], want [%.7f, %.7f]", test.correct, test.n, lo, hi, test.lo, test.hi)
 		}
