@@ -30,7 +30,7 @@ type unit struct {
 }
 
 func units() []unit {
-	var us []unit
+	us := []unit{{"simd", "cpuid", vendorFunction}}
 	for _, x := range []isa{avx2, avx512} {
 		us = append(us,
 			unit{"simd", "arith_" + x.suffix(), x.arithmetic},

@@ -9,25 +9,33 @@ import (
 	"github.com/hone-ml/hone/internal/cpu/simd"
 )
 
-var paths = [...]kernels{
-	simd.Generic: generic32,
-	simd.AVX2: {
+// paths are the kernels by path.
+var paths = [simd.Levels]kernels{
+	simd.Generic:    generic32,
+	simd.AVX2:       kernelsAVX2,
+	simd.AVX512:     kernelsAVX512,
+	simd.AVX512BF16: kernelsAVX512,
+	simd.AMX:        kernelsAVX512,
+}
+
+var (
+	kernelsAVX2 = kernels{
 		dtype: backend.F32, mr: 6, nr: 16, vector: 8,
 		micro:       microAVX2,
 		packColumns: packColumnsF32AVX2,
 		packRows:    packRowsF32AVX2,
 		dot4:        dot4AVX2,
 		dotBF16:     true,
-	},
-	simd.AVX512: {
+	}
+	kernelsAVX512 = kernels{
 		dtype: backend.F32, mr: 12, nr: 32, vector: 16,
 		micro:       microAVX512,
 		packColumns: packColumnsF32AVX512,
 		packRows:    packRowsF32AVX512,
 		dot4:        dot4AVX512,
 		dotBF16:     true,
-	},
-}
+	}
+)
 
 type microKernel func(k int, a *float32, as int, b *float32, bs int, c *float32, cs, cols int, accumulate bool)
 

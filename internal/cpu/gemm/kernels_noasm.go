@@ -4,4 +4,4 @@ package gemm
 
 import "github.com/hone-ml/hone/internal/cpu/simd"
 
-var paths = [...]kernels{simd.Generic: generic32}
+var paths = [simd.Levels]kernels{simd.Generic: generic32}

@@ -2,6 +2,6 @@
 
 package simd
 
-const best = Generic
+func detect() (paths []Level, preferred Level) { return []Level{Generic}, Generic }
 
-var tables = [...]kernels{Generic: genericKernels}
+var tables = [Levels]kernels{Generic: genericKernels}
