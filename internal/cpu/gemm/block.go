@@ -29,22 +29,26 @@ const (
 	farB     = 512
 )
 
-// blocked computes c = a·b or c += a·b where c has the kernels' dtype and rows in one piece.
-func blocked(w *Workspace, r runner, ks *kernels, c, a, b Operand, m, n, k int, accumulate bool) {
-	span := min(k, ceilDiv(ceilDiv(k, ceilDiv(k, spanK)), blockK)*blockK)
+// blocked computes a product whose c is direct.
+func blocked(w *Workspace, r runner, ks *kernels, p product) {
+	span := min(p.k, ceilDiv(ceilDiv(p.k, ceilDiv(p.k, spanK)), blockK)*blockK)
 	height := max(packedA/span/blockRows, 1) * blockRows
 	width := max(packedB/span/ks.nr, 1) * ks.nr
-	aInPlace := a.DType == ks.dtype && n <= inPlaceA && (a.RowStride == 1 || a.ColStride == 1)
-	bInPlace := b.DType == ks.dtype && m <= inPlaceB && b.ColStride == 1 && b.RowStride <= farB
-	for p := 0; p < k; p += span {
-		for i := 0; i < m; i += height {
-			for j := 0; j < n; j += width {
+	aInPlace := p.a.DType == ks.dtype && p.n <= inPlaceA && (p.a.RowStride == 1 || p.a.ColStride == 1)
+	bInPlace := p.b.DType == ks.dtype && p.m <= inPlaceB && p.b.ColStride == 1 && p.b.RowStride <= farB
+	for at := 0; at < p.k; at += span {
+		for i := 0; i < p.m; i += height {
+			for j := 0; j < p.n; j += width {
+				part := p.block(i, j, min(height, p.m-i), min(width, p.n-j))
+				part.a, part.b, part.k = part.a.from(0, at), part.b.from(at, 0), min(span, p.k-at)
+				part.accumulate = p.accumulate || at > 0
+				if at+span < p.k {
+					part.Epilogue = Epilogue{}
+				}
 				w.block = block{
-					ks: ks, c: c.from(i, j), a: a.from(i, p), b: b.from(p, j),
-					m: min(height, m-i), n: min(width, n-j), k: min(span, k-p),
-					accumulate: accumulate || p > 0,
-					aInPlace:   aInPlace, bInPlace: bInPlace,
-					aIsPacked: j > 0, bIsPacked: i > 0 && n <= width,
+					product: part, ks: ks,
+					aInPlace: aInPlace, bInPlace: bInPlace,
+					aIsPacked: j > 0, bIsPacked: i > 0 && p.n <= width,
 				}
 				w.block.multiply(w, r)
 			}
@@ -55,10 +59,8 @@ func blocked(w *Workspace, r runner, ks *kernels, c, a, b Operand, m, n, k int, 
 
 // A block is a product whose operands are packed as a whole, or not at all.
 type block struct {
-	ks         *kernels
-	c, a, b    Operand
-	m, n, k    int
-	accumulate bool
+	product
+	ks *kernels
 
 	aInPlace, bInPlace   bool // the micro-kernel reads the operand where it is; in b, whole panels only
 	aIsPacked, bIsPacked bool // the workspace has it from the block before
@@ -165,7 +167,7 @@ func (bl *block) panelOfB(p, kb, j int) (unsafe.Pointer, int) {
 // tiling is the job of multiplying what has been packed: a task a tile of the result.
 type tiling struct{ *block }
 
-func (bl tiling) do(_ *Workspace, task int) {
+func (bl tiling) do(w *Workspace, task int) {
 	i, j := task/bl.across*bl.rows(), task%bl.across*bl.cols
 	m, end := min(bl.rows(), bl.m-i), min(j+bl.cols, bl.n)
 	ks := bl.ks
@@ -186,6 +188,7 @@ func (bl tiling) do(_ *Workspace, task int) {
 			}
 		}
 	}
+	bl.amend(w, i, j, m, end-j)
 }
 
 // panelRows is the height of the next panel when rows are left: mr, but two panels of like height at the

@@ -87,17 +87,3 @@ func narrow(p unsafe.Pointer, dtype backend.DType, v float32) {
 		*(*float32)(p) = v
 	}
 }
-
-// clearMatrix sets c to zero, which is all bits zero in every dtype.
-func clearMatrix(c Operand, m, n int) {
-	size := c.DType.Size()
-	for i := range m {
-		if c.ColStride == 1 {
-			clear(unsafe.Slice((*byte)(c.at(i, 0)), n*size))
-			continue
-		}
-		for j := range n {
-			clear(unsafe.Slice((*byte)(c.at(i, j)), size))
-		}
-	}
-}

@@ -50,15 +50,20 @@ func (o Operand) transposed() Operand {
 // The work is spread over the processors by package pool; see MulSerial for products that are
 // themselves part of a parallel loop.
 func Mul(c, a, b Operand, m, n, k int, accumulate bool) {
+	MulFused(c, a, b, m, n, k, accumulate, Epilogue{})
+}
+
+// MulFused is Mul with an epilogue.
+func MulFused(c, a, b Operand, m, n, k int, accumulate bool, e Epilogue) {
 	w := GetWorkspace()
 	defer w.Put()
-	multiply(w, parallel{}, c, a, b, m, n, k, accumulate)
+	multiply(w, parallel{}, product{c, a, b, m, n, k, accumulate, e})
 }
 
 // MulSerial is Mul on the calling goroutine, with scratch memory that the caller keeps. It gives the
 // same bits as Mul.
 func MulSerial(w *Workspace, c, a, b Operand, m, n, k int, accumulate bool) {
-	multiply(w, serial{}, c, a, b, m, n, k, accumulate)
+	multiply(w, serial{}, product{c: c, a: a, b: b, m: m, n: n, k: k, accumulate: accumulate})
 }
 
 // MulBatch does the products of a batch: at gives the operands of the i-th, 0 ≤ i < batch, and is called
@@ -119,57 +124,67 @@ func (parallel) run(w *Workspace, tasks int, j job) {
 }
 
 // multiply chooses the way.
-func multiply(w *Workspace, r runner, c, a, b Operand, m, n, k int, accumulate bool) {
-	if m == 0 || n == 0 {
+func multiply(w *Workspace, r runner, p product) {
+	if p.m == 0 || p.n == 0 {
 		return
 	}
-	ks := kernelsFor(a.DType, b.DType)
-	if n == 1 {
-		c.ColStride = 1
-	} else if c.ColStride != 1 && (m == 1 || c.RowStride == 1) {
+	ks := kernelsFor(p.a.DType, p.b.DType)
+	if p.n == 1 {
+		p.c.ColStride = 1
+	} else if p.c.ColStride != 1 && (p.m == 1 || p.c.RowStride == 1) {
 		// cᵀ = bᵀ·aᵀ has the rows of its result in one piece.
-		if m == 1 {
-			c.RowStride = 1
+		if p.m == 1 {
+			p.c.RowStride = 1
 		}
-		c, a, b, m, n = c.transposed(), b.transposed(), a.transposed(), n, m
+		p = p.transposed()
 	}
 	switch {
-	case k == 0:
-		if !accumulate {
-			clearMatrix(c, m, n)
-		}
-	case thin(w, r, ks, c, a, b, m, n, k, accumulate):
-	case c.DType == ks.dtype && c.ColStride == 1:
-		blocked(w, r, ks, c, a, b, m, n, k, accumulate)
+	case p.k == 0:
+		p.finishEmpty(w, ks.dtype)
+	case thin(w, r, ks, p):
+	case p.direct(ks.dtype):
+		blocked(w, r, ks, p)
 	default:
-		viaScratch(w, r, ks, c, a, b, m, n, k, accumulate)
+		viaScratch(w, r, ks, p)
 	}
 }
 
-// viaScratch computes blocks of a result that the micro-kernels cannot write, and converts each then.
-func viaScratch(w *Workspace, r runner, ks *kernels, c, a, b Operand, m, n, k int, accumulate bool) {
+// finishEmpty computes a product whose sums have no terms.
+func (p *product) finishEmpty(w *Workspace, dtype backend.DType) {
+	if p.accumulate && p.empty() {
+		return
+	}
+	row := unsafe.Slice((*byte)(w.result.grow(p.n*dtype.Size())), p.n*dtype.Size())
+	for i := range p.m {
+		clear(row)
+		p.finish(w, i, 0, 1, p.n, unsafe.Pointer(&row[0]), p.n, dtype)
+	}
+}
+
+// viaScratch computes blocks of a result that the micro-kernels cannot write, and finishes each then.
+func viaScratch(w *Workspace, r runner, ks *kernels, p product) {
 	const rows, cols = 1024, 2048
-	for i := 0; i < m; i += rows {
-		mb := min(rows, m-i)
-		for j := 0; j < n; j += cols {
-			nb := min(cols, n-j)
-			t := Operand{w.result.grow(mb * nb * ks.dtype.Size()), ks.dtype, nb, 1}
-			blocked(w, r, ks, t, a.from(i, 0), b.from(0, j), mb, nb, k, false)
-			w.storing = storing{c: c.from(i, j), from: t, m: mb, n: nb, accumulate: accumulate}
-			r.run(w, ceilDiv(mb, w.storing.rows()), &w.storing)
+	for i := 0; i < p.m; i += rows {
+		for j := 0; j < p.n; j += cols {
+			part := p.block(i, j, min(rows, p.m-i), min(cols, p.n-j))
+			sums := part
+			sums.c = Operand{w.result.grow(part.m * part.n * ks.dtype.Size()), ks.dtype, part.n, 1}
+			sums.accumulate, sums.Epilogue = false, Epilogue{}
+			blocked(w, r, ks, sums)
+			w.storing = storing{part, sums.c}
+			r.run(w, ceilDiv(part.m, w.storing.rows()), &w.storing)
 		}
 	}
 	w.storing = storing{}
 }
 
-// storing is the job of converting a block of a result.
+// storing is the job of finishing a block of a result.
 type storing struct {
-	c, from    Operand
-	m, n       int
-	accumulate bool
+	product
+	sums Operand
 }
 
-// rows is the number of rows that a task converts.
+// rows is the number of rows that a task finishes.
 func (s *storing) rows() int {
 	const perTask = 1 << 15
 	return max(1, perTask/s.n)
@@ -177,7 +192,5 @@ func (s *storing) rows() int {
 
 func (s *storing) do(w *Workspace, task int) {
 	lo := task * s.rows()
-	for i := lo; i < min(lo+s.rows(), s.m); i++ {
-		store(w, s.c.from(i, 0), s.from.at(i, 0), s.from.DType, s.n, s.accumulate)
-	}
+	s.finish(w, lo, 0, min(s.rows(), s.m-lo), s.n, s.sums.at(lo, 0), s.n, s.sums.DType)
 }

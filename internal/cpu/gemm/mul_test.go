@@ -130,8 +130,32 @@ func mulSerial(c, a, b Operand, m, n, k int, accumulate bool) {
 	MulSerial(&w, c, a, b, m, n, k, accumulate)
 }
 
-// check multiplies and compares with float64.
-func check(t *testing.T, mul mulFunc, c, a, b *matrix, accumulate bool) {
+// fused is Mul with an epilogue of matrices, of which each may be nil.
+func fused(bias, residual *matrix) mulFunc {
+	return func(c, a, b Operand, m, n, k int, accumulate bool) {
+		MulFused(c, a, b, m, n, k, accumulate, epilogueOf(bias, residual))
+	}
+}
+
+func epilogueOf(bias, residual *matrix) (e Epilogue) {
+	if bias != nil {
+		e.Bias = bias.Operand
+	}
+	if residual != nil {
+		e.Residual = residual.Operand
+	}
+	return e
+}
+
+// newBias is a row that stands for a matrix.
+func newBias(dtype backend.DType, rows, cols int, l layout, r *rand.Rand) *matrix {
+	m := newMatrix(dtype, 1, cols, l).fill(r)
+	m.RowStride, m.rows = 0, rows
+	return m
+}
+
+// check multiplies and compares with float64. terms are what mul adds beside the product.
+func check(t *testing.T, mul mulFunc, c, a, b *matrix, accumulate bool, terms ...*matrix) {
 	t.Helper()
 	m, n, k := c.rows, c.cols, a.cols
 	want, size := make([]float64, m*n), make([]float64, m*n)
@@ -141,6 +165,12 @@ func check(t *testing.T, mul mulFunc, c, a, b *matrix, accumulate bool) {
 			if accumulate {
 				sum = c.get(i, j)
 				abs = math.Abs(sum)
+			}
+			for _, term := range terms {
+				if term != nil {
+					sum += term.get(i, j)
+					abs += math.Abs(term.get(i, j))
+				}
 			}
 			for p := range k {
 				v := a.get(i, p) * b.get(p, j)
@@ -312,6 +342,43 @@ func TestAnEmptySumIsZeroOrLeavesTheResult(t *testing.T) {
 	})
 }
 
+func TestEpiloguesAreAddedBeforeTheResultIsRounded(t *testing.T) {
+	all := []backend.DType{backend.F32, backend.F64, backend.BF16, backend.F16}
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(41, 42))
+		for _, s := range [][3]int{{33, 49, 35}, {2, 40, 21}, {40, 2, 270}, {3, 700, 5}, {13, 17, 300}, {97, 33, 520}, {5, 7, 0}, {1, 1, 1}} {
+			m, n, k := s[0], s[1], s[2]
+			for _, dc := range all {
+				for terms := 1; terms < 4; terms++ {
+					for _, accumulate := range []bool{false, true} {
+						any := func() backend.DType { return all[r.IntN(4)] }
+						l := func() layout { return layouts[r.IntN(len(layouts))] }
+						operands := any()
+						var bias, residual *matrix
+						if terms&1 != 0 {
+							bias = newBias(any(), m, n, l(), r)
+						}
+						if terms&2 != 0 {
+							residual = newMatrix(any(), m, n, l()).fill(r)
+						}
+						check(t, fused(bias, residual), newMatrix(dc, m, n, l()).fill(r), newMatrix(operands, m, k, l()).fill(r),
+							newMatrix(operands, k, n, l()).fill(r), accumulate, bias, residual)
+					}
+				}
+			}
+		}
+		if underRace || simd.Path() == "generic" {
+			return
+		}
+		for _, dc := range []backend.DType{backend.F32, backend.BF16} { // several spans of k
+			m, n, k := 34, 130, spanK+7
+			bias, residual := newBias(dc, m, n, rowMajor, r), newMatrix(dc, m, n, rowMajor).fill(r)
+			check(t, fused(bias, residual), newMatrix(dc, m, n, rowMajor).fill(r), newMatrix(dc, m, k, rowMajor).fill(r),
+				newMatrix(dc, k, n, colMajor).fill(r), true, bias, residual)
+		}
+	})
+}
+
 func TestNaNAndInfinityReachTheirRowAndColumnOnly(t *testing.T) {
 	forEachPath(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(25, 26))
@@ -352,6 +419,7 @@ func TestTheBitsDependOnTheShapeOnly(t *testing.T) {
 				}
 				for _, l := range layouts[:2] {
 					a, b := newMatrix(dtype, m, k, l).fill(r), newMatrix(dtype, k, n, 1-l).fill(r)
+					e := epilogueOf(newBias(dtype, m, n, rowMajor, r), newMatrix(dtype, m, n, rowMajor).fill(r))
 					start := newMatrix(dtype, m, n, rowMajor).fill(r)
 					run := func(mul mulFunc) []byte {
 						c := newMatrix(dtype, m, n, rowMajor)
@@ -360,11 +428,17 @@ func TestTheBitsDependOnTheShapeOnly(t *testing.T) {
 						return c.bytes
 					}
 					want := run(mulSerial)
+					withEpilogue := func(c, a, b Operand, m, n, k int, accumulate bool) { MulFused(c, a, b, m, n, k, accumulate, e) }
+					runtime.GOMAXPROCS(1)
+					wantFused := run(withEpilogue)
 					for _, procs := range []int{1, 2, 8} {
 						runtime.GOMAXPROCS(procs)
 						for range 3 {
 							if !bytes.Equal(run(Mul), want) {
 								t.Fatalf("m=%d n=%d k=%d %v: GOMAXPROCS=%d gives other bits than MulSerial", m, n, k, dtype, procs)
+							}
+							if got := run(withEpilogue); !bytes.Equal(got, wantFused) {
+								t.Fatalf("m=%d n=%d k=%d %v: GOMAXPROCS=%d gives other bits with an epilogue than one", m, n, k, dtype, procs)
 							}
 						}
 					}
@@ -414,15 +488,24 @@ func TestMulSerialDoesNotAllocateOnceItsWorkspaceHasGrown(t *testing.T) {
 }
 
 func FuzzMul(f *testing.F) {
-	f.Add(uint8(13), uint8(33), uint8(17), uint8(0), uint8(1), false, uint64(1))
-	f.Add(uint8(1), uint8(50), uint8(200), uint8(5), uint8(7), true, uint64(2))
-	f.Fuzz(func(t *testing.T, m, n, k, kinds, strides uint8, accumulate bool, seed uint64) {
+	f.Add(uint8(13), uint8(33), uint8(17), uint8(0), uint8(1), uint8(0), false, uint64(1))
+	f.Add(uint8(1), uint8(50), uint8(200), uint8(5), uint8(7), uint8(3), true, uint64(2))
+	f.Add(uint8(98), uint8(70), uint8(255), uint8(0b101010), uint8(25), uint8(0b101011), true, uint64(3))
+	f.Fuzz(func(t *testing.T, m, n, k, kinds, strides, terms uint8, accumulate bool, seed uint64) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		dtypes := []backend.DType{backend.F32, backend.F64, backend.BF16, backend.F16}
 		a := newMatrix(dtypes[kinds%4], int(m), int(k), layouts[strides%5]).fill(r)
 		b := newMatrix(dtypes[kinds/4%4], int(k), int(n), layouts[strides/5%5]).fill(r)
+		var bias, residual *matrix
+		if terms&1 != 0 {
+			bias = newBias(dtypes[terms/4%4], int(m), int(n), layouts[strides%5], r)
+		}
+		if terms&2 != 0 {
+			residual = newMatrix(dtypes[terms/16%4], int(m), int(n), layouts[strides/5%5]).fill(r)
+		}
 		simd.ForEachPath(func(string) {
-			check(t, Mul, newMatrix(dtypes[kinds/16%4], int(m), int(n), layouts[strides/25%5]).fill(r), a, b, accumulate)
+			c := newMatrix(dtypes[kinds/16%4], int(m), int(n), layouts[strides/25%5]).fill(r)
+			check(t, fused(bias, residual), c, a, b, accumulate, bias, residual)
 		})
 	})
 }

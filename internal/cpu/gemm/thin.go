@@ -20,22 +20,22 @@ const (
 
 // thin computes the product if one of its operands is so low or narrow that it costs less than reading
 // the other one. It reports whether it did.
-func thin(w *Workspace, r runner, ks *kernels, c, a, b Operand, m, n, k int, accumulate bool) bool {
-	if n < m {
-		c, a, b, m, n = c.transposed(), b.transposed(), a.transposed(), n, m
+func thin(w *Workspace, r runner, ks *kernels, p product) bool {
+	if p.n < p.m {
+		p = p.transposed()
 	}
 	if ks.dot4 == nil {
 		return false
 	}
-	w.thin = thinProduct{ks: ks, c: c, b: b, m: m, n: n, k: k, accumulate: accumulate}
+	w.thin = thinProduct{product: p, ks: ks}
 	t := &w.thin
 	switch {
-	case m <= dotRows && (b.RowStride == 1 || k == 1):
-		t.readRows(w, a)
-		r.run(w, ceilDiv(n, t.dotCols()), dotting{t})
-	case m <= sumRows && b.ColStride == 1 && b.RowStride > farB:
-		t.readRows(w, a)
-		r.run(w, ceilDiv(n, sumCols), summing{t})
+	case p.m <= dotRows && (p.b.RowStride == 1 || p.k == 1):
+		t.readRows(w)
+		r.run(w, ceilDiv(p.n, t.dotCols()), dotting{t})
+	case p.m <= sumRows && p.b.ColStride == 1 && p.b.RowStride > farB:
+		t.readRows(w)
+		r.run(w, ceilDiv(p.n, sumCols), summing{t})
 	default:
 		return false
 	}
@@ -45,17 +45,15 @@ func thin(w *Workspace, r runner, ks *kernels, c, a, b Operand, m, n, k int, acc
 
 // A thinProduct is a product whose left operand has a few rows only. Sums are kept in F32.
 type thinProduct struct {
-	ks         *kernels
-	c, b       Operand
-	rows       Operand // the left operand in F32
-	m, n, k    int
-	accumulate bool
+	product
+	ks   *kernels
+	rows Operand // the left operand in F32
 }
 
-func (t *thinProduct) readRows(w *Workspace, a Operand) {
+func (t *thinProduct) readRows(w *Workspace) {
 	t.rows = Operand{w.a.grow(t.m * t.k * 4), backend.F32, t.k, 1}
 	for i := range t.m {
-		widen(t.rows.at(i, 0), backend.F32, a.from(i, 0), t.k)
+		widen(t.rows.at(i, 0), backend.F32, t.a.from(i, 0), t.k)
 	}
 }
 
@@ -85,9 +83,7 @@ func (t summing) do(w *Workspace, task int) {
 			simd.Axpy(sums[i*cols:(i+1)*cols], t.row(i)[p], wide)
 		}
 	}
-	for i := range t.m {
-		store(w, t.c.from(i, lo), unsafe.Pointer(&sums[i*cols]), backend.F32, cols, t.accumulate)
-	}
+	t.finish(w, 0, lo, t.m, cols, unsafe.Pointer(&sums[0]), cols, backend.F32)
 }
 
 // dotting is the job of multiplying by a matrix whose columns lie in one piece, as the weights of a
@@ -117,9 +113,7 @@ func (t dotting) do(w *Workspace, task int) {
 			ks.dot4((*[4]float32)(out[i*wide+j:]), t.row(i), four)
 		}
 	}
-	for i := range t.m {
-		store(w, t.c.from(i, lo), unsafe.Pointer(&out[i*wide]), backend.F32, cols, t.accumulate)
-	}
+	t.finish(w, 0, lo, t.m, cols, unsafe.Pointer(&out[0]), wide, backend.F32)
 }
 
 // dot4Go is the four products of F32 rows in terms of package simd.
