@@ -40,7 +40,7 @@ func units() []unit {
 			unit{"simd", "bf16_" + x.suffix(), x.bfloat16},
 			unit{"gemm", "micro_" + x.suffix(), x.microKernels},
 			unit{"gemm", "pack_" + x.suffix(), x.packKernels},
-			unit{"gemm", "dot_" + x.suffix(), x.dotKernels},
+			unit{"gemm", "thin_" + x.suffix(), x.thinKernels},
 		)
 	}
 	return us

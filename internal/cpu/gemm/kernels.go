@@ -25,11 +25,15 @@ type kernels struct {
 	packColumns func(dst unsafe.Pointer, drs int, src unsafe.Pointer, srs, lanes, k int)
 	packRows    func(dst unsafe.Pointer, drs int, src unsafe.Pointer, srs, k, lanes int)
 
-	// dot4 sets out to the products of x with four rows of F32, or of BF16 if dotBF16, in one piece.
-	// It is nil for F64.
-	dot4    func(out *[4]float32, x []float32, rows Operand)
-	dotBF16 bool
+	// thin are the kernels for a few vectors by the dtype of the matrix, each by the number of vectors
+	// less one. There is one for F32 or, for sums in F64, none at all.
+	thin map[backend.DType][]thinKernel
 }
+
+// A thinKernel multiplies rows of k elements of the matrix w, ws bytes apart, by vectors, the rows of x, xs
+// bytes apart: element r of row i of out, whose rows are os bytes apart, becomes the product of row i of x
+// and row r of w. rows is not 0.
+type thinKernel = func(out *float32, os int, x *float32, xs int, w *byte, ws, rows, k int)
 
 // kernelsFor are the kernels of the path in use that multiply operands of these dtypes.
 func kernelsFor(a, b backend.DType) *kernels {
@@ -40,7 +44,8 @@ func kernelsFor(a, b backend.DType) *kernels {
 }
 
 var (
-	generic32 = kernels{dtype: backend.F32, mr: 4, nr: 4, micro: microGeneric[float32], dot4: dot4Go}
+	generic32 = kernels{dtype: backend.F32, mr: 4, nr: 4, micro: microGeneric[float32],
+		thin: map[backend.DType][]thinKernel{backend.F32: {thinGeneric}}}
 	generic64 = kernels{dtype: backend.F64, mr: 4, nr: 4, micro: microGeneric[float64]}
 )
 

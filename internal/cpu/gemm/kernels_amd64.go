@@ -24,16 +24,20 @@ var (
 		micro:       microAVX2,
 		packColumns: packColumnsF32AVX2,
 		packRows:    packRowsF32AVX2,
-		dot4:        dot4AVX2,
-		dotBF16:     true,
+		thin: map[backend.DType][]thinKernel{
+			backend.F32:  {thinF32x1AVX2, thinF32x2AVX2, thinF32x3AVX2, thinF32x4AVX2},
+			backend.BF16: {thinBF16x1AVX2, thinBF16x2AVX2, thinBF16x3AVX2, thinBF16x4AVX2},
+		},
 	}
 	kernelsAVX512 = kernels{
 		dtype: backend.F32, mr: 12, nr: 32, vector: 16,
 		micro:       microAVX512,
 		packColumns: packColumnsF32AVX512,
 		packRows:    packRowsF32AVX512,
-		dot4:        dot4AVX512,
-		dotBF16:     true,
+		thin: map[backend.DType][]thinKernel{
+			backend.F32:  {thinF32x1AVX512, thinF32x2AVX512, thinF32x3AVX512, thinF32x4AVX512},
+			backend.BF16: {thinBF16x1AVX512, thinBF16x2AVX512, thinBF16x3AVX512, thinBF16x4AVX512},
+		},
 	}
 )
 
@@ -137,25 +141,4 @@ func packRowsF32AVX512(dst unsafe.Pointer, drs int, src unsafe.Pointer, srs, k, 
 		return
 	}
 	packRows1AVX512((*float32)(dst), drs, (*float32)(src), srs, k, lanes)
-}
-
-func dot4AVX512(out *[4]float32, x []float32, rows Operand) {
-	if rows.DType == backend.F32 {
-		dot4F32AVX512(out, x, (*float32)(rows.Ptr), rows.RowStride*4)
-		return
-	}
-	dot4BF16AVX512(out, x, (*uint16)(rows.Ptr), rows.RowStride*2)
-}
-
-func dot4AVX2(out *[4]float32, x []float32, rows Operand) {
-	if rows.DType == backend.F32 {
-		dot4F32AVX2(out, x, (*float32)(rows.Ptr), rows.RowStride*4)
-		return
-	}
-	dot4BF16AVX2(out, x, (*uint16)(rows.Ptr), rows.RowStride*2)
-	for p := len(x) &^ 7; p < len(x); p++ {
-		for j := range out {
-			out[j] += x[p] * float32(load(rows.at(j, p), backend.BF16))
-		}
-	}
 }

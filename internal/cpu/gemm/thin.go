@@ -1,6 +1,7 @@
 package gemm
 
 import (
+	"runtime"
 	"unsafe"
 
 	"github.com/hone-ml/hone/internal/backend"
@@ -10,8 +11,14 @@ import (
 const (
 	// dotRows is the largest height of a left operand that is multiplied by dot products.
 	dotRows = 8
-	// dotBytes is how much of the right operand a task reads.
-	dotBytes = 1 << 17
+	// dotTask and dotLongTask bound how much of the right operand a task reads: the longer its piece of
+	// memory, the better it comes, but every processor should get a few.
+	dotTask     = 1 << 17
+	dotLongTask = 1 << 20
+	// dotCall is how much of it a call of a kernel reads, some 4 µs, and dotShare what still lies in the
+	// first-level cache when it is read for the next vectors.
+	dotCall  = 1 << 16
+	dotShare = 1 << 14
 	// sumRows is the largest height of a left operand that is multiplied by sums of rows.
 	sumRows = 4
 	// sumCols is the width of the sums that a task keeps in the first-level cache.
@@ -24,7 +31,7 @@ func thin(w *Workspace, r runner, ks *kernels, p product) bool {
 	if p.n < p.m {
 		p = p.transposed()
 	}
-	if ks.dot4 == nil {
+	if ks.thin == nil {
 		return false
 	}
 	w.thin = thinProduct{product: p, ks: ks}
@@ -32,7 +39,8 @@ func thin(w *Workspace, r runner, ks *kernels, p product) bool {
 	switch {
 	case p.m <= dotRows && (p.b.RowStride == 1 || p.k == 1):
 		t.readRows(w)
-		r.run(w, ceilDiv(p.n, t.dotCols()), dotting{t})
+		t.cols = t.dotCols()
+		r.run(w, ceilDiv(p.n, t.cols), dotting{t})
 	case p.m <= sumRows && p.b.ColStride == 1 && p.b.RowStride > farB:
 		t.readRows(w)
 		r.run(w, ceilDiv(p.n, sumCols), summing{t})
@@ -48,6 +56,7 @@ type thinProduct struct {
 	product
 	ks   *kernels
 	rows Operand // the left operand in F32
+	cols int     // of b, that a task of dotting does
 }
 
 func (t *thinProduct) readRows(w *Workspace) {
@@ -87,38 +96,48 @@ func (t summing) do(w *Workspace, task int) {
 }
 
 // dotting is the job of multiplying by a matrix whose columns lie in one piece, as the weights of a
-// linear layer do when it decodes one token: every element of the result is a dot product. Four columns
-// at a time are read once, and stay in the first-level cache for all the rows.
+// linear layer do when it decodes one token: every element of the result is a dot product. How the columns
+// are divided into tasks changes no sum, so it may depend on the number of processors.
 type dotting struct{ *thinProduct }
 
-// dotCols is the number of columns that a task of dotting does.
-func (t *thinProduct) dotCols() int { return max(dotBytes/(t.k*t.b.DType.Size())&^3, 4) }
-
-func (t dotting) do(w *Workspace, task int) {
-	ks := t.ks
-	lo := task * t.dotCols()
-	cols := min(t.dotCols(), t.n-lo)
-	columns := t.b.from(0, lo).transposed()
-	if !(ks.dotBF16 && columns.DType == backend.BF16 && (columns.ColStride == 1 || t.k == 1)) {
-		columns = ks.staged(w, columns, cols, t.k)
-	}
-	wide := cols + 3 // dot products come in fours
-	out := unsafe.Slice((*float32)(w.result.grow(t.m*wide*4)), t.m*wide)
-	for j, step := 0, 4; j < cols; j += step {
-		four := columns.from(j, 0)
-		if j+4 > cols { // the last ones singly, each four times
-			four.RowStride, step = 0, 1
-		}
-		for i := range t.m {
-			ks.dot4((*[4]float32)(out[i*wide+j:]), t.row(i), four)
-		}
-	}
-	t.finish(w, 0, lo, t.m, cols, unsafe.Pointer(&out[0]), wide, backend.F32)
+// dotCols is the number of columns that a task of dotting is to do.
+func (t *thinProduct) dotCols() int {
+	column := t.k * t.b.DType.Size()
+	share := t.n * column / (4 * runtime.GOMAXPROCS(0))
+	return max(min(max(share, dotTask), dotLongTask)/column, 1)
 }
 
-// dot4Go is the four products of F32 rows in terms of package simd.
-func dot4Go(out *[4]float32, x []float32, rows Operand) {
-	for j := range out {
-		out[j] = simd.Dot(x, unsafe.Slice((*float32)(rows.at(j, 0)), len(x)))
+func (t dotting) do(w *Workspace, task int) {
+	lo := task * t.cols
+	cols := min(t.cols, t.n-lo)
+	columns := t.b.from(0, lo).transposed()
+	kernels := t.ks.thin[columns.DType]
+	if kernels == nil || columns.ColStride != 1 && t.k > 1 {
+		columns = t.ks.staged(w, columns, cols, t.k)
+		kernels = t.ks.thin[backend.F32]
+	}
+	groups := ceilDiv(t.m, len(kernels))
+	vectors := ceilDiv(t.m, groups)
+	step := dotCall
+	if groups > 1 {
+		step = dotShare
+	}
+	stride := columns.RowStride * columns.DType.Size()
+	step = max(step/(t.k*columns.DType.Size()), 1)
+	out := Operand{w.result.grow(t.m * cols * 4), backend.F32, cols, 1}
+	for j := 0; j < cols; j += step {
+		for i := 0; i < t.m; i += vectors {
+			kernels[min(vectors, t.m-i)-1]((*float32)(out.at(i, j)), cols*4, (*float32)(t.rows.at(i, 0)), t.k*4,
+				(*byte)(columns.at(j, 0)), stride, min(step, cols-j), t.k)
+		}
+	}
+	t.finish(w, 0, lo, t.m, cols, out.Ptr, cols, backend.F32)
+}
+
+// thinGeneric is the thinKernel of one vector and a matrix of F32, in terms of package simd.
+func thinGeneric(out *float32, _ int, x *float32, _ int, w *byte, ws, rows, k int) {
+	xs := unsafe.Slice(x, k)
+	for r, sums := 0, unsafe.Slice(out, rows); r < rows; r++ {
+		sums[r] = simd.Dot(xs, unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(w), r*ws)), k))
 	}
 }
