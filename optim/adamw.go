@@ -8,16 +8,24 @@ import (
 	"github.com/hone-ml/hone/tensor"
 )
 
-// AdamWConfig holds the constants of AdamW. Zero fields stand for PyTorch's defaults.
+// AdamWConfig holds the constants of AdamW and says how it keeps its state. Zero fields stand for
+// PyTorch's defaults.
 type AdamWConfig struct {
 	Beta1 float64 // 0.9
 	Beta2 float64 // 0.999
 	Eps   float64 // 1e-8, added after the square root
+
+	// F32Masters keeps, beside BF16 parameters, F32 masters rather than the 16 bits that are enough to
+	// tell them: for programs that read the masters from State. The weights are the same to the bit.
+	F32Masters bool
 }
 
 // AdamW is Adam with decoupled weight decay (Loshchilov and Hutter, "Decoupled Weight Decay
 // Regularization", 2019), with the semantics of torch.optim.AdamW: the parameter decays by lr·wd first,
-// both moments are corrected for their bias. BF16 and F16 parameters have F32 masters.
+// both moments are corrected for their bias.
+//
+// BF16 parameters are trained with the precision of F32: beside each lie the 16 bits that make it an F32
+// weight, of which it is the nearest BF16 (see tensor.AdamWState). F16 parameters have F32 masters.
 type AdamW struct {
 	config AdamWConfig
 	groups []adamGroup
@@ -27,11 +35,9 @@ type AdamW struct {
 
 type adamGroup struct {
 	Group
-	states []adamState
+	states []tensor.AdamWState
 	hyper  *tensor.Tensor // see tensor.AdamWStep
 }
-
-type adamState struct{ param, master, m, v *tensor.Tensor }
 
 // NewAdamW makes the state, moments of zero, for the groups' parameters. It panics if a parameter is not
 // trainable or occurs twice, or if a constant is out of range.
@@ -58,20 +64,30 @@ func NewAdamW(groups []Group, c AdamWConfig) *AdamW {
 	for _, g := range groups {
 		a := adamGroup{Group: g}
 		for _, p := range g.Params {
-			dt := p.DType().Accumulator()
-			s := adamState{param: p, master: p, m: tensor.Zeros(p.Device(), dt, p.Shape()...), v: tensor.Zeros(p.Device(), dt, p.Shape()...)}
-			if dt != p.DType() {
-				s.master = tensor.Empty(p.Device(), dt, p.Shape()...)
-				s.master.CopyFrom(p)
-			}
-			a.states = append(a.states, s)
+			a.states = append(a.states, c.state(p))
 		}
 		if len(g.Params) > 0 {
-			a.hyper = tensor.Zeros(g.Params[0].Device(), tensor.F32, 5)
+			a.hyper = tensor.Zeros(g.Params[0].Device(), tensor.F32, tensor.AdamWHyper)
 		}
 		o.groups = append(o.groups, a)
 	}
 	return o
+}
+
+// state makes the state of a parameter that has made no step.
+func (c *AdamWConfig) state(p *tensor.Tensor) tensor.AdamWState {
+	dev, dt, shape := p.Device(), p.DType().Accumulator(), p.Shape()
+	s := tensor.AdamWState{Param: p, M: tensor.Zeros(dev, dt, shape...), V: tensor.Zeros(dev, dt, shape...)}
+	switch {
+	case p.DType() == dt:
+		s.Master = p
+	case p.DType() == tensor.BF16 && !c.F32Masters:
+		s.Remainder = tensor.Zeros(dev, tensor.U8, append(shape, 2)...)
+	default:
+		s.Master = tensor.Empty(dev, dt, shape...)
+		s.Master.CopyFrom(p)
+	}
+	return s
 }
 
 // Step makes one step with the gradients of g; parameters without a gradient in g are neither changed nor
@@ -82,16 +98,17 @@ func (o *AdamW) Step(g *tensor.Grads) error {
 	}
 	o.steps++
 	t := float64(o.steps)
+	constants := tensor.AdamWConstants{Beta1: o.config.Beta1, Beta2: o.config.Beta2, Eps: o.config.Eps}
 	for _, group := range o.groups {
 		if group.hyper == nil {
 			continue
 		}
 		lr := group.LR * o.factor
 		tensor.CopyFromSlice(group.hyper, []float32{float32(lr), float32(group.WeightDecay),
-			float32(1 / (1 - math.Pow(o.config.Beta1, t))), float32(1 / (1 - math.Pow(o.config.Beta2, t))), 1})
+			float32(1 / (1 - math.Pow(o.config.Beta1, t))), float32(1 / (1 - math.Pow(o.config.Beta2, t))), float32(g.Factor())})
 		for _, s := range group.states {
-			if g.Has(s.param) {
-				s.step(g.Of(s.param), group.hyper, o.config)
+			if g.Has(s.Param) {
+				step(s, g.Unscaled(s.Param), group.hyper, constants)
 			}
 		}
 	}
@@ -107,14 +124,14 @@ func (o *AdamW) ready(*tensor.Grads) error {
 	return nil
 }
 
-func (s *adamState) step(grad, hyper *tensor.Tensor, c AdamWConfig) {
-	if dt := s.m.DType(); grad.DType() != dt { // F64 parameters and F32 gradients, or the other way round
-		converted := tensor.Empty(s.m.Device(), dt, grad.Shape()...)
+func step(s tensor.AdamWState, grad, hyper *tensor.Tensor, c tensor.AdamWConstants) {
+	if dt := s.M.DType(); (dt == tensor.F64) != (grad.DType() == tensor.F64) {
+		converted := tensor.Empty(s.M.Device(), dt, grad.Shape()...)
 		defer converted.Free()
 		converted.CopyFrom(grad)
 		grad = converted
 	}
-	tensor.AdamWStep(s.param, s.master, s.m, s.v, grad, hyper, c.Beta1, c.Beta2, c.Eps)
+	tensor.AdamWStep(s, grad, hyper, c)
 }
 
 // SetFactor multiplies all learning rates from the next step on.
@@ -126,17 +143,20 @@ func (o *AdamW) Steps() int { return o.steps }
 // SetSteps restores the number of steps made, on which bias correction depends.
 func (o *AdamW) SetSteps(n int) { o.steps = n }
 
-// State is exp_avg, exp_avg_sq and, where there is one, the master of each parameter, named by group and
-// index: "0.3.exp_avg".
+// State is exp_avg, exp_avg_sq and, where there is one, the remainder or the master of each parameter, named
+// by group and index: "0.3.exp_avg".
 func (o *AdamW) State() iter.Seq2[string, *tensor.Tensor] {
 	return func(yield func(string, *tensor.Tensor) bool) {
 		for i, g := range o.groups {
 			for j, s := range g.states {
 				name := fmt.Sprintf("%d.%d.", i, j)
-				if !yield(name+"exp_avg", s.m) || !yield(name+"exp_avg_sq", s.v) {
+				if !yield(name+"exp_avg", s.M) || !yield(name+"exp_avg_sq", s.V) {
 					return
 				}
-				if s.master != s.param && !yield(name+"master", s.master) {
+				if s.Remainder != nil && !yield(name+"remainder", s.Remainder) {
+					return
+				}
+				if s.Master != nil && s.Master != s.Param && !yield(name+"master", s.Master) {
 					return
 				}
 			}
@@ -144,12 +164,13 @@ func (o *AdamW) State() iter.Seq2[string, *tensor.Tensor] {
 	}
 }
 
-// Sync derives BF16 and F16 parameters from their masters.
+// Sync derives parameters from their masters. Those that have remainders are none that can be derived:
+// restore them with the model.
 func (o *AdamW) Sync() {
 	for _, g := range o.groups {
 		for _, s := range g.states {
-			if s.master != s.param {
-				s.param.CopyFrom(s.master)
+			if s.Master != nil && s.Master != s.Param {
+				s.Param.CopyFrom(s.Master)
 			}
 		}
 	}

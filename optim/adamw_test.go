@@ -14,7 +14,7 @@ import (
 var goldenNames = []string{"a", "b", "c"}
 
 // goldenAdamW is the parameters of the golden run in its two groups, and their optimizer.
-func goldenAdamW(g golden, dt tensor.DType) ([]*tensor.Tensor, *optim.AdamW) {
+func goldenAdamW(g golden, dt tensor.DType, c optim.AdamWConfig) ([]*tensor.Tensor, *optim.AdamW) {
 	var params []*tensor.Tensor
 	for _, name := range goldenNames {
 		params = append(params, g.parameter("adamw."+name+".init", dt))
@@ -22,7 +22,7 @@ func goldenAdamW(g golden, dt tensor.DType) ([]*tensor.Tensor, *optim.AdamW) {
 	return params, optim.NewAdamW([]optim.Group{
 		{Params: params[:2], LR: 1e-2, WeightDecay: 0.1},
 		{Params: params[2:], LR: 3e-3},
-	}, optim.AdamWConfig{})
+	}, c)
 }
 
 func goldenStep(t *testing.T, g golden, step int, params []*tensor.Tensor, grads *tensor.Grads, o optim.Optimizer) {
@@ -49,7 +49,7 @@ func TestTwentyAdamWStepsOfTwoGroupsEqualPyTorch(t *testing.T) {
 		{"float32 with float64 gradients", tensor.F32, tensor.F64, 1e-6, 1e-5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			params, o := goldenAdamW(g, c.params)
+			params, o := goldenAdamW(g, c.params, optim.AdamWConfig{})
 			grads := tensor.NewGrads(named(params...), c.grads)
 			for step := range 20 {
 				goldenStep(t, g, step, params, grads, o)
@@ -71,8 +71,8 @@ func TestTwentyAdamWStepsOfTwoGroupsEqualPyTorch(t *testing.T) {
 
 func TestBF16ParametersAreTheirF32MastersRounded(t *testing.T) {
 	g := openGolden(t)
-	params, o := goldenAdamW(g, tensor.BF16)
-	exact, reference := goldenAdamW(g, tensor.F32)
+	params, o := goldenAdamW(g, tensor.BF16, optim.AdamWConfig{F32Masters: true})
+	exact, reference := goldenAdamW(g, tensor.F32, optim.AdamWConfig{})
 	for i := range exact { // the masters begin with what the parameters hold
 		exact[i].CopyFrom(params[i])
 	}
@@ -99,6 +99,113 @@ func TestBF16ParametersAreTheirF32MastersRounded(t *testing.T) {
 	}
 	if moved == 0 {
 		t.Error("every master is a bfloat16: the test shows nothing")
+	}
+}
+
+// weights is what a BF16 parameter and its remainder stand for.
+func weights(p, remainder *tensor.Tensor) []float32 {
+	w := make([]float32, p.Len())
+	rest := tensor.ToSlice[uint8](remainder)
+	for i, x := range tensor.ToSlice[tensor.BFloat16](p) {
+		low := int16(uint16(rest[2*i]) | uint16(rest[2*i+1])<<8)
+		w[i] = math.Float32frombits(uint32(int32(uint32(x)<<16) + int32(low)))
+	}
+	return w
+}
+
+func TestRemaindersEqualF32MastersToTheBitOverAThousandSteps(t *testing.T) {
+	const n = 777
+	config := func(masters bool) optim.AdamWConfig { return optim.AdamWConfig{Beta2: 0.98, F32Masters: masters} }
+	p, q := drawn(tensor.BF16, 1, n), drawn(tensor.BF16, 1, n)
+	group := func(p *tensor.Tensor) []optim.Group {
+		return []optim.Group{{Params: []*tensor.Tensor{p}, LR: 1e-3, WeightDecay: 0.1}}
+	}
+	split, whole := optim.NewAdamW(group(p), config(false)), optim.NewAdamW(group(q), config(true))
+	gp, gq := tensor.NewGrads(named(p), tensor.F32), tensor.NewGrads(named(q), tensor.F32)
+	master, remainder := maps.Collect(whole.State())["0.0.master"], maps.Collect(split.State())["0.0.remainder"]
+	ties := 0
+	for step := range 1000 {
+		gp.Flat().FillRandn(tensor.NewRand(uint64(step)), 0, 1)
+		gq.Flat().CopyFrom(gp.Flat())
+		for _, err := range []error{split.Step(gp), whole.Step(gq)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := tensor.ToSlice[float32](master)
+		if !slices.Equal(weights(p, remainder), want) {
+			t.Fatalf("step %d: the weights are not the masters", step+1)
+		}
+		rounded := tensor.ToSlice[tensor.BFloat16](q)
+		for i, x := range tensor.ToSlice[tensor.BFloat16](p) {
+			if tie := math.Float32bits(want[i])&0xffff == 0x8000; tie {
+				ties++
+			} else if x != rounded[i] {
+				t.Fatalf("step %d: parameter %d is %v, its master rounds to %v", step+1, i, x, rounded[i])
+			}
+		}
+	}
+	if ties > 100 { // 777,000 weights, of which one in 65,536 is a tie
+		t.Errorf("%d weights lie half-way between two BF16", ties)
+	}
+}
+
+func TestAWeightGoesOnFromAParameterThatWasChanged(t *testing.T) {
+	p := drawn(tensor.BF16, 1, 100)
+	o := optim.NewAdamW([]optim.Group{{Params: []*tensor.Tensor{p}, LR: 1e-2}}, optim.AdamWConfig{})
+	grads := tensor.NewGrads(named(p), tensor.F32)
+	for _, value := range []float64{0, 3, -3} {
+		grads.Flat().FillRandn(tensor.NewRand(2), 0, 1)
+		for range 2 {
+			if err := o.Step(grads); err != nil {
+				t.Fatal(err)
+			}
+			p.Fill(value)
+		}
+		grads.Zero()
+		o.SetFactor(0)
+		if err := o.Step(grads); err != nil {
+			t.Fatal(err)
+		}
+		o.SetFactor(1)
+		for i, x := range p.Float64s() {
+			if x != value {
+				t.Fatalf("parameter %d, set to %g, became %g", i, value, x)
+			}
+		}
+	}
+}
+
+func TestClippedStepsEqualStepsWithScaledGradients(t *testing.T) {
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.F64} {
+		p, q := drawn(dt, 1, 300), drawn(dt, 1, 300)
+		adamW := func(p *tensor.Tensor) *optim.AdamW {
+			return optim.NewAdamW([]optim.Group{{Params: []*tensor.Tensor{p}, LR: 1e-2}}, optim.AdamWConfig{})
+		}
+		lazy, eager := tensor.NewGrads(named(p), tensor.F32), tensor.NewGrads(named(q), tensor.F32)
+		a, b := adamW(p), adamW(q)
+		for step := range 3 {
+			s := tensor.CPU().NewTape()
+			p.In(s).Square().Sum().MulScalar(float64(step + 1)).Backward(lazy)
+			q.In(s).Square().Sum().MulScalar(float64(step + 1)).Backward(eager)
+			s.Close()
+			eager.Flat() // asks for a view: Clip scales the memory itself
+			if lazy.Clip(1); lazy.Factor() >= 1 {
+				t.Fatal("nothing was clipped: the test shows nothing")
+			}
+			eager.Clip(1)
+			for _, err := range []error{a.Step(lazy), b.Step(eager)} {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			lazy.Zero()
+			eager.Zero()
+		}
+		wantNear(t, dt.String(), p.Float64s(), q.Float64s(), 1e-6)
+		if slices.Equal(p.Float64s(), drawn(dt, 1, 300).Float64s()) {
+			t.Errorf("%s: nothing moved", dt)
+		}
 	}
 }
 

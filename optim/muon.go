@@ -118,7 +118,7 @@ func (o *Muon) step(s *muonSet, g *tensor.Grads) {
 	shape := s.params[0].Shape()
 	grad := tensor.Empty(scope, tensor.F32, len(s.params), shape[0], shape[1])
 	for i, p := range s.params {
-		grad.Index(i).CopyFrom(g.Of(p))
+		grad.Index(i).CopyFrom(g.Unscaled(p).In(scope).MulScalar(g.Factor()))
 	}
 	m := s.momentum.In(scope).MulScalar(o.config.Momentum).Add(grad)
 	s.momentum.CopyFrom(m)

@@ -1,7 +1,7 @@
 // Package optim is optimizers, learning-rate schedules and their state.
 //
-// An optimizer owns what training keeps beside the parameters: moments, and F32 masters of BF16 and F16
-// parameters, from which these are derived. That is what a checkpoint saves.
+// An optimizer owns what training keeps beside the parameters: moments, and what makes F32 weights of BF16
+// and F16 parameters. A checkpoint saves that, and the parameters.
 package optim
 
 import (
@@ -21,10 +21,10 @@ type Optimizer interface {
 	// Steps is the number of steps made; SetSteps restores it.
 	Steps() int
 	SetSteps(n int)
-	// State is the long-lived tensors to save, by names that are stable for the same groups. Restore by
-	// CopyFrom, then call SetSteps and Sync.
+	// State is the long-lived tensors to save beside the parameters, by names that are stable for the same
+	// groups. Restore both by CopyFrom, then call SetSteps and Sync.
 	State() iter.Seq2[string, *tensor.Tensor]
-	// Sync derives the parameters from restored masters.
+	// Sync derives from restored masters the parameters that have them.
 	Sync()
 }
 

@@ -1,60 +1,162 @@
 package tensor
 
-import "github.com/hone-ml/hone/internal/backend"
+import (
+	"unsafe"
 
-// AdamWStep updates long-lived tensors in place by one step of AdamW, in one sweep where the device has a
-// kernel for it; it is what optim.AdamW is made of:
+	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/cpu"
+)
+
+// AdamWHyper is the length of the vector of numbers that change from step to step; see AdamWStep.
+const AdamWHyper = backend.AdamWHyper
+
+// AdamWConstants are the constants of AdamW.
+type AdamWConstants = backend.AdamWArgs
+
+// AdamWState is a parameter and what AdamW keeps of it: long-lived, contiguous tensors of one shape.
+type AdamWState struct {
+	// Param is the parameter.
+	Param *Tensor
+	// Master, F32 or F64, is the weights that are trained: Param itself, or a tensor that Param receives
+	// rounded to its dtype. It is nil with a Remainder.
+	Master *Tensor
+	// Remainder, U8 [..., 2], makes F32 weights of a BF16 Param, bit for bit those that a Master would
+	// hold. Each element is the lower half of a weight, of which Param is the nearest BF16, weights half-way
+	// between two going away from zero. The parameter may be changed between steps: the weight is then
+	// within half a unit of its last place.
+	Remainder *Tensor
+	// M and V are the moments, of Master's dtype, or F32 with a Remainder.
+	M, V *Tensor
+}
+
+// AdamWStep updates a state in place by one step of AdamW, in one sweep where the device has a kernel for
+// it; it is what optim.AdamW is made of:
 //
 //	w ← w·(1 − lr·wd);  m ← β1·m + (1−β1)·g;  v ← β2·v + (1−β2)·g²;  w ← w − lr·(m·c1)/(√(v·c2) + ε)
 //
-// where g is grad times the gradient scale. hyper is F32 [5]: lr, wd, c1 = 1/(1−β1ᵗ), c2 = 1/(1−β2ᵗ), gradient
-// scale; it lies in device memory because it changes from step to step. master, m, v and grad are
-// contiguous, of one shape, all F32 or all F64. param is master itself, or a tensor that receives master
-// rounded to its dtype.
-func AdamWStep(param, master, m, v, grad, hyper *Tensor, beta1, beta2, eps float64) {
-	all := []*Tensor{param, master, m, v, grad}
+// where g is grad times the gradient scale. hyper is F32 [AdamWHyper]: lr, wd, c1 = 1/(1−β1ᵗ), c2 = 1/(1−β2ᵗ),
+// gradient scale; it lies in device memory because it changes from step to step. grad has Param's shape,
+// is contiguous, and F32 or BF16, or F64 where Master is.
+func AdamWStep(s AdamWState, grad, hyper *Tensor, c AdamWConstants) {
+	s.check(grad, hyper)
+	for _, t := range s.tensors() {
+		t.mem.version++
+	}
+	fused, ok := s.Param.dev.backend.(backend.AdamWer)
+	switch {
+	case ok:
+		fused.AdamW(s.views(), &grad.view, &hyper.view, c)
+	case s.Remainder == nil && grad.view.DType == s.M.view.DType:
+		s.composed(grad, hyper, c)
+	default:
+		s.onHost(grad, hyper, c)
+	}
+}
+
+// tensors are those that the step changes.
+func (s *AdamWState) tensors() (ts []*Tensor) {
+	for _, t := range []*Tensor{s.Param, s.Master, s.Remainder, s.M, s.V} {
+		if t != nil && (t != s.Param || len(ts) == 0) {
+			ts = append(ts, t)
+		}
+	}
+	return ts
+}
+
+func (s *AdamWState) check(grad, hyper *Tensor) {
+	all := append(s.tensors(), grad)
 	for _, t := range append(all, hyper) {
 		t.alive("AdamWStep")
 	}
-	for i, t := range all {
-		if !sameDims(t, param) || !t.view.Contiguous() || i > 0 && t.view.DType != master.view.DType {
-			fail("AdamWStep", all, "needs contiguous tensors of one shape, and master, m, v, grad of one dtype")
+	for _, t := range all {
+		if !t.view.Contiguous() || t != s.Remainder && !sameDims(t, s.Param) {
+			fail("AdamWStep", all, "needs contiguous tensors of one shape")
 		}
 	}
-	if master.view.DType != F32 && master.view.DType != F64 || !hyper.hasShape(5) || hyper.view.DType != F32 {
-		fail("AdamWStep", append(all, hyper), "needs F32 or F64 state and hyper F32 [5]")
+	want := F32
+	switch {
+	case s.Remainder != nil:
+		if s.Master != nil || s.Param.view.DType != BF16 || s.Remainder.view.DType != U8 || !s.Remainder.hasShape(append(s.Param.Shape(), 2)...) {
+			fail("AdamWStep", all, "a remainder is U8 [..., 2] beside a BF16 parameter, without a master")
+		}
+	case s.Master == nil:
+		fail("AdamWStep", all, "needs a master or a remainder")
+	default:
+		want = s.Master.view.DType
 	}
-	for _, t := range all[:4] {
-		t.mem.version++
+	if want != F32 && want != F64 || s.M.view.DType != want || s.V.view.DType != want {
+		fail("AdamWStep", all, "needs F32 or F64 weights and moments of their dtype")
 	}
-	fused, ok := param.dev.backend.(backend.AdamWer)
-	if !ok {
-		composedAdamW(param, master, m, v, grad, hyper, beta1, beta2, eps)
-		return
+	if g := grad.view.DType; g != want && (g != BF16 || want != F32) {
+		fail("AdamWStep", all, "needs gradients of the moments' dtype, or of BF16 beside F32")
 	}
-	flat := func(t *Tensor) *backend.View { f := t.view.Flat(); return &f }
-	var p *backend.View
-	if param != master {
-		p = flat(param)
+	if !hyper.hasShape(AdamWHyper) || hyper.view.DType != F32 {
+		fail("AdamWStep", append(all, hyper), "needs hyper F32 [%d]", AdamWHyper)
 	}
-	fused.AdamW(p, flat(master), flat(m), flat(v), flat(grad), &hyper.view, backend.AdamWArgs{Beta1: beta1, Beta2: beta2, Eps: eps})
 }
 
-func composedAdamW(param, master, m, v, grad, hyper *Tensor, beta1, beta2, eps float64) {
-	s := param.dev.NewScope()
-	defer s.Close()
-	in := func(t *Tensor) *Tensor { return t.detached().In(s) }
-	h := in(hyper).To(master.view.DType)
+func (s *AdamWState) views() backend.AdamWState {
+	view := func(t *Tensor) *backend.View {
+		if t == nil {
+			return nil
+		}
+		return &t.view
+	}
+	v := backend.AdamWState{Param: view(s.Param), Master: view(s.Master), Remainder: view(s.Remainder), M: view(s.M), V: view(s.V)}
+	if s.Param == s.Master {
+		v.Param = nil
+	}
+	return v
+}
+
+func (s *AdamWState) composed(grad, hyper *Tensor, c AdamWConstants) {
+	scope := s.Param.dev.NewScope()
+	defer scope.Close()
+	in := func(t *Tensor) *Tensor { return t.detached().In(scope) }
+	h := in(hyper).To(s.Master.view.DType)
 	lr, wd, c1, c2 := h.Index(0), h.Index(1), h.Index(2), h.Index(3)
 	g := in(grad).Mul(h.Index(4))
-	w := in(master).Mul(lr.Mul(wd).Neg().AddScalar(1))
-	m2 := in(m).MulScalar(beta1).Add(g.MulScalar(1 - beta1))
-	v2 := in(v).MulScalar(beta2).Add(g.Square().MulScalar(1 - beta2))
-	w = w.Sub(lr.Mul(m2.Mul(c1)).Div(v2.Mul(c2).Sqrt().AddScalar(eps)))
-	m.CopyFrom(m2)
-	v.CopyFrom(v2)
-	master.CopyFrom(w)
-	if param != master {
-		param.CopyFrom(w)
+	w := in(s.Master).Mul(lr.Mul(wd).Neg().AddScalar(1))
+	m := in(s.M).MulScalar(c.Beta1).Add(g.MulScalar(1 - c.Beta1))
+	v := in(s.V).MulScalar(c.Beta2).Add(g.Square().MulScalar(1 - c.Beta2))
+	w = w.Sub(lr.Mul(m.Mul(c1)).Div(v.Mul(c2).Sqrt().AddScalar(c.Eps)))
+	s.M.CopyFrom(m)
+	s.V.CopyFrom(v)
+	s.Master.CopyFrom(w)
+	if s.Param != s.Master {
+		s.Param.CopyFrom(w)
+	}
+}
+
+// onHost makes the step on copies in host memory, for devices without a kernel: packed states are no
+// numbers that core kernels know.
+func (s *AdamWState) onHost(grad, hyper *Tensor, c AdamWConstants) {
+	v := s.views()
+	host := func(t *Tensor) (*backend.View, []byte) {
+		data := t.Bytes()
+		w := t.view
+		w.Ptr = unsafe.Pointer(unsafe.SliceData(data))
+		return &w, data
+	}
+	type copied struct {
+		to   *Tensor
+		data []byte
+	}
+	var back []copied
+	for _, one := range []struct {
+		t    *Tensor
+		view **backend.View
+	}{{s.Param, &v.Param}, {s.Master, &v.Master}, {s.Remainder, &v.Remainder}, {s.M, &v.M}, {s.V, &v.V}} {
+		if *one.view != nil {
+			w, data := host(one.t)
+			*one.view = w
+			back = append(back, copied{one.t, data})
+		}
+	}
+	g, _ := host(grad)
+	h, _ := host(hyper)
+	cpu.New().AdamW(v, g, h, c)
+	for _, b := range back {
+		b.to.dev.backend.CopyIn(b.to.view.Ptr, b.data)
 	}
 }

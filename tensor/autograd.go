@@ -101,6 +101,7 @@ func (loss *Tensor) Backward(g *Grads) {
 	if !loss.needsGrad {
 		fail("Backward", []*Tensor{loss}, "the loss depends on no trainable tensor")
 	}
+	g.settle()
 	tp := loss.scope.tape
 	gs := loss.scope.child(nil)
 	gs.backward = true
@@ -285,7 +286,7 @@ func (g *gradient) Sink(i int) (dst *Tensor, accumulate bool) {
 	t := g.node.inputs[i].source()
 	dt := t.view.DType
 	if p := t.guestOf; p != nil {
-		if v := g.into.Of(p); v.view.DType == F32 || v.view.DType == dt {
+		if v := g.into.of(p); v.view.DType == F32 || v.view.DType == dt {
 			return v.In(g.scope), true
 		}
 		dt = dt.Accumulator()

@@ -58,7 +58,7 @@ func TestNewGradsExplainsItsMisuse(t *testing.T) {
 	d := tensor.NewTestDevice(0)
 	p := param(d, tensor.NewRand(1), tensor.F32, 3)
 	q := param(tensor.NewTestDevice(0), tensor.NewRand(1), tensor.F32, 3)
-	mustSay(t, "BF16 gradients", func() { tensor.NewGrads(named(p), tensor.BF16) }, "NewGrads", "bf16")
+	mustSay(t, "F16 gradients", func() { tensor.NewGrads(named(p), tensor.F16) }, "NewGrads", "f16")
 	mustSay(t, "nothing trainable", func() { tensor.NewGrads(named(tensor.Ones(d, tensor.F32, 3)), tensor.F32) }, "SetTrainable")
 	mustSay(t, "two devices", func() { tensor.NewGrads(named(p, q), tensor.F32) }, "p1", "another device")
 	other := tensor.NewGrads(named(param(d, tensor.NewRand(1), tensor.F32, 40)), tensor.F32)
@@ -90,10 +90,12 @@ func euclid(x []float64) float64 {
 }
 
 func TestNormIsTheEuclideanNorm(t *testing.T) {
-	for _, sizes := range [][]int{{1}, {3, 5}, {4096}, {5000, 16, 8191}, {1 << 20}, {3 << 20, 17}, {0, 2}, {0}} {
-		g, all := filled(tensor.NewTestDevice(0), sizes...)
-		if got, want := g.Norm(), euclid(all); math.Abs(got-want) > 1e-6*want {
-			t.Errorf("%v: norm %v, want %v", sizes, got, want)
+	for name, device := range map[string]*tensor.Device{"fused": tensor.NewTestDevice(0), "composed": tensor.NewComposedDevice()} {
+		for _, sizes := range [][]int{{1}, {3, 5}, {4096}, {5000, 16, 8191}, {1 << 16}, {3 << 18, 17}, {0, 2}, {0}} {
+			g, all := filled(device, sizes...)
+			if got, want := g.Norm(), euclid(all); math.Abs(got-want) > 1e-6*want {
+				t.Errorf("%s %v: norm %v, want %v", name, sizes, got, want)
+			}
 		}
 	}
 }
@@ -210,4 +212,105 @@ func TestF64GradsOfNarrowerParameters(t *testing.T) {
 		}
 		near(t, dt.String(), flat[1].Float64s(), flat[0].Float64s(), 1e-5)
 	}
+}
+
+func TestBF16GradsAreTheF32OnesRounded(t *testing.T) {
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+		d := tensor.NewTestDevice(0)
+		m := tinyModel(d, dt)
+		grads := func(gradType tensor.DType) *tensor.Grads {
+			g := tensor.NewGrads(named(m.params()...), gradType)
+			s := d.NewTape()
+			defer s.Close()
+			m.loss(s, 2, 7, 0, 0).Backward(g)
+			return g
+		}
+		exact, rounded := grads(tensor.F32), grads(tensor.BF16)
+		for _, p := range m.params() {
+			near(t, dt.String(), rounded.Of(p).Float64s(), exact.Of(p).Float64s(), 1e-2)
+		}
+		if got, want := rounded.Norm(), exact.Norm(); math.Abs(got-want) > 1e-2*want {
+			t.Errorf("%s: norm %g, want %g", dt, got, want)
+		}
+	}
+}
+
+// unseen are gradients, the same each time, of which no view has been given away.
+func unseen(d *tensor.Device) (g *tensor.Grads, p T, once func()) {
+	p = param(d, tensor.NewRand(1), tensor.F32, 50)
+	g = tensor.NewGrads(named(p), tensor.F32)
+	once = func() {
+		s := d.NewTape()
+		defer s.Close()
+		p.In(s).Square().Sum().Backward(g)
+	}
+	once()
+	return g, p, once
+}
+
+func TestClippingIsLeftToTheReaderUntilAViewIsAskedFor(t *testing.T) {
+	d := tensor.NewTestDevice(0)
+	plain, q, _ := unseen(d)
+	want := plain.Of(q).Float64s()
+	norm := euclid(want)
+	half := func(x []float64) []float64 {
+		y := make([]float64, len(x))
+		for i := range x {
+			y[i] = x[i] / 2
+		}
+		return y
+	}
+
+	g, p, once := unseen(d)
+	g.Clip(norm / 2)
+	if f := g.Factor(); math.Abs(f-0.5) > 1e-6 {
+		t.Errorf("the factor is %g", f)
+	}
+	near(t, "unscaled", g.Unscaled(p).Float64s(), want, 0)
+	if got := g.Norm(); math.Abs(got-norm/2) > 1e-6*norm {
+		t.Errorf("the norm is %g, want %g", got, norm/2)
+	}
+	near(t, "a view", g.Of(p).Float64s(), half(want), 1e-6)
+	if f := g.Factor(); f != 1 {
+		t.Errorf("the factor is %g beside a view", f)
+	}
+
+	// From now on the view must be right at once.
+	view := g.Of(p)
+	g.Scale(0.5)
+	near(t, "an old view", view.Float64s(), half(half(want)), 1e-6)
+
+	for name, read := range map[string]func(g *tensor.Grads) []float64{
+		"Flat": func(g *tensor.Grads) []float64 { return g.Flat().Slice(0, 0, 50).Float64s() },
+		"SumGrads": func(g *tensor.Grads) []float64 {
+			sum := tensor.NewGrads(named(p), tensor.F32)
+			tensor.SumGrads(sum, g)
+			return sum.Flat().Slice(0, 0, 50).Float64s()
+		},
+		"All": func(g *tensor.Grads) (x []float64) {
+			for _, v := range g.All() {
+				x = append(x, v.Float64s()...)
+			}
+			return x
+		},
+	} {
+		g, _, _ := unseen(d)
+		g.Scale(0.5)
+		near(t, name, read(g), half(want), 1e-6)
+	}
+
+	g, p, once = unseen(d)
+	g.Scale(0.5)
+	once()
+	sum := half(want)
+	for i := range sum {
+		sum[i] += want[i]
+	}
+	near(t, "Backward after Scale", g.Of(p).Float64s(), sum, 1e-6)
+
+	g, p, once = unseen(d)
+	g.Scale(0.5)
+	g.Zero()
+	once()
+	near(t, "Backward after Scale and Zero", g.Of(p).Float64s(), want, 0)
 }

@@ -35,6 +35,7 @@ var notOps = map[string]string{
 	"Keep":          "scope_test.go",
 	"NewGrads":      "grads_test.go",
 	"Of":            "grads_test.go",
+	"Unscaled":      "grads_test.go",
 	"Has":           "grads_test.go",
 }
 

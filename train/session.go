@@ -160,7 +160,7 @@ func (r *run) allocate() {
 		}
 	}
 	r.grads = tensor.NewGrads(r.o.Model.Parameters(), dt)
-	dev := r.grads.Flat().Device()
+	dev := r.grads.Device()
 	r.losses = tensor.Zeros(dev, dt, r.o.Config.Accum, 2)
 	r.tape = dev.NewTape()
 }
@@ -170,7 +170,7 @@ func (r *run) close() error {
 	if r.tape != nil {
 		r.tape.Close()
 		r.losses.Free()
-		r.grads.Flat().Free()
+		r.grads.Free()
 	}
 	return also(r.metrics.close(), r.evaluations.close())
 }

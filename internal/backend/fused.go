@@ -72,19 +72,10 @@ type CrossEntropyer interface {
 	CrossEntropyBackward(dlogits, logits, lse, targets, scale *View, a CrossEntropyArgs)
 }
 
-// AdamWArgs are the constants of AdamW.
-type AdamWArgs struct{ Beta1, Beta2, Eps float64 }
-
-// AdamWer fuses one step of AdamW (Loshchilov and Hutter 2019) with PyTorch's semantics in one sweep:
-//
-//	w ← w·(1 − lr·wd);  m ← β1·m + (1−β1)·g;  v ← β2·v + (1−β2)·g²
-//	w ← w − lr·(m·c1) / (√(v·c2) + ε)
-//
-// hyper is F32[5] = lr, wd, c1 = 1/(1−β1ᵗ), c2 = 1/(1−β2ᵗ), gradient scale: in device memory, because it
-// changes from step to step. master, m, v, grad are contiguous F32 (or all F64) of one length; param,
-// when not nil, receives master converted to its dtype.
-type AdamWer interface {
-	AdamW(param, master, m, v, grad, hyper *View, a AdamWArgs)
+// SquareSummer sums squares in one pass: out[i] = Σ x² over the elements [i·chunk, (i+1)·chunk) of x, in A.
+// x is T[N], out A[⌈N/chunk⌉], both contiguous.
+type SquareSummer interface {
+	SumSquares(out, x *View, chunk int)
 }
 
 // HostMemory is implemented by backends whose kernels also work on host memory that did not come from

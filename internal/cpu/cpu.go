@@ -38,6 +38,7 @@ var (
 	_ backend.Attentioner    = (*Backend)(nil)
 	_ backend.CrossEntropyer = (*Backend)(nil)
 	_ backend.AdamWer        = (*Backend)(nil)
+	_ backend.SquareSummer   = (*Backend)(nil)
 )
 
 // architecture stands in where the system does not name its processor.

@@ -65,6 +65,7 @@ var cases = []testCase{
 	fused[backend.Attentioner]("Attention", testAttention),
 	fused[backend.CrossEntropyer]("CrossEntropy", testCrossEntropy),
 	fused[backend.AdamWer]("AdamW", testAdamW),
+	fused[backend.SquareSummer]("SumSquares", testSumSquares),
 }
 
 func core(name string, run func(s *suite)) testCase {

@@ -42,7 +42,7 @@ func nudge(v *backend.View) {
 	}
 }
 
-// bump adds one to the last element of an output of integers, or flips a bool.
+// bump adds one to the last element of an output of integers, or to the bits of a bfloat16, or flips a bool.
 func bump(v *backend.View) {
 	if v.Len() == 0 {
 		return
@@ -50,6 +50,10 @@ func bump(v *backend.View) {
 	switch p := lastElement(v); v.DType {
 	case backend.I32:
 		*(*int32)(p)++
+	case backend.BF16:
+		*(*uint16)(p)++
+	case backend.U8:
+		*(*uint8)(p)++
 	case backend.Bool:
 		*(*uint8)(p) ^= 1
 	}
@@ -186,12 +190,17 @@ func (m mutant) CrossEntropyBackward(dlogits, logits, lse, targets, scale *backe
 	m.Backend.CrossEntropyBackward(dlogits, logits, lse, targets, scale, a)
 	m.after("CrossEntropyBackward", dlogits)
 }
-func (m mutant) AdamW(param, master, mm, v, grad, hyper *backend.View, a backend.AdamWArgs) {
-	m.Backend.AdamW(param, master, mm, v, grad, hyper, a)
-	m.after("AdamW master", master)
-	m.after("AdamW m", mm)
-	m.after("AdamW v", v)
-	m.after("AdamW grad", grad)
+func (m mutant) AdamW(state backend.AdamWState, grad, hyper *backend.View, a backend.AdamWArgs) {
+	m.Backend.AdamW(state, grad, hyper, a)
+	for name, v := range map[string]*backend.View{"param": state.Param, "master": state.Master, "remainder": state.Remainder, "m": state.M, "v": state.V, "grad": grad} {
+		if v != nil {
+			m.after("AdamW "+name, v)
+		}
+	}
+}
+func (m mutant) SumSquares(out, x *backend.View, chunk int) {
+	m.Backend.SumSquares(out, x, chunk)
+	m.after("SumSquares", out)
 }
 
 func TestSuiteCatchesEveryMutant(t *testing.T) {
@@ -232,7 +241,10 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 		{"a thousandth too much", "AdamW master", nudge, "AdamW"},
 		{"a thousandth too much", "AdamW m", nudge, "AdamW"},
 		{"a thousandth too much", "AdamW v", nudge, "AdamW"},
+		{"rounded another way", "AdamW param", bump, "AdamW"},
+		{"another remainder", "AdamW remainder", bump, "AdamW"},
 		{"a changed input", "AdamW grad", nudge, "AdamW"},
+		{"a thousandth too much", "SumSquares", nudge, ""},
 		{"another number", "Random", bump, ""},
 		{"another index", "Reduce", bump, ""},
 		{"a flipped comparison", "Binary", bump, ""},
@@ -272,7 +284,7 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 type bare struct{ backend.Backend }
 
 func TestOptionalKernelsAreTestedWhereTheyExist(t *testing.T) {
-	for _, name := range []string{"Softmax", "RMSNorm", "RoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW"} {
+	for _, name := range []string{"Softmax", "RMSNorm", "RoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "SumSquares"} {
 		if backendtest.Supported(bare{cpu.New()}, name) {
 			t.Errorf("%s would be tested on a backend without it", name)
 		}

@@ -4,88 +4,922 @@
 
 #include "textflag.h"
 
-// func adamWAVX2(w []float32, m []float32, v []float32, g []float32, c *[9]float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·adamWAVX2(SB), NOSPLIT, $0-104
-	MOVQ         c+96(FP), AX
-	VBROADCASTSS (AX), Y0
-	VBROADCASTSS 4(AX), Y1
-	VBROADCASTSS 8(AX), Y2
-	VBROADCASTSS 12(AX), Y3
-	VBROADCASTSS 16(AX), Y4
-	VBROADCASTSS 20(AX), Y5
-	VBROADCASTSS 24(AX), Y6
-	VBROADCASTSS 28(AX), Y7
-	VBROADCASTSS 32(AX), Y8
-	MOVQ         w_len+8(FP), CX
-	MOVQ         w_base+0(FP), DX
-	MOVQ         m_base+24(FP), BX
-	MOVQ         v_base+48(FP), SI
-	MOVQ         g_base+72(FP), DI
-	XORQ         AX, AX
+// func adamWMasterGrads32AVX2(args *byte)
+// Requires: AVX, FMA3
+TEXT ·adamWMasterGrads32AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 32(AX), BX
+	MOVQ 40(AX), SI
+	MOVQ 48(AX), DI
+	MOVQ 56(AX), AX
+	XORQ R8, R8
 
-by1:
-	CMPQ        CX, $0x00000008
-	JL          after1
-	VMOVUPS     (DI)(AX*4), Y9
-	VMULPS      Y8, Y9, Y9
-	VMOVUPS     (BX)(AX*4), Y11
-	VMULPS      Y1, Y11, Y11
-	VFMADD231PS Y9, Y2, Y11
-	VMOVUPS     Y11, (BX)(AX*4)
-	VMOVUPS     (SI)(AX*4), Y12
-	VMULPS      Y3, Y12, Y12
-	VMULPS      Y4, Y9, Y10
-	VFMADD231PS Y9, Y10, Y12
-	VMOVUPS     Y12, (SI)(AX*4)
-	VMULPS      Y5, Y12, Y12
-	VSQRTPS     Y12, Y12
-	VADDPS      Y6, Y12, Y12
-	VMULPS      Y7, Y11, Y11
-	VDIVPS      Y12, Y11, Y11
-	VMOVUPS     (DX)(AX*4), Y9
-	VFMSUB213PS Y11, Y0, Y9
-	VMOVUPS     Y9, (DX)(AX*4)
-	ADDQ        $0x00000008, AX
-	SUBQ        $0x00000008, CX
-	JMP         by1
-
-after1:
-	TESTQ        CX, CX
-	JZ           done
-	VMOVQ        CX, X9
-	VPBROADCASTD X9, Y9
-	VPCMPGTD     lanes<>+0(SB), Y9, Y9
-	VMASKMOVPS   (DI)(AX*4), Y9, Y10
-	VMULPS       Y8, Y10, Y10
-	VMASKMOVPS   (BX)(AX*4), Y9, Y8
-	VMULPS       Y1, Y8, Y8
-	VFMADD231PS  Y10, Y2, Y8
-	VMASKMOVPS   Y8, Y9, (BX)(AX*4)
-	VMASKMOVPS   (SI)(AX*4), Y9, Y1
-	VMULPS       Y3, Y1, Y1
-	VMULPS       Y4, Y10, Y2
-	VFMADD231PS  Y10, Y2, Y1
-	VMASKMOVPS   Y1, Y9, (SI)(AX*4)
-	VMULPS       Y5, Y1, Y1
-	VSQRTPS      Y1, Y1
-	VADDPS       Y6, Y1, Y1
-	VMULPS       Y7, Y8, Y8
-	VDIVPS       Y1, Y8, Y8
-	VMASKMOVPS   (DX)(AX*4), Y9, Y1
-	VFMSUB213PS  Y8, Y0, Y1
-	VMASKMOVPS   Y1, Y9, (DX)(AX*4)
-
-done:
+turn:
+	VMOVUPS     (DI)(R8*4), Y0
+	VMULPS      512(AX), Y0, Y0
+	VMOVUPS     (BX)(R8*4), Y2
+	VMULPS      64(AX), Y2, Y2
+	VFMADD231PS 128(AX), Y0, Y2
+	VMOVUPS     Y2, (BX)(R8*4)
+	VMOVUPS     (SI)(R8*4), Y3
+	VMULPS      192(AX), Y3, Y3
+	VMULPS      256(AX), Y0, Y1
+	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y3, (SI)(R8*4)
+	VMULPS      320(AX), Y3, Y3
+	VSQRTPS     Y3, Y3
+	VADDPS      384(AX), Y3, Y3
+	VMULPS      448(AX), Y2, Y2
+	VDIVPS      Y3, Y2, Y2
+	VMOVUPS     (DX)(R8*4), Y0
+	VMULPS      (AX), Y0, Y0
+	VSUBPS      Y2, Y0, Y0
+	VMOVUPS     Y0, (DX)(R8*4)
+	VMOVUPS     32(DI)(R8*4), Y0
+	VMULPS      512(AX), Y0, Y0
+	VMOVUPS     32(BX)(R8*4), Y2
+	VMULPS      64(AX), Y2, Y2
+	VFMADD231PS 128(AX), Y0, Y2
+	VMOVUPS     Y2, 32(BX)(R8*4)
+	VMOVUPS     32(SI)(R8*4), Y3
+	VMULPS      192(AX), Y3, Y3
+	VMULPS      256(AX), Y0, Y1
+	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y3, 32(SI)(R8*4)
+	VMULPS      320(AX), Y3, Y3
+	VSQRTPS     Y3, Y3
+	VADDPS      384(AX), Y3, Y3
+	VMULPS      448(AX), Y2, Y2
+	VDIVPS      Y3, Y2, Y2
+	VMOVUPS     32(DX)(R8*4), Y0
+	VMULPS      (AX), Y0, Y0
+	VSUBPS      Y2, Y0, Y0
+	VMOVUPS     Y0, 32(DX)(R8*4)
+	VMOVUPS     64(DI)(R8*4), Y0
+	VMULPS      512(AX), Y0, Y0
+	VMOVUPS     64(BX)(R8*4), Y2
+	VMULPS      64(AX), Y2, Y2
+	VFMADD231PS 128(AX), Y0, Y2
+	VMOVUPS     Y2, 64(BX)(R8*4)
+	VMOVUPS     64(SI)(R8*4), Y3
+	VMULPS      192(AX), Y3, Y3
+	VMULPS      256(AX), Y0, Y1
+	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y3, 64(SI)(R8*4)
+	VMULPS      320(AX), Y3, Y3
+	VSQRTPS     Y3, Y3
+	VADDPS      384(AX), Y3, Y3
+	VMULPS      448(AX), Y2, Y2
+	VDIVPS      Y3, Y2, Y2
+	VMOVUPS     64(DX)(R8*4), Y0
+	VMULPS      (AX), Y0, Y0
+	VSUBPS      Y2, Y0, Y0
+	VMOVUPS     Y0, 64(DX)(R8*4)
+	VMOVUPS     96(DI)(R8*4), Y0
+	VMULPS      512(AX), Y0, Y0
+	VMOVUPS     96(BX)(R8*4), Y2
+	VMULPS      64(AX), Y2, Y2
+	VFMADD231PS 128(AX), Y0, Y2
+	VMOVUPS     Y2, 96(BX)(R8*4)
+	VMOVUPS     96(SI)(R8*4), Y3
+	VMULPS      192(AX), Y3, Y3
+	VMULPS      256(AX), Y0, Y1
+	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y3, 96(SI)(R8*4)
+	VMULPS      320(AX), Y3, Y3
+	VSQRTPS     Y3, Y3
+	VADDPS      384(AX), Y3, Y3
+	VMULPS      448(AX), Y2, Y2
+	VDIVPS      Y3, Y2, Y2
+	VMOVUPS     96(DX)(R8*4), Y0
+	VMULPS      (AX), Y0, Y0
+	VSUBPS      Y2, Y0, Y0
+	VMOVUPS     Y0, 96(DX)(R8*4)
+	ADDQ        $0x20, R8
+	SUBQ        $0x20, CX
+	JNZ         turn
 	VZEROUPPER
 	RET
 
-DATA lanes<>+0(SB)/4, $0x00000000
-DATA lanes<>+4(SB)/4, $0x00000001
-DATA lanes<>+8(SB)/4, $0x00000002
-DATA lanes<>+12(SB)/4, $0x00000003
-DATA lanes<>+16(SB)/4, $0x00000004
-DATA lanes<>+20(SB)/4, $0x00000005
-DATA lanes<>+24(SB)/4, $0x00000006
-DATA lanes<>+28(SB)/4, $0x00000007
-GLOBL lanes<>(SB), RODATA|NOPTR, $32
+// func adamWMasterGrads16AVX2(args *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·adamWMasterGrads16AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 32(AX), BX
+	MOVQ 40(AX), SI
+	MOVQ 48(AX), DI
+	MOVQ 56(AX), AX
+	XORQ R8, R8
+
+turn:
+	VPMOVZXWD   (DI)(R8*2), Y0
+	VPSLLD      $0x10, Y0, Y0
+	VMULPS      512(AX), Y0, Y0
+	VMOVUPS     (BX)(R8*4), Y2
+	VMULPS      64(AX), Y2, Y2
+	VFMADD231PS 128(AX), Y0, Y2
+	VMOVUPS     Y2, (BX)(R8*4)
+	VMOVUPS     (SI)(R8*4), Y3
+	VMULPS      192(AX), Y3, Y3
+	VMULPS      256(AX), Y0, Y1
+	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y3, (SI)(R8*4)
+	VMULPS      320(AX), Y3, Y3
+	VSQRTPS     Y3, Y3
+	VADDPS      384(AX), Y3, Y3
+	VMULPS      448(AX), Y2, Y2
+	VDIVPS      Y3, Y2, Y2
+	VMOVUPS     (DX)(R8*4), Y0
+	VMULPS      (AX), Y0, Y0
+	VSUBPS      Y2, Y0, Y0
+	VMOVUPS     Y0, (DX)(R8*4)
+	VPMOVZXWD   16(DI)(R8*2), Y0
+	VPSLLD      $0x10, Y0, Y0
+	VMULPS      512(AX), Y0, Y0
+	VMOVUPS     32(BX)(R8*4), Y2
+	VMULPS      64(AX), Y2, Y2
+	VFMADD231PS 128(AX), Y0, Y2
+	VMOVUPS     Y2, 32(BX)(R8*4)
+	VMOVUPS     32(SI)(R8*4), Y3
+	VMULPS      192(AX), Y3, Y3
+	VMULPS      256(AX), Y0, Y1
+	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y3, 32(SI)(R8*4)
+	VMULPS      320(AX), Y3, Y3
+	VSQRTPS     Y3, Y3
+	VADDPS      384(AX), Y3, Y3
+	VMULPS      448(AX), Y2, Y2
+	VDIVPS      Y3, Y2, Y2
+	VMOVUPS     32(DX)(R8*4), Y0
+	VMULPS      (AX), Y0, Y0
+	VSUBPS      Y2, Y0, Y0
+	VMOVUPS     Y0, 32(DX)(R8*4)
+	VPMOVZXWD   32(DI)(R8*2), Y0
+	VPSLLD      $0x10, Y0, Y0
+	VMULPS      512(AX), Y0, Y0
+	VMOVUPS     64(BX)(R8*4), Y2
+	VMULPS      64(AX), Y2, Y2
+	VFMADD231PS 128(AX), Y0, Y2
+	VMOVUPS     Y2, 64(BX)(R8*4)
+	VMOVUPS     64(SI)(R8*4), Y3
+	VMULPS      192(AX), Y3, Y3
+	VMULPS      256(AX), Y0, Y1
+	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y3, 64(SI)(R8*4)
+	VMULPS      320(AX), Y3, Y3
+	VSQRTPS     Y3, Y3
+	VADDPS      384(AX), Y3, Y3
+	VMULPS      448(AX), Y2, Y2
+	VDIVPS      Y3, Y2, Y2
+	VMOVUPS     64(DX)(R8*4), Y0
+	VMULPS      (AX), Y0, Y0
+	VSUBPS      Y2, Y0, Y0
+	VMOVUPS     Y0, 64(DX)(R8*4)
+	VPMOVZXWD   48(DI)(R8*2), Y0
+	VPSLLD      $0x10, Y0, Y0
+	VMULPS      512(AX), Y0, Y0
+	VMOVUPS     96(BX)(R8*4), Y2
+	VMULPS      64(AX), Y2, Y2
+	VFMADD231PS 128(AX), Y0, Y2
+	VMOVUPS     Y2, 96(BX)(R8*4)
+	VMOVUPS     96(SI)(R8*4), Y3
+	VMULPS      192(AX), Y3, Y3
+	VMULPS      256(AX), Y0, Y1
+	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y3, 96(SI)(R8*4)
+	VMULPS      320(AX), Y3, Y3
+	VSQRTPS     Y3, Y3
+	VADDPS      384(AX), Y3, Y3
+	VMULPS      448(AX), Y2, Y2
+	VDIVPS      Y3, Y2, Y2
+	VMOVUPS     96(DX)(R8*4), Y0
+	VMULPS      (AX), Y0, Y0
+	VSUBPS      Y2, Y0, Y0
+	VMOVUPS     Y0, 96(DX)(R8*4)
+	ADDQ        $0x20, R8
+	SUBQ        $0x20, CX
+	JNZ         turn
+	VZEROUPPER
+	RET
+
+// func adamWRoundedGrads32AVX2(args *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·adamWRoundedGrads32AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 16(AX), BX
+	MOVQ 32(AX), SI
+	MOVQ 40(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), AX
+	XORQ R9, R9
+
+turn:
+	VMOVUPS      (R8)(R9*4), Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      (SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, (SI)(R9*4)
+	VMOVUPS      (DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, (DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      (DX)(R9*4), Y0
+	VMULPS       (AX), Y0, Y0
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (DX)(R9*4)
+	VCMPPS       $0x03, Y0, Y0, Y1
+	VMOVUPS      quietNaN<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        one<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X0
+	VMOVDQU      X0, (BX)(R9*2)
+	VMOVUPS      32(R8)(R9*4), Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      32(SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, 32(SI)(R9*4)
+	VMOVUPS      32(DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, 32(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      32(DX)(R9*4), Y0
+	VMULPS       (AX), Y0, Y0
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 32(DX)(R9*4)
+	VCMPPS       $0x03, Y0, Y0, Y1
+	VMOVUPS      quietNaN<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        one<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X0
+	VMOVDQU      X0, 16(BX)(R9*2)
+	VMOVUPS      64(R8)(R9*4), Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      64(SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, 64(SI)(R9*4)
+	VMOVUPS      64(DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, 64(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      64(DX)(R9*4), Y0
+	VMULPS       (AX), Y0, Y0
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(DX)(R9*4)
+	VCMPPS       $0x03, Y0, Y0, Y1
+	VMOVUPS      quietNaN<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        one<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X0
+	VMOVDQU      X0, 32(BX)(R9*2)
+	VMOVUPS      96(R8)(R9*4), Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      96(SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, 96(SI)(R9*4)
+	VMOVUPS      96(DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, 96(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      96(DX)(R9*4), Y0
+	VMULPS       (AX), Y0, Y0
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 96(DX)(R9*4)
+	VCMPPS       $0x03, Y0, Y0, Y1
+	VMOVUPS      quietNaN<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        one<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X0
+	VMOVDQU      X0, 48(BX)(R9*2)
+	ADDQ         $0x20, R9
+	SUBQ         $0x20, CX
+	JNZ          turn
+	VZEROUPPER
+	RET
+
+DATA almostHalf<>+0(SB)/4, $0x00007fff
+DATA almostHalf<>+4(SB)/4, $0x00007fff
+DATA almostHalf<>+8(SB)/4, $0x00007fff
+DATA almostHalf<>+12(SB)/4, $0x00007fff
+DATA almostHalf<>+16(SB)/4, $0x00007fff
+DATA almostHalf<>+20(SB)/4, $0x00007fff
+DATA almostHalf<>+24(SB)/4, $0x00007fff
+DATA almostHalf<>+28(SB)/4, $0x00007fff
+GLOBL almostHalf<>(SB), RODATA|NOPTR, $32
+
+DATA one<>+0(SB)/4, $0x00000001
+DATA one<>+4(SB)/4, $0x00000001
+DATA one<>+8(SB)/4, $0x00000001
+DATA one<>+12(SB)/4, $0x00000001
+DATA one<>+16(SB)/4, $0x00000001
+DATA one<>+20(SB)/4, $0x00000001
+DATA one<>+24(SB)/4, $0x00000001
+DATA one<>+28(SB)/4, $0x00000001
+GLOBL one<>(SB), RODATA|NOPTR, $32
+
+DATA quietNaN<>+0(SB)/4, $0x7fc00000
+DATA quietNaN<>+4(SB)/4, $0x7fc00000
+DATA quietNaN<>+8(SB)/4, $0x7fc00000
+DATA quietNaN<>+12(SB)/4, $0x7fc00000
+DATA quietNaN<>+16(SB)/4, $0x7fc00000
+DATA quietNaN<>+20(SB)/4, $0x7fc00000
+DATA quietNaN<>+24(SB)/4, $0x7fc00000
+DATA quietNaN<>+28(SB)/4, $0x7fc00000
+GLOBL quietNaN<>(SB), RODATA|NOPTR, $32
+
+// func adamWRoundedGrads16AVX2(args *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·adamWRoundedGrads16AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 16(AX), BX
+	MOVQ 32(AX), SI
+	MOVQ 40(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), AX
+	XORQ R9, R9
+
+turn:
+	VPMOVZXWD    (R8)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      (SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, (SI)(R9*4)
+	VMOVUPS      (DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, (DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      (DX)(R9*4), Y0
+	VMULPS       (AX), Y0, Y0
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (DX)(R9*4)
+	VCMPPS       $0x03, Y0, Y0, Y1
+	VMOVUPS      quietNaN<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        one<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X0
+	VMOVDQU      X0, (BX)(R9*2)
+	VPMOVZXWD    16(R8)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      32(SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, 32(SI)(R9*4)
+	VMOVUPS      32(DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, 32(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      32(DX)(R9*4), Y0
+	VMULPS       (AX), Y0, Y0
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 32(DX)(R9*4)
+	VCMPPS       $0x03, Y0, Y0, Y1
+	VMOVUPS      quietNaN<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        one<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X0
+	VMOVDQU      X0, 16(BX)(R9*2)
+	VPMOVZXWD    32(R8)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      64(SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, 64(SI)(R9*4)
+	VMOVUPS      64(DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, 64(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      64(DX)(R9*4), Y0
+	VMULPS       (AX), Y0, Y0
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(DX)(R9*4)
+	VCMPPS       $0x03, Y0, Y0, Y1
+	VMOVUPS      quietNaN<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        one<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X0
+	VMOVDQU      X0, 32(BX)(R9*2)
+	VPMOVZXWD    48(R8)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      96(SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, 96(SI)(R9*4)
+	VMOVUPS      96(DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, 96(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      96(DX)(R9*4), Y0
+	VMULPS       (AX), Y0, Y0
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 96(DX)(R9*4)
+	VCMPPS       $0x03, Y0, Y0, Y1
+	VMOVUPS      quietNaN<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        one<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X0
+	VMOVDQU      X0, 48(BX)(R9*2)
+	ADDQ         $0x20, R9
+	SUBQ         $0x20, CX
+	JNZ          turn
+	VZEROUPPER
+	RET
+
+// func adamWSplitGrads32AVX2(args *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·adamWSplitGrads32AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	MOVQ 24(AX), BX
+	MOVQ 32(AX), SI
+	MOVQ 40(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), AX
+	XORQ R9, R9
+
+turn:
+	VMOVUPS      (R8)(R9*4), Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      (SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, (SI)(R9*4)
+	VMOVUPS      (DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, (DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VPMOVZXWD    (DX)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVSXWD    (BX)(R9*2), Y1
+	VXORPS       Y4, Y4, Y4
+	VPAND        magnitude<>+0(SB), Y0, Y3
+	VPADDD       Y1, Y3, Y3
+	VPMAXSD      Y4, Y3, Y3
+	VPAND        sign<>+0(SB), Y0, Y0
+	VPOR         Y0, Y3, Y3
+	VMULPS       (AX), Y3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VCMPPS       $0x03, Y3, Y3, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y3, Y3
+	VPADDD       half<>+0(SB), Y3, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, (DX)(R9*2)
+	VPAND        low<>+0(SB), Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X0
+	VPACKUSDW    X0, X3, X0
+	VMOVDQU      X0, (BX)(R9*2)
+	VMOVUPS      32(R8)(R9*4), Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      32(SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, 32(SI)(R9*4)
+	VMOVUPS      32(DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, 32(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VPMOVZXWD    16(DX)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVSXWD    16(BX)(R9*2), Y1
+	VXORPS       Y4, Y4, Y4
+	VPAND        magnitude<>+0(SB), Y0, Y3
+	VPADDD       Y1, Y3, Y3
+	VPMAXSD      Y4, Y3, Y3
+	VPAND        sign<>+0(SB), Y0, Y0
+	VPOR         Y0, Y3, Y3
+	VMULPS       (AX), Y3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VCMPPS       $0x03, Y3, Y3, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y3, Y3
+	VPADDD       half<>+0(SB), Y3, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 16(DX)(R9*2)
+	VPAND        low<>+0(SB), Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X0
+	VPACKUSDW    X0, X3, X0
+	VMOVDQU      X0, 16(BX)(R9*2)
+	VMOVUPS      64(R8)(R9*4), Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      64(SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, 64(SI)(R9*4)
+	VMOVUPS      64(DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, 64(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VPMOVZXWD    32(DX)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVSXWD    32(BX)(R9*2), Y1
+	VXORPS       Y4, Y4, Y4
+	VPAND        magnitude<>+0(SB), Y0, Y3
+	VPADDD       Y1, Y3, Y3
+	VPMAXSD      Y4, Y3, Y3
+	VPAND        sign<>+0(SB), Y0, Y0
+	VPOR         Y0, Y3, Y3
+	VMULPS       (AX), Y3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VCMPPS       $0x03, Y3, Y3, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y3, Y3
+	VPADDD       half<>+0(SB), Y3, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 32(DX)(R9*2)
+	VPAND        low<>+0(SB), Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X0
+	VPACKUSDW    X0, X3, X0
+	VMOVDQU      X0, 32(BX)(R9*2)
+	VMOVUPS      96(R8)(R9*4), Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      96(SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, 96(SI)(R9*4)
+	VMOVUPS      96(DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, 96(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VPMOVZXWD    48(DX)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVSXWD    48(BX)(R9*2), Y1
+	VXORPS       Y4, Y4, Y4
+	VPAND        magnitude<>+0(SB), Y0, Y3
+	VPADDD       Y1, Y3, Y3
+	VPMAXSD      Y4, Y3, Y3
+	VPAND        sign<>+0(SB), Y0, Y0
+	VPOR         Y0, Y3, Y3
+	VMULPS       (AX), Y3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VCMPPS       $0x03, Y3, Y3, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y3, Y3
+	VPADDD       half<>+0(SB), Y3, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 48(DX)(R9*2)
+	VPAND        low<>+0(SB), Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X0
+	VPACKUSDW    X0, X3, X0
+	VMOVDQU      X0, 48(BX)(R9*2)
+	ADDQ         $0x20, R9
+	SUBQ         $0x20, CX
+	JNZ          turn
+	VZEROUPPER
+	RET
+
+DATA half<>+0(SB)/4, $0x00008000
+DATA half<>+4(SB)/4, $0x00008000
+DATA half<>+8(SB)/4, $0x00008000
+DATA half<>+12(SB)/4, $0x00008000
+DATA half<>+16(SB)/4, $0x00008000
+DATA half<>+20(SB)/4, $0x00008000
+DATA half<>+24(SB)/4, $0x00008000
+DATA half<>+28(SB)/4, $0x00008000
+GLOBL half<>(SB), RODATA|NOPTR, $32
+
+DATA magnitude<>+0(SB)/4, $0x7fffffff
+DATA magnitude<>+4(SB)/4, $0x7fffffff
+DATA magnitude<>+8(SB)/4, $0x7fffffff
+DATA magnitude<>+12(SB)/4, $0x7fffffff
+DATA magnitude<>+16(SB)/4, $0x7fffffff
+DATA magnitude<>+20(SB)/4, $0x7fffffff
+DATA magnitude<>+24(SB)/4, $0x7fffffff
+DATA magnitude<>+28(SB)/4, $0x7fffffff
+GLOBL magnitude<>(SB), RODATA|NOPTR, $32
+
+DATA sign<>+0(SB)/4, $0x80000000
+DATA sign<>+4(SB)/4, $0x80000000
+DATA sign<>+8(SB)/4, $0x80000000
+DATA sign<>+12(SB)/4, $0x80000000
+DATA sign<>+16(SB)/4, $0x80000000
+DATA sign<>+20(SB)/4, $0x80000000
+DATA sign<>+24(SB)/4, $0x80000000
+DATA sign<>+28(SB)/4, $0x80000000
+GLOBL sign<>(SB), RODATA|NOPTR, $32
+
+DATA low<>+0(SB)/4, $0x0000ffff
+DATA low<>+4(SB)/4, $0x0000ffff
+DATA low<>+8(SB)/4, $0x0000ffff
+DATA low<>+12(SB)/4, $0x0000ffff
+DATA low<>+16(SB)/4, $0x0000ffff
+DATA low<>+20(SB)/4, $0x0000ffff
+DATA low<>+24(SB)/4, $0x0000ffff
+DATA low<>+28(SB)/4, $0x0000ffff
+GLOBL low<>(SB), RODATA|NOPTR, $32
+
+// func adamWSplitGrads16AVX2(args *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·adamWSplitGrads16AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	MOVQ 24(AX), BX
+	MOVQ 32(AX), SI
+	MOVQ 40(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), AX
+	XORQ R9, R9
+
+turn:
+	VPMOVZXWD    (R8)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      (SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, (SI)(R9*4)
+	VMOVUPS      (DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, (DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VPMOVZXWD    (DX)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVSXWD    (BX)(R9*2), Y1
+	VXORPS       Y4, Y4, Y4
+	VPAND        magnitude<>+0(SB), Y0, Y3
+	VPADDD       Y1, Y3, Y3
+	VPMAXSD      Y4, Y3, Y3
+	VPAND        sign<>+0(SB), Y0, Y0
+	VPOR         Y0, Y3, Y3
+	VMULPS       (AX), Y3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VCMPPS       $0x03, Y3, Y3, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y3, Y3
+	VPADDD       half<>+0(SB), Y3, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, (DX)(R9*2)
+	VPAND        low<>+0(SB), Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X0
+	VPACKUSDW    X0, X3, X0
+	VMOVDQU      X0, (BX)(R9*2)
+	VPMOVZXWD    16(R8)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      32(SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, 32(SI)(R9*4)
+	VMOVUPS      32(DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, 32(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VPMOVZXWD    16(DX)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVSXWD    16(BX)(R9*2), Y1
+	VXORPS       Y4, Y4, Y4
+	VPAND        magnitude<>+0(SB), Y0, Y3
+	VPADDD       Y1, Y3, Y3
+	VPMAXSD      Y4, Y3, Y3
+	VPAND        sign<>+0(SB), Y0, Y0
+	VPOR         Y0, Y3, Y3
+	VMULPS       (AX), Y3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VCMPPS       $0x03, Y3, Y3, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y3, Y3
+	VPADDD       half<>+0(SB), Y3, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 16(DX)(R9*2)
+	VPAND        low<>+0(SB), Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X0
+	VPACKUSDW    X0, X3, X0
+	VMOVDQU      X0, 16(BX)(R9*2)
+	VPMOVZXWD    32(R8)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      64(SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, 64(SI)(R9*4)
+	VMOVUPS      64(DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, 64(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VPMOVZXWD    32(DX)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVSXWD    32(BX)(R9*2), Y1
+	VXORPS       Y4, Y4, Y4
+	VPAND        magnitude<>+0(SB), Y0, Y3
+	VPADDD       Y1, Y3, Y3
+	VPMAXSD      Y4, Y3, Y3
+	VPAND        sign<>+0(SB), Y0, Y0
+	VPOR         Y0, Y3, Y3
+	VMULPS       (AX), Y3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VCMPPS       $0x03, Y3, Y3, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y3, Y3
+	VPADDD       half<>+0(SB), Y3, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 32(DX)(R9*2)
+	VPAND        low<>+0(SB), Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X0
+	VPACKUSDW    X0, X3, X0
+	VMOVDQU      X0, 32(BX)(R9*2)
+	VPMOVZXWD    48(R8)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      96(SI)(R9*4), Y2
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMOVUPS      Y2, 96(SI)(R9*4)
+	VMOVUPS      96(DI)(R9*4), Y3
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y3, 96(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VPMOVZXWD    48(DX)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVSXWD    48(BX)(R9*2), Y1
+	VXORPS       Y4, Y4, Y4
+	VPAND        magnitude<>+0(SB), Y0, Y3
+	VPADDD       Y1, Y3, Y3
+	VPMAXSD      Y4, Y3, Y3
+	VPAND        sign<>+0(SB), Y0, Y0
+	VPOR         Y0, Y3, Y3
+	VMULPS       (AX), Y3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VCMPPS       $0x03, Y3, Y3, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y3, Y3
+	VPADDD       half<>+0(SB), Y3, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 48(DX)(R9*2)
+	VPAND        low<>+0(SB), Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X0
+	VPACKUSDW    X0, X3, X0
+	VMOVDQU      X0, 48(BX)(R9*2)
+	ADDQ         $0x20, R9
+	SUBQ         $0x20, CX
+	JNZ          turn
+	VZEROUPPER
+	RET

@@ -4,7 +4,32 @@
 
 package simd
 
-// adamWAVX512 does one step of AdamW.
+// adamWMasterGrads32AVX512 does a step of AdamW, form Master Grads32.
 //
 //go:noescape
-func adamWAVX512(w []float32, m []float32, v []float32, g []float32, c *[9]float32)
+func adamWMasterGrads32AVX512(args *byte)
+
+// adamWMasterGrads16AVX512 does a step of AdamW, form Master Grads16.
+//
+//go:noescape
+func adamWMasterGrads16AVX512(args *byte)
+
+// adamWRoundedGrads32AVX512 does a step of AdamW, form Rounded Grads32.
+//
+//go:noescape
+func adamWRoundedGrads32AVX512(args *byte)
+
+// adamWRoundedGrads16AVX512 does a step of AdamW, form Rounded Grads16.
+//
+//go:noescape
+func adamWRoundedGrads16AVX512(args *byte)
+
+// adamWSplitGrads32AVX512 does a step of AdamW, form Split Grads32.
+//
+//go:noescape
+func adamWSplitGrads32AVX512(args *byte)
+
+// adamWSplitGrads16AVX512 does a step of AdamW, form Split Grads16.
+//
+//go:noescape
+func adamWSplitGrads16AVX512(args *byte)

@@ -64,7 +64,7 @@ var (
 		silu:           siluAVX2,
 		swiGLU:         swiGLUAVX2,
 		swiGLUBackward: swiGLUBackwardAVX2,
-		adamW:          adamWAVX2,
+		adamW:          adamWKernelsAVX2,
 		bf16ToF32:      bf16ToF32WithTail,
 		f32ToBF16:      f32ToBF16WithTail,
 	}
@@ -87,7 +87,7 @@ var (
 		silu:           siluAVX512,
 		swiGLU:         swiGLUAVX512,
 		swiGLUBackward: swiGLUBackwardAVX512,
-		adamW:          adamWAVX512,
+		adamW:          adamWKernelsAVX512,
 		bf16ToF32:      bf16ToF32AVX512,
 		f32ToBF16:      f32ToBF16AVX512,
 	}

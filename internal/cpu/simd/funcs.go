@@ -25,7 +25,7 @@ type kernels struct {
 	silu           func(out, x []float32)
 	swiGLU         func(out, gate, up []float32)
 	swiGLUBackward func(dgate, dup, dy, gate, up []float32)
-	adamW          func(w, m, v, g []float32, c *[adamWConstants]float32)
+	adamW          adamWKernels
 	bf16ToF32      func(dst []float32, src []uint16)
 	f32ToBF16      func(dst []uint16, src []float32)
 }
@@ -185,63 +185,6 @@ func SwiGLUBackward(dgate, dup, dy, gate, up []float32) {
 	for lo := 0; lo < n; lo += block {
 		hi := min(lo+block, n)
 		k.swiGLUBackward(dgate[lo:hi], dup[lo:hi], dy[lo:hi], gate[lo:hi], up[lo:hi])
-	}
-}
-
-// AdamWHyper are the numbers of one step of AdamW, as backend.AdamWer documents them.
-type AdamWHyper struct {
-	LR, WeightDecay   float32
-	C1, C2            float32 // bias corrections 1/(1−β1ᵗ) and 1/(1−β2ᵗ)
-	GradScale         float32 // multiplies the gradient first
-	Beta1, Beta2, Eps float64
-}
-
-// AdamW does one step over w, m, v with the gradient g in one sweep; param, when not nil, receives w
-// rounded to bfloat16:
-//
-//	w ← w·(1 − lr·wd);  m ← β1·m + (1−β1)·g;  v ← β2·v + (1−β2)·g²
-//	w ← w − lr·(m·c1) / (√(v·c2) + ε)
-func AdamW(param []uint16, w, m, v, g []float32, h AdamWHyper) {
-	n := len(w)
-	c := h.constants()
-	m, v, g = cut(m, n), cut(v, n), cut(g, n)
-	if param != nil {
-		param = cut(param, n)
-	}
-	for lo := 0; lo < n; lo += adamWBlock {
-		hi := min(lo+adamWBlock, n)
-		k.adamW(w[lo:hi], m[lo:hi], v[lo:hi], g[lo:hi], &c)
-		if param != nil {
-			k.f32ToBF16(param[lo:hi], w[lo:hi])
-		}
-	}
-}
-
-// adamWBlock is so small that w is still in the first-level cache when it is rounded.
-const adamWBlock = 1024
-
-// The constants of the loop over the parameters.
-const (
-	decay          = iota // 1 − lr·wd
-	beta1                 // β1
-	rest1                 // 1 − β1
-	beta2                 // β2
-	rest2                 // 1 − β2
-	c2                    // 1/(1−β2ᵗ)
-	eps                   // ε
-	step                  // lr/(1−β1ᵗ)
-	gradScale             // multiplies the gradient
-	adamWConstants        // how many there are
-)
-
-func (h AdamWHyper) constants() [adamWConstants]float32 {
-	return [adamWConstants]float32{
-		decay: float32(1 - float64(h.LR)*float64(h.WeightDecay)),
-		beta1: float32(h.Beta1), rest1: float32(1 - h.Beta1),
-		beta2: float32(h.Beta2), rest2: float32(1 - h.Beta2),
-		c2: h.C2, eps: float32(h.Eps),
-		step:      float32(float64(h.LR) * float64(h.C1)),
-		gradScale: h.GradScale,
 	}
 }
 

@@ -22,7 +22,6 @@ var genericKernels = kernels{
 	silu:           siluGeneric,
 	swiGLU:         swiGLUGeneric,
 	swiGLUBackward: swiGLUBackwardGeneric,
-	adamW:          adamWGeneric,
 	bf16ToF32:      bf16ToF32Generic,
 	f32ToBF16:      f32ToBF16Generic,
 }
@@ -116,15 +115,6 @@ func addScalarGeneric(out, x []float32, a float32) {
 func mulScaleAddGeneric(out, x []float32, a float32, y []float32, b float32) {
 	for i := range out {
 		out[i] = a*x[i] + b*y[i]
-	}
-}
-
-func adamWGeneric(w, m, v, g []float32, c *[adamWConstants]float32) {
-	for i := range w {
-		grad := g[i] * c[gradScale]
-		m[i] = c[beta1]*m[i] + c[rest1]*grad
-		v[i] = c[beta2]*v[i] + c[rest2]*grad*grad
-		w[i] = w[i]*c[decay] - c[step]*m[i]/(float32(math.Sqrt(float64(v[i]*c[c2])))+c[eps])
 	}
 }
 

@@ -1,0 +1,133 @@
+package backendtest
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/hone-ml/hone/internal/backend"
+)
+
+// adamW is a problem of one step and its solution in float64.
+type adamW struct {
+	w, m, v, grad, hyper array
+	args                 backend.AdamWArgs
+	wantW, wantM, wantV  array
+}
+
+// newAdamW draws a problem: weights and moments of one dtype, gradients of another.
+func (s *suite) newAdamW(dt, gradient backend.DType, n int) adamW {
+	p := adamW{
+		w: s.normal(dt, 0.02, n), m: s.normal(dt, 1e-3, n), grad: s.normal(gradient, 1e-2, n),
+		v:     s.normal(dt, 1e-3, n).mapped(math.Abs).rounded(dt),
+		hyper: array{[]int{5}, []float64{1e-3, 0.1, 1 / (1 - math.Pow(0.9, 7)), 1 / (1 - math.Pow(0.999, 7)), 0.25}}.rounded(backend.F32),
+		args:  backend.AdamWArgs{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8},
+		wantW: newArray(n), wantM: newArray(n), wantV: newArray(n),
+	}
+	lr, wd, c1, c2, scale := p.hyper.data[0], p.hyper.data[1], p.hyper.data[2], p.hyper.data[3], p.hyper.data[4]
+	for i := range n {
+		if i%10 == 3 { // a parameter that never had a gradient
+			p.m.data[i], p.v.data[i], p.grad.data[i] = 0, 0, 0
+		}
+		g := p.grad.data[i] * scale
+		p.wantM.data[i] = p.args.Beta1*p.m.data[i] + (1-p.args.Beta1)*g
+		p.wantV.data[i] = p.args.Beta2*p.v.data[i] + (1-p.args.Beta2)*g*g
+		p.wantW.data[i] = p.w.data[i]*(1-lr*wd) - lr*p.wantM.data[i]*c1/(math.Sqrt(p.wantV.data[i]*c2)+p.args.Eps)
+	}
+	return p
+}
+
+var adamWLengths = []int{0, 1, 15, 16, 17, 31, 32, 33, 1000, 1025, 70001}
+
+func testAdamW(s *suite) {
+	b := s.b.(backend.AdamWer)
+	for _, n := range adamWLengths {
+		for _, master := range []backend.DType{backend.F32, backend.F64} {
+			for _, param := range []backend.DType{backend.F32, backend.F64, backend.BF16, backend.F16} {
+				for _, gradient := range []backend.DType{master, backend.BF16} {
+					if master == backend.F64 && gradient == backend.BF16 {
+						continue
+					}
+					p := s.newAdamW(master, gradient, n)
+					s.try(fmt.Sprintf("%d of %v, param %v, gradient %v", n, master, param, gradient), func() {
+						w, m, v, rounded := s.inout(master, p.w, contiguous), s.inout(master, p.m, contiguous), s.inout(master, p.v, contiguous), s.out(param, contiguous, n)
+						state := backend.AdamWState{Param: &rounded.view, Master: &w.view, M: &m.view, V: &v.view}
+						if param == master {
+							state.Param = nil
+						}
+						b.AdamW(state, s.in(gradient, p.grad, contiguous), s.in(backend.F32, p.hyper, contiguous), p.args)
+						p.expect(s, w, m, v)
+						if state.Param != nil {
+							// Rounding of the master that the device holds, to the bit.
+							held := w.decode(w.download(s))
+							s.expect("param", rounded, exact, func() array {
+								return held.mapped(func(x float64) float64 { return float64(float32(x)) }).rounded(param)
+							})
+						}
+					})
+				}
+			}
+		}
+	}
+	testSplitAdamW(s, b)
+}
+
+func (p *adamW) expect(s *suite, w, m, v *tensor) {
+	tol := within(w.view.DType)
+	tol.scale = tol.relative
+	s.expect("w", w, tol, func() array { return p.wantW })
+	s.expect("m", m, tol, func() array { return p.wantM })
+	s.expect("v", v, tol, func() array { return p.wantV })
+}
+
+// testSplitAdamW demands of a parameter with a remainder the very weights that masters get.
+func testSplitAdamW(s *suite, b backend.AdamWer) {
+	for _, n := range adamWLengths {
+		p := s.newAdamW(backend.F32, backend.F32, n)
+		s.try(fmt.Sprintf("%d with remainders", n), func() {
+			grad, hyper := s.in(backend.F32, p.grad, contiguous), s.in(backend.F32, p.hyper, contiguous)
+			w, m, v := s.inout(backend.F32, p.w, contiguous), s.inout(backend.F32, p.m, contiguous), s.inout(backend.F32, p.v, contiguous)
+			b.AdamW(backend.AdamWState{Master: &w.view, M: &m.view, V: &v.view}, grad, hyper, p.args)
+			p.expect(s, w, m, v)
+
+			split := func(weights array) (param, rest array) {
+				param, rest = newArray(n), newArray(n, 2)
+				for i, x := range weights.data {
+					q, r := backend.SplitMaster(float32(x))
+					param.data[i] = float64(math.Float32frombits(uint32(q) << 16))
+					rest.data[2*i], rest.data[2*i+1] = float64(r&0xff), float64(r>>8)
+				}
+				return param, rest
+			}
+			param, rest := split(p.w)
+			q, r := s.inout(backend.BF16, param, contiguous), s.inout(backend.U8, rest, contiguous)
+			m, v = s.inout(backend.F32, p.m, contiguous), s.inout(backend.F32, p.v, contiguous)
+			b.AdamW(backend.AdamWState{Param: &q.view, Remainder: &r.view, M: &m.view, V: &v.view}, grad, hyper, p.args)
+			wantParam, wantRest := split(w.decode(w.download(s)))
+			s.expect("param", q, exact, func() array { return wantParam })
+			s.expect("remainder", r, exact, func() array { return wantRest })
+		})
+	}
+}
+
+func testSumSquares(s *suite) {
+	b := s.b.(backend.SquareSummer)
+	for _, dt := range []backend.DType{backend.F32, backend.F64, backend.BF16, backend.F16} {
+		for _, n := range []int{0, 1, 7, 1023, 1024, 1025, 5000, 70001} {
+			for _, chunk := range []int{1, 3, 1024, 1 << 16} {
+				if n > 5000 && chunk < 1000 {
+					continue
+				}
+				x := s.normal(dt, 3, n)
+				want := newArray((n + chunk - 1) / chunk)
+				for i, v := range x.data {
+					want.data[i/chunk] += v * v
+				}
+				s.try(fmt.Sprintf("%d of %v by %d", n, dt, chunk), func() {
+					out := s.out(dt.Accumulator(), contiguous, len(want.data))
+					b.SumSquares(&out.view, s.in(dt, x, contiguous), chunk)
+					s.expect("sums", out, within(dt.Accumulator()), func() array { return want })
+				})
+			}
+		}
+	}
+}
