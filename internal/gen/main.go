@@ -43,7 +43,10 @@ func units() []unit {
 			unit{"gemm", "thin_" + x.suffix(), x.thinKernels},
 		)
 	}
-	return us
+	return append(us,
+		unit{"gemm", "amx", tileGrid},
+		unit{"gemm", "bf16", bfloat16Products},
+	)
 }
 
 func main() {

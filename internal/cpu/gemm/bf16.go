@@ -1,0 +1,219 @@
+package gemm
+
+import (
+	"unsafe"
+
+	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/cpu/simd"
+)
+
+// multiplyGrid sets a grid of rows×cols squares of 16×16 elements of F32 to the product of packed panels of
+// BF16 plus in, which may be nil. See multiplyGridAMX for the layout.
+type multiplyGrid func(rows, cols, steps int, a *uint16, aRow, aTile, aStep, aPanel int, b *uint16, bPanel int,
+	in *float32, inRow int, out *float32, outRow int)
+
+// Sizes, in elements.
+const (
+	// A panel is packed of tiles of tileLanes lanes, rows of a or columns of b, by tileK elements of k.
+	tileLanes  = 16
+	panelLanes = 2 * tileLanes
+	tileK      = 32
+	// A step is a panel's part of tileK elements.
+	stepBytes = panelLanes * tileK * 2
+
+	// sliceK bounds the sums that the registers hold: a panel of b, 16 KiB, and one of a that streams past
+	// it share a first-level cache of 48 KiB.
+	sliceK = 256
+	// bf16SpanK bounds the part of k that is done at a time, bf16Packed what of an operand is packed at a
+	// time for all tasks.
+	bf16SpanK  = 4096
+	bf16Packed = 1 << 21
+	// A task's tile: its slice of a, its slice of b and its sums take half of a second-level cache of 1 MiB.
+	bf16Tile = 256
+	// bf16TileWork is the number of multiplications below which a tile is not divided further, some 4 µs.
+	bf16TileWork = 1 << 22
+	// bf16PackWork is the number of elements that a task packs, some 5 µs.
+	bf16PackWork = 1 << 15
+)
+
+// mulBF16 computes the product if the path has instructions that multiply its dtypes: both operands BF16, the
+// result F32 or BF16 with rows in one piece. It reports whether it did.
+func mulBF16(w *Workspace, r runner, p product) bool {
+	grid := grids[simd.Active()]
+	if grid == nil || p.a.DType != backend.BF16 || p.b.DType != backend.BF16 || p.c.ColStride != 1 {
+		return false
+	}
+	switch {
+	case p.c.DType == backend.BF16 && p.k > bf16SpanK:
+		p.eachBlock(w, r, backend.F32, func(sums product) { tiled(w, r, grid, sums) })
+	case p.c.DType == backend.BF16 || p.c.DType == backend.F32:
+		tiled(w, r, grid, p)
+	default:
+		return false
+	}
+	return true
+}
+
+// tiled computes a product whose result is F32 or, with k ≤ bf16SpanK, BF16.
+//
+// Operands are packed for all tasks, unless one is large: then each task packs the panels that no other
+// needs, just before it uses them, and the other operand is packed in parts.
+func tiled(w *Workspace, r runner, grid multiplyGrid, p product) {
+	span := min(p.k, ceilDiv(ceilDiv(p.k, ceilDiv(p.k, bf16SpanK)), tileK)*tileK)
+	shared := max(bf16Packed/span/bf16Tile, 1) * bf16Tile // lanes of an operand that is packed for all
+	height, width := p.m, p.n
+	aOwn, bOwn := false, false
+	if p.m > shared || p.n > shared {
+		if p.m > p.n {
+			aOwn, width = true, min(p.n, shared)
+		} else {
+			bOwn, height = true, min(p.m, shared)
+		}
+	}
+	for at := 0; at < p.k; at += span {
+		for i := 0; i < p.m; i += height {
+			for j := 0; j < p.n; j += width {
+				part := p.block(i, j, min(height, p.m-i), min(width, p.n-j))
+				part.a, part.b, part.k = part.a.from(0, at), part.b.from(at, 0), min(span, p.k-at)
+				part.accumulate = p.accumulate || at > 0
+				if at+span < p.k {
+					part.Epilogue = Epilogue{}
+				}
+				w.tiling = tiledProduct{product: part, grid: grid, aOwn: aOwn, bOwn: bOwn}
+				w.tiling.multiply(w, r)
+			}
+		}
+	}
+	w.tiling = tiledProduct{}
+}
+
+// A tiledProduct is divided into tiles of rows×cols elements of the result, the last of which are smaller.
+type tiledProduct struct {
+	product
+	grid       multiplyGrid
+	aOwn, bOwn bool // every task packs its own part of the operand
+
+	rows, cols   int
+	down, across int // tiles
+	packTasksA   int // of the tasks of packing, those that pack a
+	a, b         panels
+}
+
+func (t *tiledProduct) multiply(w *Workspace, r runner) {
+	depth := ceilDiv(ceilDiv(t.k, ceilDiv(t.k, sliceK)), tileK) * tileK
+	t.divide()
+	tasksA, tasksB := 0, 0
+	if !t.aOwn {
+		t.a = newPanels(&w.a, t.m, t.k, depth)
+		tasksA = ceilDiv(t.a.count, t.a.perTask())
+	}
+	if !t.bOwn {
+		t.b = newPanels(&w.b, t.n, t.k, depth)
+		tasksB = ceilDiv(t.b.count, t.b.perTask())
+	}
+	t.packTasksA = tasksA
+	r.run(w, tasksA+tasksB, packingTiles{t})
+	t.a.depth, t.b.depth = depth, depth
+	switch {
+	case t.aOwn:
+		r.run(w, t.down, multiplyingTiles{t})
+	case t.bOwn:
+		r.run(w, t.across, multiplyingTiles{t})
+	default:
+		r.run(w, t.down*t.across, multiplyingTiles{t})
+	}
+}
+
+// divide chooses the size of tiles.
+func (t *tiledProduct) divide() {
+	t.rows, t.cols = bf16Tile, bf16Tile
+	for {
+		t.down, t.across = ceilDiv(t.m, t.rows), ceilDiv(t.n, t.cols)
+		if t.down*t.across >= manyTiles || min(t.rows, t.m)*min(t.cols, t.n)*t.k < 2*bf16TileWork {
+			break
+		}
+		if min(t.rows, t.m) >= min(t.cols, t.n) {
+			t.rows = ceilDiv(min(t.rows, t.m), 2*panelLanes) * panelLanes
+		} else {
+			t.cols = ceilDiv(min(t.cols, t.n), 2*panelLanes) * panelLanes
+		}
+	}
+	t.rows = ceilDiv(ceilDiv(t.m, t.down), panelLanes) * panelLanes
+	t.cols = ceilDiv(ceilDiv(t.n, t.across), panelLanes) * panelLanes
+	t.down, t.across = ceilDiv(t.m, t.rows), ceilDiv(t.n, t.cols)
+}
+
+// packingTiles is the job of packing what all tasks share.
+type packingTiles struct{ *tiledProduct }
+
+func (t packingTiles) do(w *Workspace, task int) {
+	if task < t.packTasksA {
+		lo := task * t.a.perTask()
+		t.a.pack(w, t.tiledProduct.product.a, lo, min(lo+t.a.perTask(), t.a.count), asTiles)
+		return
+	}
+	lo := (task - t.packTasksA) * t.b.perTask()
+	t.b.pack(w, t.tiledProduct.product.b.transposed(), lo, min(lo+t.b.perTask(), t.b.count), asPairs)
+}
+
+// multiplyingTiles is the job of multiplying: a task a tile, or as many tiles as need the operand that the
+// task packs for itself.
+type multiplyingTiles struct{ *tiledProduct }
+
+func (t multiplyingTiles) do(w *Workspace, task int) {
+	switch {
+	case t.aOwn:
+		i := task * t.rows
+		a := newPanels(&w.a, min(t.rows, t.m-i), t.k, t.a.depth)
+		a.pack(w, t.tiledProduct.product.a.from(i, 0), 0, a.count, asTiles)
+		for j := 0; j < t.n; j += t.cols {
+			t.tile(w, i, j, &a, 0, &t.b, j/panelLanes)
+		}
+	case t.bOwn:
+		j := task * t.cols
+		b := newPanels(&w.b, min(t.cols, t.n-j), t.k, t.b.depth)
+		b.pack(w, t.tiledProduct.product.b.from(0, j).transposed(), 0, b.count, asPairs)
+		for i := 0; i < t.m; i += t.rows {
+			t.tile(w, i, j, &t.a, i/panelLanes, &b, 0)
+		}
+	default:
+		i, j := task/t.across*t.rows, task%t.across*t.cols
+		t.tile(w, i, j, &t.a, i/panelLanes, &t.b, j/panelLanes)
+	}
+}
+
+// tile computes the tile at element (i, j) from the panels of a from ai on and those of b from bj on.
+func (t *tiledProduct) tile(w *Workspace, i, j int, a *panels, ai int, b *panels, bj int) {
+	rows, cols := min(t.rows, t.m-i), min(t.cols, t.n-j)
+	down, across := ceilDiv(rows, tileLanes), ceilDiv(cols, tileLanes)
+	p := t.product
+	// Whole squares of F32 are summed in place. What a tile is added to comes first in the sum of F32 either
+	// way, so that an element does not depend on the division.
+	direct := p.c.DType == backend.F32 && rows%tileLanes == 0 && cols%tileLanes == 0
+	sums := Operand{p.c.at(i, j), backend.F32, p.c.RowStride, 1}
+	add := p.c.DType == backend.F32 && p.accumulate
+	if !direct {
+		sums.RowStride = ceilDiv(cols, panelLanes)*panelLanes + tileLanes // no power of two
+		sums.Ptr = w.sums.grow(down * tileLanes * sums.RowStride * 4)
+		if add {
+			for q := range rows {
+				widen(sums.at(q, 0), backend.F32, p.c.from(i+q, j), cols)
+			}
+			p.accumulate = false
+		}
+	}
+	for s := range a.slices() {
+		var in *float32
+		if s > 0 || add {
+			in = (*float32)(sums.Ptr)
+		}
+		t.grid(down, across, a.steps(s), (*uint16)(a.at(s, ai)), tileK*2, stepBytes/2, stepBytes, a.steps(s)*stepBytes,
+			(*uint16)(b.at(s, bj)), b.steps(s)*stepBytes,
+			in, sums.RowStride*4, (*float32)(sums.Ptr), sums.RowStride*4)
+	}
+	if direct {
+		p.amend(w, i, j, rows, cols)
+	} else {
+		p.finish(w, i, j, rows, cols, sums.Ptr, sums.RowStride, backend.F32)
+	}
+}

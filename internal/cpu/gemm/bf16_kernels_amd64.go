@@ -1,0 +1,19 @@
+//go:build !purego
+
+package gemm
+
+import "github.com/hone-ml/hone/internal/cpu/simd"
+
+// grids are the paths that multiply BF16 as it is.
+var grids = [simd.Levels]multiplyGrid{
+	simd.AVX512BF16: multiplyGridAVX512BF16,
+	simd.AMX:        multiplyGridAMX,
+}
+
+// The copies to panels, by the form.
+var (
+	packRows    = [...]func(dst, src *uint16, stride, steps int){asTiles: packRowsToTilesAVX512, asPairs: packRowsToPairsAVX512}
+	packColumns = [...]func(dst *uint16, panel int, src *uint16, stride, panels int){
+		asTiles: packColumnsToTilesAVX512, asPairs: packColumnsToPairsAVX512,
+	}
+)

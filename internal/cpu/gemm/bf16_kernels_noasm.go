@@ -1,0 +1,12 @@
+//go:build !amd64 || purego
+
+package gemm
+
+import "github.com/hone-ml/hone/internal/cpu/simd"
+
+// No path multiplies BF16 as it is.
+var (
+	grids       [simd.Levels]multiplyGrid
+	packRows    [2]func(dst, src *uint16, stride, steps int)
+	packColumns [2]func(dst *uint16, panel int, src *uint16, stride, panels int)
+)
