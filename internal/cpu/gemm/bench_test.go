@@ -88,3 +88,52 @@ func BenchmarkMulSerial(b *testing.B) {
 		}
 	})
 }
+
+// qwenLayers are the linear layers of Qwen3-0.6B, by the width of what comes in and goes out.
+var qwenLayers = []struct {
+	name    string
+	in, out int
+}{
+	{"q", 1024, 2048}, {"o", 2048, 1024}, {"up", 1024, 3072}, {"down", 3072, 1024}, {"head", 1024, 151936},
+}
+
+// BenchmarkQwen measures the products of a training step of Qwen3-0.6B over 1024 tokens as they are in
+// bfloat16: activations and their gradients are BF16, and dW is added to gradients of F32.
+func BenchmarkQwen(b *testing.B) {
+	const tokens = 1024
+	for _, l := range qwenLayers {
+		x, w, y := benchMatrix(backend.BF16, tokens, l.in), benchMatrix(backend.BF16, l.out, l.in), benchMatrix(backend.BF16, tokens, l.out)
+		dw := benchMatrix(backend.F32, l.out, l.in)
+		for _, bc := range []struct {
+			name       string
+			c, a, b    Operand
+			m, n, k    int
+			accumulate bool
+		}{
+			{"forward", y, x, w.transposed(), tokens, l.out, l.in, false},
+			{"dx", x, y, w, tokens, l.in, l.out, false},
+			{"dw", dw, y.transposed(), x, l.out, l.in, tokens, true},
+		} {
+			b.Run(l.name+"/"+bc.name, func(b *testing.B) {
+				for b.Loop() {
+					Mul(bc.c, bc.a, bc.b, bc.m, bc.n, bc.k, bc.accumulate)
+				}
+				flop := 2 * float64(bc.m) * float64(bc.n) * float64(bc.k)
+				b.ReportMetric(flop*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+			})
+		}
+	}
+}
+
+// benchMatrix is a matrix of BF16 or F32 numbers of either sign between a half and two.
+func benchMatrix(dtype backend.DType, rows, cols int) Operand {
+	x := make([]byte, rows*cols*dtype.Size())
+	o := Operand{unsafe.Pointer(&x[0]), dtype, cols, 1}
+	halves := unsafe.Slice((*uint16)(o.Ptr), len(x)/2)
+	state := uint32(1)
+	for i := range halves {
+		state = state*1664525 + 1013904223
+		halves[i] = uint16(state>>16)&0x80ff | 0x3f00
+	}
+	return o
+}

@@ -1,8 +1,6 @@
 package gemm
 
 import (
-	"unsafe"
-
 	"github.com/hone-ml/hone/internal/backend"
 	"github.com/hone-ml/hone/internal/cpu/simd"
 )
@@ -45,7 +43,7 @@ func mulBF16(w *Workspace, r runner, p product) bool {
 	}
 	switch {
 	case p.c.DType == backend.BF16 && p.k > bf16SpanK:
-		p.eachBlock(w, r, backend.F32, func(sums product) { tiled(w, r, grid, sums) })
+		viaScratch(w, r, backend.F32, p, func(sums product) { tiled(w, r, grid, sums) })
 	case p.c.DType == backend.BF16 || p.c.DType == backend.F32:
 		tiled(w, r, grid, p)
 	default:
@@ -93,35 +91,33 @@ type tiledProduct struct {
 	grid       multiplyGrid
 	aOwn, bOwn bool // every task packs its own part of the operand
 
-	rows, cols   int
-	down, across int // tiles
-	packTasksA   int // of the tasks of packing, those that pack a
-	a, b         panels
+	rows, cols       int
+	down, across     int // tiles
+	depth            int // of slices of k
+	packedA, packedB panels
+	packTasksA       int // of the tasks of packing, those that pack a
 }
 
 func (t *tiledProduct) multiply(w *Workspace, r runner) {
-	depth := ceilDiv(ceilDiv(t.k, ceilDiv(t.k, sliceK)), tileK) * tileK
 	t.divide()
-	tasksA, tasksB := 0, 0
+	t.depth = ceilDiv(ceilDiv(t.k, ceilDiv(t.k, sliceK)), tileK) * tileK
+	tasksB := 0
 	if !t.aOwn {
-		t.a = newPanels(&w.a, t.m, t.k, depth)
-		tasksA = ceilDiv(t.a.count, t.a.perTask())
+		t.packedA = newPanels(&w.a, t.m, t.k, t.depth)
+		t.packTasksA = ceilDiv(t.packedA.count, t.packedA.perTask())
 	}
 	if !t.bOwn {
-		t.b = newPanels(&w.b, t.n, t.k, depth)
-		tasksB = ceilDiv(t.b.count, t.b.perTask())
+		t.packedB = newPanels(&w.b, t.n, t.k, t.depth)
+		tasksB = ceilDiv(t.packedB.count, t.packedB.perTask())
 	}
-	t.packTasksA = tasksA
-	r.run(w, tasksA+tasksB, packingTiles{t})
-	t.a.depth, t.b.depth = depth, depth
-	switch {
-	case t.aOwn:
-		r.run(w, t.down, multiplyingTiles{t})
-	case t.bOwn:
-		r.run(w, t.across, multiplyingTiles{t})
-	default:
-		r.run(w, t.down*t.across, multiplyingTiles{t})
+	r.run(w, t.packTasksA+tasksB, packingTiles{t})
+	tasks := t.down * t.across
+	if t.aOwn {
+		tasks = t.down
+	} else if t.bOwn {
+		tasks = t.across
 	}
+	r.run(w, tasks, multiplyingTiles{t})
 }
 
 // divide chooses the size of tiles.
@@ -147,13 +143,13 @@ func (t *tiledProduct) divide() {
 type packingTiles struct{ *tiledProduct }
 
 func (t packingTiles) do(w *Workspace, task int) {
-	if task < t.packTasksA {
-		lo := task * t.a.perTask()
-		t.a.pack(w, t.tiledProduct.product.a, lo, min(lo+t.a.perTask(), t.a.count), asTiles)
-		return
+	p, src, f := &t.packedA, t.a, asTiles
+	if task >= t.packTasksA {
+		p, src, f = &t.packedB, t.b.transposed(), asPairs
+		task -= t.packTasksA
 	}
-	lo := (task - t.packTasksA) * t.b.perTask()
-	t.b.pack(w, t.tiledProduct.product.b.transposed(), lo, min(lo+t.b.perTask(), t.b.count), asPairs)
+	lo := task * p.perTask()
+	p.pack(w, src, lo, min(lo+p.perTask(), p.count), f)
 }
 
 // multiplyingTiles is the job of multiplying: a task a tile, or as many tiles as need the operand that the
@@ -164,21 +160,21 @@ func (t multiplyingTiles) do(w *Workspace, task int) {
 	switch {
 	case t.aOwn:
 		i := task * t.rows
-		a := newPanels(&w.a, min(t.rows, t.m-i), t.k, t.a.depth)
-		a.pack(w, t.tiledProduct.product.a.from(i, 0), 0, a.count, asTiles)
+		own := newPanels(&w.a, min(t.rows, t.m-i), t.k, t.depth)
+		own.pack(w, t.a.from(i, 0), 0, own.count, asTiles)
 		for j := 0; j < t.n; j += t.cols {
-			t.tile(w, i, j, &a, 0, &t.b, j/panelLanes)
+			t.tile(w, i, j, &own, 0, &t.packedB, j/panelLanes)
 		}
 	case t.bOwn:
 		j := task * t.cols
-		b := newPanels(&w.b, min(t.cols, t.n-j), t.k, t.b.depth)
-		b.pack(w, t.tiledProduct.product.b.from(0, j).transposed(), 0, b.count, asPairs)
+		own := newPanels(&w.b, min(t.cols, t.n-j), t.k, t.depth)
+		own.pack(w, t.b.from(0, j).transposed(), 0, own.count, asPairs)
 		for i := 0; i < t.m; i += t.rows {
-			t.tile(w, i, j, &t.a, i/panelLanes, &b, 0)
+			t.tile(w, i, j, &t.packedA, i/panelLanes, &own, 0)
 		}
 	default:
 		i, j := task/t.across*t.rows, task%t.across*t.cols
-		t.tile(w, i, j, &t.a, i/panelLanes, &t.b, j/panelLanes)
+		t.tile(w, i, j, &t.packedA, i/panelLanes, &t.packedB, j/panelLanes)
 	}
 }
 

@@ -142,10 +142,11 @@ func multiply(w *Workspace, r runner, p product) {
 	case p.k == 0:
 		p.finishEmpty(w, ks.dtype)
 	case thin(w, r, ks, p):
+	case mulBF16(w, r, p):
 	case p.direct(ks.dtype):
 		blocked(w, r, ks, p)
 	default:
-		viaScratch(w, r, ks, p)
+		viaScratch(w, r, ks.dtype, p, func(sums product) { blocked(w, r, ks, sums) })
 	}
 }
 
@@ -161,16 +162,17 @@ func (p *product) finishEmpty(w *Workspace, dtype backend.DType) {
 	}
 }
 
-// viaScratch computes blocks of a result that the micro-kernels cannot write, and finishes each then.
-func viaScratch(w *Workspace, r runner, ks *kernels, p product) {
+// viaScratch computes blocks of a result that the micro-kernels cannot write, and finishes each then: mul
+// computes a block's sums, of dtype F32 or F64, to scratch memory.
+func viaScratch(w *Workspace, r runner, dtype backend.DType, p product, mul func(sums product)) {
 	const rows, cols = 1024, 2048
 	for i := 0; i < p.m; i += rows {
 		for j := 0; j < p.n; j += cols {
 			part := p.block(i, j, min(rows, p.m-i), min(cols, p.n-j))
 			sums := part
-			sums.c = Operand{w.result.grow(part.m * part.n * ks.dtype.Size()), ks.dtype, part.n, 1}
+			sums.c = Operand{w.result.grow(part.m * part.n * dtype.Size()), dtype, part.n, 1}
 			sums.accumulate, sums.Epilogue = false, Epilogue{}
-			blocked(w, r, ks, sums)
+			mul(sums)
 			w.storing = storing{part, sums.c}
 			r.run(w, ceilDiv(part.m, w.storing.rows()), &w.storing)
 		}

@@ -12,10 +12,12 @@ type Workspace struct {
 	a, b   buffer // packed blocks of the operands
 	stage  buffer // a block of an operand of another dtype, converted
 	result buffer // a block of a result of another dtype, before it is converted
+	sums   buffer // a tile of a result, before it is converted
 	old    buffer // a row of the old result, converted, when it is added to
 
 	// The jobs of a product are kept here so that it need not allocate them.
 	block   block
+	tiling  tiledProduct
 	storing storing
 	thin    thinProduct
 }
