@@ -7,6 +7,10 @@
 // micro-kernel serves them all. Products of a few rows, which would wait for memory longer than they
 // compute, read the other matrix once and in place.
 //
+// Where the processor multiplies BF16 (paths amx and avx512bf16), products of two BF16 operands use that:
+// terms are exact and sums F32, as everywhere, but denormal operands, terms and sums count as zero. NaN and
+// infinities propagate.
+//
 // Every element of a result is summed in an order that depends on the shapes and the kernel path only:
 // the number of processors and the division into tasks do not change a bit.
 package gemm
