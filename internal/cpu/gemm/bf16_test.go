@@ -58,10 +58,9 @@ func TestBF16ProductsInEveryLayoutOfEveryOperand(t *testing.T) {
 			for _, la := range layouts {
 				for _, lb := range layouts {
 					for _, lc := range layouts {
-						for _, dc := range []backend.DType{backend.F32, backend.BF16} {
-							check(t, mulSerial, newMatrix(dc, m, n, lc).fill(r), newMatrix(backend.BF16, m, k, la).fill(r),
-								newMatrix(backend.BF16, k, n, lb).fill(r), r.IntN(2) == 0)
-						}
+						dc := []backend.DType{backend.F32, backend.BF16}[r.IntN(2)]
+						check(t, mulSerial, newMatrix(dc, m, n, lc).fill(r), newMatrix(backend.BF16, m, k, la).fill(r),
+							newMatrix(backend.BF16, k, n, lb).fill(r), r.IntN(2) == 0)
 					}
 				}
 			}
@@ -73,8 +72,8 @@ func TestBF16ProductsOfSeveralBlocksInEveryDirection(t *testing.T) {
 	forEachGrid(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(45, 46))
 		for _, s := range [][3]int{
-			{300, 500, 600},           // several tiles and slices
-			{40, 50, 2*bf16SpanK + 3}, // spans of k
+			{300, 500, 600},                                                    // several tiles and slices
+			{40, 50, 2*bf16SpanK + 3},                                          // spans of k
 			{70, bf16Packed/1024 + 70, 1024}, {bf16Packed/1024 + 70, 70, 1024}, // a large operand
 			{bf16Packed/3000 + 70, bf16Packed/3000 + 300, 3000}, // two of them
 		} {
