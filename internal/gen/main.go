@@ -21,6 +21,8 @@ import (
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
+
+	"github.com/hone-ml/hone/internal/gen/arm64"
 )
 
 // A unit is one assembly file and its declarations.
@@ -93,6 +95,12 @@ func generate() (map[string][]byte, error) {
 		}
 		files[base+".s"] = append(bytes.TrimRight(asm, "\n"), '\n')
 		files[base+".go"] = append(bytes.TrimRight(stubs, "\n"), '\n')
+	}
+	for _, u := range neonUnits() {
+		f := arm64.NewFile(u.pkg, "go run . -out ../cpu")
+		u.emit(f)
+		base := filepath.Join(u.pkg, u.name+"_arm64")
+		files[base+".s"], files[base+".go"] = f.Asm(), f.Stubs()
 	}
 	return files, nil
 }

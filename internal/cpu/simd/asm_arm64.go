@@ -1,0 +1,52 @@
+//go:build !purego
+
+package simd
+
+import "golang.org/x/sys/cpu"
+
+func detect() (paths []Level, preferred Level) {
+	paths = []Level{Generic}
+	if cpu.ARM64.HasASIMD {
+		paths = append(paths, NEON)
+		if hasBF16() {
+			paths = append(paths, NEONBF16)
+		}
+	}
+	return paths, paths[len(paths)-1]
+}
+
+// tables are the kernels by path. Loops over vectors are the same on both, but for the rounding.
+var tables = [Levels]kernels{
+	Generic:  genericKernels,
+	NEON:     kernelsNEON,
+	NEONBF16: kernelsNEONBF16(),
+}
+
+var kernelsNEON = kernels{
+	dot:            dotNEON,
+	sum:            sumNEON,
+	max:            maxNEON,
+	sumSquares:     sumSquaresNEON,
+	axpy:           axpyNEON,
+	add:            addNEON,
+	sub:            subNEON,
+	mul:            mulNEON,
+	div:            divNEON,
+	mulAdd:         mulAddNEON,
+	scale:          scaleNEON,
+	addScalar:      addScalarNEON,
+	mulScaleAdd:    mulScaleAddNEON,
+	exp:            expNEON,
+	sigmoid:        sigmoidNEON,
+	silu:           siluNEON,
+	swiGLU:         swiGLUNEON,
+	swiGLUBackward: swiGLUBackwardNEON,
+	bf16ToF32:      bf16ToF32NEON,
+	f32ToBF16:      f32ToBF16NEON,
+}
+
+func kernelsNEONBF16() kernels {
+	ks := kernelsNEON
+	ks.f32ToBF16 = f32ToBF16NEONBF16
+	return ks
+}

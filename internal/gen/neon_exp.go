@@ -1,0 +1,132 @@
+package main
+
+import "github.com/hone-ml/hone/internal/gen/arm64"
+
+// neonExpConstants are the numbers of the exponential. Package simd's exp.go has them too, with their
+// source.
+type neonExpConstants struct {
+	min, max, one, bias arm64.Group
+	p                   [6]arm64.Group
+	ln                  arm64.V // by lane: log₂e, ln2Hi, ln2Lo
+}
+
+func newNeonExpConstants(a *arm64.Func) (c neonExpConstants) {
+	g := a.Constants("expConstants", -104, 89, 1,
+		1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
+	c.min, c.max, c.one = g[0:1], g[1:2], g[2:3]
+	for i := range c.p {
+		c.p[i] = g[3+i : 4+i]
+	}
+	c.ln = a.Lanes("expLogarithms", [4]float32{1.44269504088896341, 0.693359375, -2.12194440e-4})
+	c.bias = arm64.Same(a.Bits(127))
+	return c
+}
+
+// neonExp replaces x by e to the power of x. It takes three registers for each of x.
+func neonExp(s *arm64.Step, c neonExpConstants, x arm64.Group) {
+	n, p, t := s.Vs(len(x)), s.Vs(len(x)), s.Vs(len(x))
+	s.FMAX(x, x, c.min) // a NaN stays one
+	s.FMIN(x, x, c.max)
+	s.FMULLane(n, x, c.ln, 0)
+	s.FCVTNS(n, n)
+	s.SCVTF(t, n)
+	s.FMLSLane(x, t, c.ln, 1)
+	s.FMLSLane(x, t, c.ln, 2)
+	s.Move(p, c.p[0])
+	for _, coefficient := range c.p[1:] {
+		s.Move(t, coefficient)
+		s.FMLA(t, p, x)
+		p, t = t, p
+	}
+	s.FMUL(t, x, x)
+	s.FMLA(x, p, t)
+	s.FADD(x, x, c.one)
+	// 2ⁿ as a product of two powers: n itself may be beyond the exponents of normal numbers.
+	s.SSHR(p, n, 1)
+	s.SUB(n, n, p)
+	for _, power := range []arm64.Group{p, n} {
+		s.ADD(power, power, c.bias)
+		s.SHL(power, power, 23)
+		s.FMUL(x, x, power)
+	}
+}
+
+// neonOnePlusExpMinus gives 1 + exp(−x).
+func neonOnePlusExpMinus(s *arm64.Step, c neonExpConstants, x arm64.Group) arm64.Group {
+	d := s.Vs(len(x))
+	s.Scope(func() {
+		s.FNEG(d, x)
+		neonExp(s, c, d)
+		s.FADD(d, d, c.one)
+	})
+	return d
+}
+
+// neonExponentials writes the exponential and what is made of it.
+func neonExponentials(f *arm64.File) {
+	neonFunc(f, "expNEON", "func(out, x []float32, bias float32) float32", "sets out = exp(x − bias) and returns the sum of out.", 4,
+		[]string{"out", "x"}, func(a *arm64.Func) (func(*arm64.Step), func()) {
+			c, bias, sum := newNeonExpConstants(a), arm64.Same(a.LoadScalar("bias")), a.Vs(1)
+			a.Zero(sum)
+			return func(s *arm64.Step) {
+				x := s.Read("x")
+				s.FSUB(x, x, bias)
+				s.Scope(func() { neonExp(s, c, x) })
+				s.Write("out", x)
+				s.KeepPart(x)
+				neonTotal(s.Func, x, s.FADD)
+				s.FADD(sum, sum, x[:1])
+			}, func() { a.Fold(sum[0]); a.StoreResult(sum[0]) }
+		})
+
+	unary := func(name, doc string, slices []string, step func(s *arm64.Step, c neonExpConstants)) {
+		signature := "func(out, x []float32)"
+		if len(slices) == 3 {
+			signature = "func(out, gate, up []float32)"
+		}
+		neonFunc(f, name, signature, doc, 4, slices, func(a *arm64.Func) (func(*arm64.Step), func()) {
+			c := newNeonExpConstants(a)
+			return func(s *arm64.Step) { step(s, c) }, nil
+		})
+	}
+	unary("sigmoidNEON", "sets out = 1 / (1 + exp(−x)).", []string{"out", "x"}, func(s *arm64.Step, c neonExpConstants) {
+		x := s.Read("x")
+		s.FNEG(x, x)
+		s.Scope(func() { neonExp(s, c, x) })
+		s.FADD(x, x, c.one)
+		s.FDIV(x, c.one, x)
+		s.Write("out", x)
+	})
+	unary("siluNEON", "sets out = x / (1 + exp(−x)).", []string{"out", "x"}, func(s *arm64.Step, c neonExpConstants) {
+		x := s.Read("x")
+		s.FDIV(x, x, neonOnePlusExpMinus(s, c, x))
+		s.Write("out", x)
+	})
+	unary("swiGLUNEON", "sets out = silu(gate)·up.", []string{"out", "gate", "up"}, func(s *arm64.Step, c neonExpConstants) {
+		gate := s.Read("gate")
+		s.FDIV(gate, gate, neonOnePlusExpMinus(s, c, gate))
+		s.FMUL(gate, gate, s.Read("up"))
+		s.Write("out", gate)
+	})
+
+	neonFunc(f, "swiGLUBackwardNEON", "func(dgate, dup, dy, gate, up []float32)",
+		"sets dup = dy·gate·s and dgate = dy·up·s·(1 + gate·(1 − s)) with s = sigmoid(gate).", 2,
+		[]string{"dgate", "dup", "dy", "gate", "up"}, func(a *arm64.Func) (func(*arm64.Step), func()) {
+			c := newNeonExpConstants(a)
+			return func(s *arm64.Step) {
+				gate := s.Read("gate")
+				sig := neonOnePlusExpMinus(s, c, gate)
+				s.FDIV(sig, c.one, sig)
+				dy, up, t := s.Read("dy"), s.Read("up"), s.Vs(s.Vectors)
+				s.FMUL(dy, dy, sig)
+				s.FMUL(t, dy, gate)
+				s.Write("dup", t)
+				s.FMUL(dy, dy, up)
+				s.FSUB(sig, c.one, sig)
+				s.Move(t, c.one)
+				s.FMLA(t, gate, sig)
+				s.FMUL(dy, dy, t)
+				s.Write("dgate", dy)
+			}, nil
+		})
+}
