@@ -1,0 +1,38 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/hone-ml/hone/models/qwen"
+	"github.com/hone-ml/hone/optim"
+)
+
+// setRecompute chooses what backward computes again.
+func setRecompute(m *qwen.Model, mode string) error {
+	switch mode {
+	case "none", "block":
+		m.SetCheckpointing(mode == "block")
+		return nil
+	}
+	return fmt.Errorf("-recompute %s: want none or block", mode)
+}
+
+// newAdamW is the optimizer as examples/text2sql makes it.
+func newAdamW(m *qwen.Model, moments string) (*optim.AdamW, error) {
+	if moments != "f32" {
+		return nil, fmt.Errorf("-moments %s: want f32", moments)
+	}
+	return optim.NewAdamW(optim.Split(m.Parameters(), 1e-5, 0.01), optim.AdamWConfig{}), nil
+}
+
+// peakRSS is the largest resident set of the process in bytes, 0 if the system does not tell.
+func peakRSS() int {
+	status, _ := os.ReadFile("/proc/self/status")
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	line, _, _ := strings.Cut(rest, "kB")
+	kib, _ := strconv.Atoi(strings.TrimSpace(line))
+	return kib << 10
+}
