@@ -42,7 +42,7 @@ func AdamWStep(s AdamWState, grad, hyper *Tensor, c AdamWConstants) {
 	for _, t := range s.tensors() {
 		t.mem.version++
 	}
-	fused, ok := s.Param.dev.backend.(backend.AdamWer)
+	fused, ok := backend.Fused[backend.AdamWer](s.Param.dev.backend)
 	switch {
 	case ok:
 		fused.AdamW(s.views(), &grad.view, &hyper.view, c)

@@ -43,7 +43,7 @@ func Attention(q, k, v *Tensor, o AttentionOptions) *Tensor {
 	ins = bring(s, ins)
 	shape := q.Shape()
 	q, k, v = heads(ins[0]), heads(ins[1]), heads(ins[2])
-	fused, ok := s.dev.backend.(backend.Attentioner)
+	fused, ok := backend.Fused[backend.Attentioner](s.dev.backend)
 	if !ok {
 		return composedAttention(q, k, v, args).Reshape(shape...)
 	}

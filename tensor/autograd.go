@@ -117,6 +117,9 @@ func (loss *Tensor) Backward(g *Grads) {
 	defer func() {
 		tp.clear()
 		gs.dissolve()
+		if gs.dev.watch != nil {
+			gs.dev.at("")
+		}
 	}()
 	tp.run(g, gs, len(tp.nodes)-1)
 	for _, m := range gs.storages {
@@ -145,6 +148,9 @@ func (tp *tape) run(into *Grads, gs *Scope, last int) {
 		}
 		if reached {
 			g := gradient{node: n, tape: tp, into: into, scope: gs}
+			if gs.dev.watch != nil {
+				gs.dev.at(n.op + " (backward)")
+			}
 			n.backward(&g)
 			for _, o := range n.outputs {
 				o.drop()

@@ -234,7 +234,7 @@ func Bind(t *Tensor, data []byte, owner any) bool {
 	if len(data) != t.Len()*t.view.DType.Size() {
 		fail("Bind", []*Tensor{t}, "%d bytes do not fill it", len(data))
 	}
-	_, host := t.dev.backend.(backend.HostMemory)
+	_, host := backend.Fused[backend.HostMemory](t.dev.backend)
 	if !host || t.scope != nil || t.mem != &t.own || len(data) == 0 ||
 		uintptr(unsafe.Pointer(&data[0]))%uintptr(t.view.DType.Size()) != 0 {
 		return false

@@ -34,7 +34,7 @@ func CrossEntropy(logits, targets *Tensor, o CrossEntropyOptions) *Tensor {
 	}
 	c := newCrossEntropy("CrossEntropy", s, logits, targets, o)
 	x := logits.In(s)
-	fused, ok := s.dev.backend.(backend.CrossEntropyer)
+	fused, ok := backend.Fused[backend.CrossEntropyer](s.dev.backend)
 	if !ok {
 		return c.composed(x)
 	}
@@ -67,7 +67,7 @@ func LinearCrossEntropy(hidden, weight, targets *Tensor, o CrossEntropyOptions) 
 	if w.view.Strides[0] != 1 && w.view.Strides[1] != 1 {
 		w = w.Contiguous()
 	}
-	fused, ok := s.dev.backend.(backend.CrossEntropyer)
+	fused, ok := backend.Fused[backend.CrossEntropyer](s.dev.backend)
 	if !ok {
 		return c.composed(Linear(h, w, nil).To(c.acc))
 	}

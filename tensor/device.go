@@ -20,6 +20,7 @@ type Place interface {
 // A Device computes and owns memory. It may be used by several goroutines.
 type Device struct {
 	backend backend.Backend
+	watch   *watch // nil unless somebody observes the kernels
 
 	mu     sync.Mutex
 	budget int                      // bytes that may be taken from the backend, 0: unlimited

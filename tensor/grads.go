@@ -147,7 +147,7 @@ func (g *Grads) Norm() float64 {
 	defer s.Close()
 	n, dt := g.flat.Len(), g.flat.view.DType.Accumulator()
 	sums := alloc(s, dt, (n+normChunk-1)/normChunk)
-	if fused, ok := s.dev.backend.(backend.SquareSummer); ok {
+	if fused, ok := backend.Fused[backend.SquareSummer](s.dev.backend); ok {
 		fused.SumSquares(&sums.view, &g.flat.view, normChunk)
 	} else {
 		squares := alloc(s, dt, min(n, normChunk))

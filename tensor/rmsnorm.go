@@ -13,7 +13,7 @@ func RMSNorm(x, w *Tensor, eps float64) *Tensor {
 	}
 	ins = bring(s, ins)
 	x, w = ins[0], ins[1]
-	fused, ok := s.dev.backend.(backend.RMSNormer)
+	fused, ok := backend.Fused[backend.RMSNormer](s.dev.backend)
 	if !ok {
 		return composedRMSNorm(x, w, eps)
 	}

@@ -40,7 +40,7 @@ func RoPE(x, cos, sin *Tensor) *Tensor {
 	x = ins[0]
 	a := x.view.DType.Accumulator()
 	cos, sin = ins[1].detached().To(a), ins[2].detached().To(a)
-	fused, ok := s.dev.backend.(backend.RoPEr)
+	fused, ok := backend.Fused[backend.RoPEr](s.dev.backend)
 	if !ok {
 		return composedRoPE(x, cos, sin)
 	}

@@ -305,6 +305,9 @@ func scopeOf(op string, ts []*Tensor) *Scope {
 	if s.closed {
 		fail(op, ts, "the scope is used after Close")
 	}
+	if s.dev.watch != nil && !s.backward { // what a backward is made of counts as that
+		s.dev.at(op)
+	}
 	return s
 }
 

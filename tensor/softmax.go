@@ -8,7 +8,7 @@ func (t *Tensor) Softmax() *Tensor {
 	if t.view.Rank == 0 || !t.view.DType.IsFloat() {
 		fail("Softmax", []*Tensor{t}, "needs a float dtype and at least one axis")
 	}
-	fused, ok := s.dev.backend.(backend.Softmaxer)
+	fused, ok := backend.Fused[backend.Softmaxer](s.dev.backend)
 	if !ok {
 		return composedSoftmax(t)
 	}

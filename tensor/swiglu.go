@@ -11,7 +11,7 @@ func SwiGLU(gate, up *Tensor) *Tensor {
 		fail("SwiGLU", ins, "needs two operands of one shape and float dtype")
 	}
 	ins = bring(s, ins)
-	fused, ok := s.dev.backend.(backend.SwiGLUer)
+	fused, ok := backend.Fused[backend.SwiGLUer](s.dev.backend)
 	if !ok {
 		return composedSwiGLU(ins[0], ins[1])
 	}

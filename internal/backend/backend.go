@@ -158,3 +158,15 @@ const (
 	Uniform
 	Normal
 )
+
+// Fused finds an optional kernel of a backend: one of the interfaces in fused.go. A backend that wraps
+// another one, and tells so by a method Unwrap() Backend, has the optional kernels that the other has.
+func Fused[T any](b Backend) (kernel T, ok bool) {
+	if w, wraps := b.(interface{ Unwrap() Backend }); wraps {
+		if _, ok := Fused[T](w.Unwrap()); !ok {
+			return kernel, false
+		}
+	}
+	kernel, ok = b.(T)
+	return kernel, ok
+}

@@ -16,7 +16,9 @@
 package pool
 
 import (
+	"context"
 	"runtime"
+	"runtime/pprof"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -107,7 +109,21 @@ type pool struct {
 	crowded atomic.Bool  // more workers than processors: looking for work would keep others from doing it
 }
 
+// labels are the profiler's labels that workers take on; nil for none.
+var labels atomic.Pointer[context.Context]
+
+// Label makes the workers take on the profiler's labels of ctx (runtime/pprof) for the loops to come; nil
+// removes them. The caller's own goroutine is its own business.
+func Label(ctx context.Context) {
+	if ctx == nil {
+		labels.Store(nil)
+		return
+	}
+	labels.Store(&ctx)
+}
+
 type worker struct {
+	labels *context.Context // those it has
 	parked atomic.Bool
 	wake   chan struct{} // buffered: a token for a worker that said it would park
 }
@@ -236,6 +252,7 @@ func (w *worker) loop(p *pool) {
 		if s&open != 0 && s>>32 != last && s/place&fieldMask != 0 {
 			if p.state.CompareAndSwap(s, s-place+inside) {
 				last = s >> 32
+				w.relabel()
 				p.work()
 				if s := p.state.Add(^uint64(inside - 1)); s&fieldMask == 0 && s&waiting != 0 {
 					p.done <- struct{}{}
@@ -250,6 +267,20 @@ func (w *worker) loop(p *pool) {
 			continue
 		}
 		runtime.Gosched()
+	}
+}
+
+// relabel takes on the labels that are wanted now.
+func (w *worker) relabel() {
+	want := labels.Load()
+	if want == w.labels {
+		return
+	}
+	w.labels = want
+	if want == nil {
+		pprof.SetGoroutineLabels(context.Background())
+	} else {
+		pprof.SetGoroutineLabels(*want)
 	}
 }
 

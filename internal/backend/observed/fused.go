@@ -1,0 +1,96 @@
+package observed
+
+import "github.com/hone-ml/hone/internal/backend"
+
+// The optional kernels. The costs are those that the literature counts: an attention's two products over
+// the visible pairs forward and five backward, five operations an element of a softmax.
+
+func (b *Backend) Softmax(out, x *backend.View) {
+	b.run("Softmax", 5*elements(x), views{out}, views{x}, func() { fused[backend.Softmaxer](b).Softmax(out, x) })
+}
+
+func (b *Backend) SoftmaxBackward(dx, dy, y *backend.View) {
+	b.run("SoftmaxBackward", 4*elements(y), views{dx}, views{dy, y}, func() { fused[backend.Softmaxer](b).SoftmaxBackward(dx, dy, y) })
+}
+
+func (b *Backend) RMSNorm(out, rstd, x, w *backend.View, eps float64) {
+	b.run("RMSNorm", 4*elements(x), present(out, rstd), views{x, w}, func() { fused[backend.RMSNormer](b).RMSNorm(out, rstd, x, w, eps) })
+}
+
+func (b *Backend) RMSNormBackward(dx, dw, dy, x, w, rstd *backend.View) {
+	b.run("RMSNormBackward", 9*elements(x), present(dx, dw), views{dy, x, w, rstd},
+		func() { fused[backend.RMSNormer](b).RMSNormBackward(dx, dw, dy, x, w, rstd) })
+}
+
+func (b *Backend) RoPE(out, x, cos, sin *backend.View, inverse bool) {
+	b.run("RoPE", 3*elements(x), views{out}, views{x, cos, sin}, func() { fused[backend.RoPEr](b).RoPE(out, x, cos, sin, inverse) })
+}
+
+func (b *Backend) SwiGLU(out, gate, up *backend.View) {
+	b.run("SwiGLU", 5*elements(out), views{out}, views{gate, up}, func() { fused[backend.SwiGLUer](b).SwiGLU(out, gate, up) })
+}
+
+func (b *Backend) SwiGLUBackward(dgate, dup, dy, gate, up *backend.View) {
+	b.run("SwiGLUBackward", 12*elements(dy), present(dgate, dup), views{dy, gate, up},
+		func() { fused[backend.SwiGLUer](b).SwiGLUBackward(dgate, dup, dy, gate, up) })
+}
+
+func (b *Backend) Attention(out, lse, q, k, v *backend.View, a backend.AttentionArgs) {
+	b.run("Attention", 4*pairs(q, a), present(out, lse), views{q, k, v}, func() { fused[backend.Attentioner](b).Attention(out, lse, q, k, v, a) })
+}
+
+func (b *Backend) AttentionBackward(dq, dk, dv, dout, out, lse, q, k, v *backend.View, a backend.AttentionArgs) {
+	b.run("AttentionBackward", 10*pairs(q, a), present(dq, dk, dv), views{dout, out, lse, q, k, v},
+		func() { fused[backend.Attentioner](b).AttentionBackward(dq, dk, dv, dout, out, lse, q, k, v, a) })
+}
+
+// pairs is the number of pairs of a query and a key that it sees, times heads and their width.
+func pairs(q *backend.View, a backend.AttentionArgs) float64 {
+	n := 0.0
+	for _, s := range a.Segments {
+		queries, keys := float64(s.Q1-s.Q0), float64(s.K1-s.K0)
+		if a.Causal {
+			// Query i of these sees keys − queries + i + 1 keys; below zero it sees none.
+			seen := min(queries, keys)
+			n += seen*keys - seen*(seen-1)/2
+			continue
+		}
+		n += queries * keys
+	}
+	return n * float64(q.Shape[1]*q.Shape[2])
+}
+
+func (b *Backend) CrossEntropy(loss, lse, logits, targets *backend.View, a backend.CrossEntropyArgs) {
+	b.run("CrossEntropy", 4*elements(logits), views{loss, lse}, views{logits, targets},
+		func() { fused[backend.CrossEntropyer](b).CrossEntropy(loss, lse, logits, targets, a) })
+}
+
+func (b *Backend) CrossEntropyBackward(dlogits, logits, lse, targets, scale *backend.View, a backend.CrossEntropyArgs) {
+	b.run("CrossEntropyBackward", 4*elements(logits), views{dlogits}, views{logits, lse, targets, scale},
+		func() { fused[backend.CrossEntropyer](b).CrossEntropyBackward(dlogits, logits, lse, targets, scale, a) })
+}
+
+func (b *Backend) AdamW(s backend.AdamWState, grad, hyper *backend.View, a backend.AdamWArgs) {
+	state := present(s.Param, s.Master, s.Remainder, s.M, s.V)
+	read := present(grad, s.Master, s.Remainder, s.M, s.V)
+	if s.Master == nil {
+		read = append(read, s.Param)
+	}
+	b.run("AdamW", 15*elements(grad), state, read, func() { fused[backend.AdamWer](b).AdamW(s, grad, hyper, a) })
+}
+
+func (b *Backend) SumSquares(out, x *backend.View, chunk int) {
+	b.run("SumSquares", 2*elements(x), views{out}, views{x}, func() { fused[backend.SquareSummer](b).SumSquares(out, x, chunk) })
+}
+
+var (
+	_ backend.HostMemory     = (*Backend)(nil)
+	_ backend.Softmaxer      = (*Backend)(nil)
+	_ backend.RMSNormer      = (*Backend)(nil)
+	_ backend.RoPEr          = (*Backend)(nil)
+	_ backend.SwiGLUer       = (*Backend)(nil)
+	_ backend.Attentioner    = (*Backend)(nil)
+	_ backend.CrossEntropyer = (*Backend)(nil)
+	_ backend.AdamWer        = (*Backend)(nil)
+	_ backend.SquareSummer   = (*Backend)(nil)
+)
