@@ -59,7 +59,7 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	if schema == "" {
 		return fmt.Errorf("%s holds no tables", *db)
 	}
-	a, err := c.loadAnswerer(*model, *most)
+	a, err := c.loadAnswerer(p, *model, *most)
 	if err != nil {
 		return err
 	}

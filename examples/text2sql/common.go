@@ -30,6 +30,8 @@ type common struct {
 	json      bool
 	trace     string
 	detectNaN bool
+
+	cpuProfile string
 }
 
 func (c *common) register(fs *flag.FlagSet) {
@@ -38,8 +40,9 @@ func (c *common) register(fs *flag.FlagSet) {
 	fs.Uint64Var(&c.seed, "seed", 42, "seed of all randomness")
 	fs.StringVar(&c.memory, "memory", "", "limit of memory for tensors, a `SIZE` such as 20GiB (default: 90 % of what is free)")
 	fs.BoolVar(&c.json, "json", false, "print one JSON object on standard output; progress goes to standard error")
-	fs.StringVar(&c.trace, "trace", "", "write a Chrome trace to `FILE` (not built yet)")
-	fs.BoolVar(&c.detectNaN, "detect-nan", false, "stop at the first NaN (not built yet)")
+	fs.StringVar(&c.trace, "trace", "", "write what every kernel did to `FILE`, a Chrome trace, and show where the time went (for a few steps: it grows by 300 bytes a kernel)")
+	fs.BoolVar(&c.detectNaN, "detect-nan", false, "stop at the first NaN and name the op that made it (slow)")
+	fs.StringVar(&c.cpuProfile, "cpuprofile", "", "write a CPU profile to `FILE`, labelled by op, for go tool pprof")
 }
 
 // check finds wrong usage.
@@ -62,16 +65,12 @@ func (c *common) check() error {
 	return oneOf("device", c.device, "auto", "cpu", "cuda:N", "cuda-sim")
 }
 
-// open checks the flags and returns the device.
-func (c *common) open() (*tensor.Device, error) {
+// open checks the flags, returns the device, and starts to observe it if that was asked for.
+func (c *common) open(p *program) (*tensor.Device, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	switch {
-	case c.trace != "":
-		return nil, errors.New("-trace is not built yet")
-	case c.detectNaN:
-		return nil, errors.New("-detect-nan is not built yet")
 	case c.device == "cuda-sim":
 		return nil, errors.New("-device cuda-sim is not built yet; use -device cpu")
 	case strings.HasPrefix(c.device, "cuda:"):
@@ -85,7 +84,7 @@ func (c *common) open() (*tensor.Device, error) {
 		}
 		dev.SetMemoryLimit(n)
 	}
-	return dev, nil
+	return dev, c.observe(p, dev)
 }
 
 // dtypeFlag is the dtype of -dtype, nil if it was not given.

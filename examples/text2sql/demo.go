@@ -72,7 +72,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 	if c.dtype == "bf16" {
 		return errors.New("the demo trains in f32; -dtype bf16 is for train")
 	}
-	dev, err := c.open()
+	dev, err := c.open(p)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	if err := exam.prepare(ctx); err != nil {
 		return err
 	}
-	a, err := c.loadAnswerer(*model, *most)
+	a, err := c.loadAnswerer(p, *model, *most)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	if err := required("score", fs, "pred", "data"); err != nil {
 		return err
 	}
-	if _, err := c.open(); err != nil {
+	if _, err := c.open(p); err != nil {
 		return err
 	}
 	exec, err := dbs.open()
@@ -155,8 +155,8 @@ func readRows(path string, limit int) ([]data.Row, error) {
 }
 
 // loadAnswerer loads the model and the tokenizer of a directory.
-func (c *common) loadAnswerer(dir string, most int) (*answerer, error) {
-	dev, err := c.open()
+func (c *common) loadAnswerer(p *program, dir string, most int) (*answerer, error) {
+	dev, err := c.open(p)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func runInfo(_ context.Context, p *program, args []string) error {
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
 	}
-	if _, err := c.open(); err != nil {
+	if _, err := c.open(p); err != nil {
 		return err
 	}
 	type device struct {

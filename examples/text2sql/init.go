@@ -35,7 +35,7 @@ func runInit(_ context.Context, p *program, args []string) error {
 	if err := required("init", flags, "config", "out"); err != nil {
 		return err
 	}
-	dev, err := c.open()
+	dev, err := c.open(p)
 	if err != nil {
 		return err
 	}

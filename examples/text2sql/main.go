@@ -46,6 +46,7 @@ var notBuilt = []later{
 type program struct {
 	stdout, stderr io.Writer
 	command        command // the one that runs
+	observing      *observing
 }
 
 // usageError is an error of the command line: exit code 2.
@@ -101,8 +102,13 @@ func oneLine(err error) string {
 }
 
 func (p *program) dispatch(ctx context.Context, args []string) error {
-	run := func(c command, args []string) error {
+	run := func(c command, args []string) (err error) {
 		p.command = c
+		defer func() {
+			if e := p.stopObserving(); e != nil {
+				err = errors.Join(err, e)
+			}
+		}()
 		return c.run(ctx, p, args)
 	}
 	if len(args) == 0 {
@@ -162,7 +168,7 @@ func (p *program) help() {
 		fmt.Fprintf(p.stdout, "  text2sql %-6s %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(p.stdout, "\nWithout arguments it runs the demo. \"text2sql COMMAND -h\" tells more about one.\n"+
-		"Not built yet: data check, data load, download; -lora, -dsn, -trace, -detect-nan; CUDA.\n"+
+		"Not built yet: data check, data load, download; -lora, -dsn; CUDA.\n"+
 		"Exit codes: 0 done, 1 failed, 2 wrong usage.\n")
 }
 

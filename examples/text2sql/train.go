@@ -45,7 +45,7 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if f.config.MaxSteps > 0 && !given(fs, "epochs") {
 		f.config.Epochs = 0 // the limit that was asked for is the end
 	}
-	dev, err := f.common.open()
+	dev, err := f.common.open(p)
 	if err != nil {
 		return err
 	}
