@@ -102,8 +102,11 @@ func LinearCrossEntropy(hidden, weight, targets *Tensor, o CrossEntropyOptions) 
 			if kept == nil {
 				b.MatMul(&logits.view, &x, &transposed(w).view, false)
 			}
-			fused.CrossEntropyBackward(&logits.view, &logits.view, &e, &t, &sc, c.args)
 			d := logits
+			if w.view.DType == BF16 {
+				d = logits.alias(narrowed(&logits.view)) // the products to come read half as much
+			}
+			fused.CrossEntropyBackward(&d.view, &logits.view, &e, &t, &sc, c.args)
 			if d.view.DType != w.view.DType {
 				d = alloc(g.scope, w.view.DType, logits.view.Dims()...)
 				b.Copy(&d.view, &logits.view)
@@ -116,7 +119,7 @@ func LinearCrossEntropy(hidden, weight, targets *Tensor, o CrossEntropyOptions) 
 				b.MatMul(&dw.view, &transposed(d).view, &x, !first)
 				first = false
 			}
-			if d != logits {
+			if d.mem != logits.mem {
 				g.scope.sweepLast(d)
 			}
 		})
@@ -127,6 +130,13 @@ func LinearCrossEntropy(hidden, weight, targets *Tensor, o CrossEntropyOptions) 
 			g.Add(1, dw)
 		}
 	})
+}
+
+// narrowed is a matrix of BF16 in the memory of one of F32: each row begins where it did.
+func narrowed(v *backend.View) backend.View {
+	n := *v
+	n.DType, n.Strides[0] = BF16, 2*v.Strides[0]
+	return n
 }
 
 // crossEntropy is what the two losses share.

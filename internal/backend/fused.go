@@ -68,7 +68,8 @@ type CrossEntropyArgs struct {
 // is not IgnoreIndex panics with *IndexError.
 type CrossEntropyer interface {
 	CrossEntropy(loss, lse, logits, targets *View, a CrossEntropyArgs)
-	// CrossEntropyBackward sets dlogits = scale[i]·(softmax − target); scale is A[N]. dlogits may be logits.
+	// CrossEntropyBackward sets dlogits = scale[i]·(softmax − target); scale is A[N]. dlogits is T, or BF16
+	// where T is F32. It may lie over logits, if each row begins at the same address.
 	CrossEntropyBackward(dlogits, logits, lse, targets, scale *View, a CrossEntropyArgs)
 }
 

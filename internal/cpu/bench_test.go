@@ -78,53 +78,6 @@ func BenchmarkProjections(b *testing.B) {
 	}
 }
 
-func BenchmarkElementwise(b *testing.B) {
-	const rows, width = 1200, 512
-	x, y, out := random(b, backend.F32, rows, width), random(b, backend.F32, rows, width), random(b, backend.F32, rows, width)
-	bias := random(b, backend.F32, width)
-	bias.Rank, bias.Shape, bias.Strides = 2, x.Shape, [backend.MaxRank]int{0, 1}
-	column := random(b, backend.F32, rows, 1)
-	column.Shape, column.Strides = x.Shape, [backend.MaxRank]int{1, 0}
-	half := random(b, backend.BF16, rows, width)
-	flipped := *x
-	flipped.Shape[0], flipped.Shape[1] = width, rows
-	flipped.Strides[0], flipped.Strides[1] = 1, width
-	across := random(b, backend.F32, width, rows)
-	sumRows, sumColumns, sumAll := random(b, backend.F32, rows, 1), random(b, backend.F32, 1, width), random(b, backend.F32, 1, 1)
-	w, rstd := random(b, backend.F32, width), random(b, backend.F32, rows)
-	c := cpu.New()
-	for _, k := range []struct {
-		name string
-		run  func()
-	}{
-		{"Add", func() { c.Binary(backend.Add, out, x, y) }},
-		{"AddBias", func() { c.Binary(backend.Add, out, x, bias) }},
-		{"MulColumn", func() { c.Binary(backend.Mul, out, x, column) }},
-		{"Max", func() { c.Binary(backend.Max, out, x, y) }},
-		{"Scale", func() { c.Scalar(backend.Mul, out, x, 0.5) }},
-		{"Exp", func() { c.Unary(backend.Exp, out, x) }},
-		{"Tanh", func() { c.Unary(backend.Tanh, out, x) }},
-		{"Copy", func() { c.Copy(out, x) }},
-		{"CopyToBF16", func() { c.Copy(half, x) }},
-		{"CopyTransposed", func() { c.Copy(across, &flipped) }},
-		{"Fill", func() { c.Fill(out, 1) }},
-		{"SumLastAxis", func() { c.Reduce(backend.Sum, sumRows, x) }},
-		{"SumFirstAxis", func() { c.Reduce(backend.Sum, sumColumns, x) }},
-		{"SumAll", func() { c.Reduce(backend.Sum, sumAll, x) }},
-		{"RMSNorm", func() { c.RMSNorm(out, rstd, x, w, 1e-6) }},
-		{"RMSNormBackward", func() { c.RMSNormBackward(out, w, y, x, w, rstd) }},
-		{"SwiGLU", func() { c.SwiGLU(out, x, y) }},
-		{"Softmax", func() { c.Softmax(out, x) }},
-	} {
-		b.Run(k.name, func(b *testing.B) {
-			for b.Loop() {
-				k.run()
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*rows*width), "ns/element")
-		})
-	}
-}
-
 func BenchmarkSmallAdd(b *testing.B) {
 	x := random(b, backend.F32, 64)
 	for b.Loop() {

@@ -1,9 +1,10 @@
 // Package cpu is the backend that runs on the processor: float32 loops in SIMD (package simd), blocked
 // matrix products (package gemm), and a pool of workers (package pool) under both.
 //
-// Kernels are written once, generically over the type they compute in: float32 or float64. Rows of
-// BF16 and F16 are converted into scratch on their way in and out, a block of a thousand elements at a
-// time, so that they stay in the first-level cache.
+// Kernels are written once, generically over the type of the elements that they read and write: float32,
+// float64, or the bits of a BF16, which the loops below widen, compute with in float32 and round in one
+// pass. Rows of F16 are converted into scratch on their way in and out, a block of a thousand elements at
+// a time, so that they stay in the first-level cache.
 //
 // Work is cut into chunks by the shapes alone and sums are folded in the order of the chunks, so the
 // results are the same bits for any GOMAXPROCS within one SIMD path.

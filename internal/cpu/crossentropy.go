@@ -10,44 +10,40 @@ import (
 
 // CrossEntropy sets lse = log Σ exp(logits) and loss = lse − Σ target·logits for each row.
 func (*Backend) CrossEntropy(loss, lse, logits, targets *backend.View, a backend.CrossEntropyArgs) {
-	if logits.DType == backend.F64 {
-		crossEntropy[float64](loss, lse, logits, targets, a)
-	} else {
-		crossEntropy[float32](loss, lse, logits, targets, a)
+	switch logits.DType {
+	case backend.F64:
+		crossEntropy[float64, float64](loss, lse, logits, targets, a)
+	case backend.BF16:
+		crossEntropy[uint16, float32](loss, lse, logits, targets, a)
+	default:
+		crossEntropy[float32, float32](loss, lse, logits, targets, a)
 	}
 }
 
-func crossEntropy[C float](loss, lse, logits, targets *backend.View, a backend.CrossEntropyArgs) {
+func crossEntropy[L lane, A float](loss, lse, logits, targets *backend.View, a backend.CrossEntropyArgs) {
 	checkTargets(targets, logits.Shape[1], a.IgnoreIndex)
 	width := logits.Shape[1]
 	pool.Run(logits.Shape[0], 1+grainScalar/max(width, 1), func(lo, hi int) {
 		ws := getWorkspace()
 		defer ws.put()
-		scratch, row := take[C](ws, blockLen), take[C](ws, width)
+		scratch := take[L](ws, width)
 		for i := lo; i < hi; i++ {
-			var value, logSum C
+			var value, logSum A
 			if target := targetAt(targets, i); target != a.IgnoreIndex {
-				x := load(logits.DType, rowAt(logits, i), 1, width, row)
-				m := maximum(x)
-				sumExp, sumX := 0.0, 0.0
-				for first := 0; first < width; first += blockLen {
-					block := x[first:min(first+blockLen, width)]
-					sumExp += float64(exp(scratch[:len(block)], block, m))
-					if a.Smoothing != 0 {
-						sumX += float64(sum(block))
-					}
-				}
+				x := load(logits.DType, rowAt(logits, i), 1, width, scratch)
+				m := rowMax(x)
 				// The largest logit stays out of the differences, where it would cancel.
-				logSumExp := math.Log(sumExp)
-				v := logSumExp - (float64(x[target]) - float64(m))
+				logSumExp := math.Log(inBlocks(x, func(block []L) float64 { return rowSumExp(block, m) }))
+				v := logSumExp - (wideOf(x[target]) - m)
 				if a.Smoothing != 0 {
-					v = (1-a.Smoothing)*v + a.Smoothing*(logSumExp-(sumX/float64(width)-float64(m)))
+					mean := inBlocks(x, rowSum) / float64(width)
+					v = (1-a.Smoothing)*v + a.Smoothing*(logSumExp-(mean-m))
 				}
-				value, logSum = C(v), C(logSumExp+float64(m))
+				value, logSum = A(v), A(logSumExp+m)
 			}
-			*elementAt[C](loss, i) = value
+			*elementAt[A](loss, i) = value
 			if lse != nil {
-				*elementAt[C](lse, i) = logSum
+				*elementAt[A](lse, i) = logSum
 			}
 		}
 	})
@@ -55,36 +51,42 @@ func crossEntropy[C float](loss, lse, logits, targets *backend.View, a backend.C
 
 // CrossEntropyBackward sets dlogits = scale·(softmax(logits) − target) for each row.
 func (*Backend) CrossEntropyBackward(dlogits, logits, lse, targets, scale *backend.View, a backend.CrossEntropyArgs) {
-	if logits.DType == backend.F64 {
-		crossEntropyBackward[float64](dlogits, logits, lse, targets, scale, a)
-	} else {
-		crossEntropyBackward[float32](dlogits, logits, lse, targets, scale, a)
+	switch {
+	case logits.DType == backend.F64:
+		crossEntropyBackward[float64, float64, float64](dlogits, logits, lse, targets, scale, a)
+	case logits.DType == backend.BF16:
+		crossEntropyBackward[uint16, uint16, float32](dlogits, logits, lse, targets, scale, a)
+	case dlogits.DType == backend.BF16:
+		crossEntropyBackward[uint16, float32, float32](dlogits, logits, lse, targets, scale, a)
+	default:
+		crossEntropyBackward[float32, float32, float32](dlogits, logits, lse, targets, scale, a)
 	}
 }
 
-func crossEntropyBackward[C float](dlogits, logits, lse, targets, factor *backend.View, a backend.CrossEntropyArgs) {
+func crossEntropyBackward[D, L lane, A float](dlogits, logits, lse, targets, factor *backend.View, a backend.CrossEntropyArgs) {
 	width := logits.Shape[1]
 	checkTargets(targets, width, a.IgnoreIndex)
+	size := dlogits.DType.Size()
 	pool.Run(logits.Shape[0], 1+grainScalar/max(width, 1), func(lo, hi int) {
 		ws := getWorkspace()
 		defer ws.put()
-		scratch := take[C](ws, width)
+		scratch, ds := take[L](ws, width), take[D](ws, width)
 		for i := lo; i < hi; i++ {
 			p := rowAt(dlogits, i)
-			d := destination(dlogits.DType, p, 1, width, scratch)
-			if target := targetAt(targets, i); target == a.IgnoreIndex {
-				clear(d)
-			} else {
-				s := *elementAt[C](factor, i)
-				x := load(logits.DType, rowAt(logits, i), 1, width, scratch)
-				exp(d, x, *elementAt[C](lse, i))
-				scale(d, d, s)
-				if a.Smoothing != 0 {
-					addScalar(d, d, -s*C(a.Smoothing/float64(width)))
-				}
-				d[target] -= s * C(1-a.Smoothing)
+			target := targetAt(targets, i)
+			if target == a.IgnoreIndex {
+				clear(slice[byte](p, width*size))
+				continue
 			}
+			x := load(logits.DType, rowAt(logits, i), 1, width, scratch)
+			d := destination(dlogits.DType, p, 1, width, ds)
+			bias, s := float64(*elementAt[A](lse, i)), float64(*elementAt[A](factor, i))
+			shift := -s * a.Smoothing / float64(width)
+			atTarget := [1]A{A(wideOf(x[target]))} // before dlogits overwrites it
+			scaledExp(atTarget[:], atTarget[:], bias, s, shift)
+			scaledExp(d, x, bias, s, shift)
 			store(dlogits.DType, p, 1, d)
+			put(dlogits.DType, unsafe.Add(p, target*size), atTarget[0]-A(s*(1-a.Smoothing)))
 		}
 	})
 }

@@ -83,9 +83,14 @@ func gather[T element](dst []T, p *T, stride int) {
 	}
 }
 
+// fill sets all elements to v. What has been filled is copied on, which is done with wide stores.
 func fill[T any](dst []T, v T) {
-	for i := range dst {
+	const seed, most = 16, 1 << 11
+	for i := range dst[:min(seed, len(dst))] {
 		dst[i] = v
+	}
+	for done := seed; done < len(dst); {
+		done += copy(dst[done:], dst[:min(done, most)])
 	}
 }
 

@@ -30,13 +30,18 @@ func (*Backend) Unary(op backend.UnaryOp, out, x *backend.View) {
 		}
 		unary(out, x, grainScalar, not)
 	default:
+		if kernel, grain := vectorUnary[uint16](op); kernel != nil && x.DType == backend.BF16 {
+			unary(out, x, grain, kernel)
+			return
+		}
 		kernel, grain := floatUnary32(op)
 		unary(out, x, grain, kernel)
 	}
 }
 
-func unary[T number](out, x *backend.View, grain int, kernel func(out, x []T)) {
+func unary[T element](out, x *backend.View, grain int, kernel func(out, x []T)) {
 	n := newNest(out, x)
+	n.computeIn(sizeOf[T]())
 	n.run(grain, func(ws *workspace, at *coords, count int) {
 		dst := writable[T](n, 0, ws, at, count)
 		kernel(dst, read[T](n, 1, ws, at, count))
@@ -56,13 +61,19 @@ func (*Backend) Binary(op backend.BinaryOp, out, x, y *backend.View) {
 	case backend.U8, backend.Bool:
 		binary[uint8](op, out, x, y, grainScalar)
 	default:
+		if vector := vectorBinary[uint16](op); vector != nil && x.DType == backend.BF16 {
+			number := vectorScalar[uint16](op)
+			scalar := func(out, x []uint16, s uint16) { number(out, x, float32(wideOf(s))) }
+			arithmeticOver(newNest(out, x, y), op, grainCheap, vector, scalar)
+			return
+		}
 		binary[float32](op, out, x, y, grainOf(op))
 	}
 }
 
 func grainOf(op backend.BinaryOp) int {
 	switch {
-	case op <= backend.Div:
+	case op <= backend.Min:
 		return grainCheap
 	case op == backend.Pow:
 		return grainMath
@@ -85,8 +96,13 @@ func binary[T number](op backend.BinaryOp, out, x, y *backend.View, grain int) {
 		})
 		return
 	}
-	vector, scalar := arithmetic[T](op), arithmeticScalar[T](op)
+	arithmeticOver(n, op, grain, arithmetic[T](op), arithmeticScalar[T](op))
+}
+
+// arithmeticOver runs op over a nest of out, x and y, by scalar where one of the inputs is constant.
+func arithmeticOver[T element](n *nest, op backend.BinaryOp, grain int, vector func(out, x, y []T), scalar func(out, x []T, s T)) {
 	commutes := op != backend.Sub && op != backend.Div && op != backend.Pow
+	n.computeIn(sizeOf[T]())
 	n.run(grain, func(ws *workspace, at *coords, count int) {
 		dst := writable[T](n, 0, ws, at, count)
 		switch {
@@ -115,6 +131,10 @@ func (*Backend) Scalar(op backend.BinaryOp, out, x *backend.View, s float64) {
 	case backend.Bool:
 		scalar(op, out, x, truth(s != 0), grainScalar)
 	default:
+		if kernel := vectorScalar[uint16](op); kernel != nil && x.DType == backend.BF16 {
+			unary(out, x, grainCheap, func(out, x []uint16) { kernel(out, x, float32(s)) })
+			return
+		}
 		scalar(op, out, x, float32(s), grainOf(op))
 	}
 }

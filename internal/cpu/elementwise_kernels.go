@@ -11,24 +11,72 @@ import (
 // The loops over contiguous blocks that element-wise operations are made of. An output may be one of
 // the inputs.
 
-func floatUnary32(op backend.UnaryOp) (kernel func(out, x []float32), grain int) {
+// vectorUnary is the SIMD loop of op and its grain; nil if there is none.
+func vectorUnary[E simd.Element](op backend.UnaryOp) (kernel func(out, x []E), grain int) {
 	switch op {
 	case backend.Neg:
-		return func(out, x []float32) { simd.Scale(out, x, -1) }, grainCheap
+		return func(out, x []E) { simd.Scale(out, x, -1) }, grainCheap
+	case backend.Square:
+		return func(out, x []E) { simd.Mul(out, x, x) }, grainCheap
+	case backend.Exp:
+		return func(out, x []E) { simd.ScaledExp(out, x, 0, 1, 0) }, grainScalar
+	case backend.Sigmoid:
+		return simd.Sigmoid[E], grainScalar
+	case backend.SiLU:
+		return simd.SiLU[E], grainScalar
+	}
+	return nil, 0
+}
+
+// vectorBinary is the SIMD loop of op; nil if there is none.
+func vectorBinary[E simd.Element](op backend.BinaryOp) func(out, x, y []E) {
+	switch op {
+	case backend.Add:
+		return simd.Add[E]
+	case backend.Sub:
+		return simd.Sub[E]
+	case backend.Mul:
+		return simd.Mul[E]
+	case backend.Div:
+		return simd.Div[E]
+	case backend.Max:
+		return simd.Larger[E]
+	case backend.Min:
+		return simd.Smaller[E]
+	}
+	return nil
+}
+
+// vectorScalar is the SIMD loop of op with a number; nil if there is none.
+func vectorScalar[E simd.Element](op backend.BinaryOp) func(out, x []E, s float32) {
+	switch op {
+	case backend.Add:
+		return simd.AddScalar[E]
+	case backend.Sub:
+		return func(out, x []E, s float32) { simd.AddScalar(out, x, -s) }
+	case backend.Mul:
+		return simd.Scale[E]
+	case backend.Div:
+		return simd.DivScalar[E]
+	case backend.Max:
+		return simd.LargerScalar[E]
+	case backend.Min:
+		return simd.SmallerScalar[E]
+	}
+	return nil
+}
+
+func floatUnary32(op backend.UnaryOp) (kernel func(out, x []float32), grain int) {
+	if kernel, grain := vectorUnary[float32](op); kernel != nil {
+		return kernel, grain
+	}
+	switch op {
 	case backend.Abs:
 		return func(out, x []float32) {
 			for i, v := range x {
 				out[i] = math.Float32frombits(math.Float32bits(v) &^ (1 << 31))
 			}
 		}, grainScalar
-	case backend.Square:
-		return func(out, x []float32) { simd.Mul(out, x, x) }, grainCheap
-	case backend.Exp:
-		return func(out, x []float32) { simd.Exp(out, x, 0) }, grainScalar
-	case backend.Sigmoid:
-		return simd.Sigmoid, grainScalar
-	case backend.SiLU:
-		return simd.SiLU, grainScalar
 	case backend.ReLU:
 		return relu[float32], grainScalar
 	case backend.Reciprocal:
@@ -145,10 +193,10 @@ func not(out, x []uint8) {
 }
 
 func arithmetic[T number](op backend.BinaryOp) func(out, x, y []T) {
-	if op <= backend.Div && isFloat32[T]() {
-		simdOps := [...]func(out, x, y []float32){backend.Add: simd.Add, backend.Sub: simd.Sub, backend.Mul: simd.Mul, backend.Div: simd.Div}
-		f := simdOps[op]
-		return func(out, x, y []T) { f(cast[float32](out), cast[float32](x), cast[float32](y)) }
+	if isFloat32[T]() {
+		if f := vectorBinary[float32](op); f != nil {
+			return func(out, x, y []T) { f(cast[float32](out), cast[float32](x), cast[float32](y)) }
+		}
 	}
 	switch op {
 	case backend.Add:
@@ -220,13 +268,8 @@ func arithmetic[T number](op backend.BinaryOp) func(out, x, y []T) {
 
 func arithmeticScalar[T number](op backend.BinaryOp) func(out, x []T, s T) {
 	if isFloat32[T]() {
-		switch op {
-		case backend.Add:
-			return func(out, x []T, s T) { simd.AddScalar(cast[float32](out), cast[float32](x), float32(s)) }
-		case backend.Sub:
-			return func(out, x []T, s T) { simd.AddScalar(cast[float32](out), cast[float32](x), -float32(s)) }
-		case backend.Mul:
-			return func(out, x []T, s T) { simd.Scale(cast[float32](out), cast[float32](x), float32(s)) }
+		if f := vectorScalar[float32](op); f != nil {
+			return func(out, x []T, s T) { f(cast[float32](out), cast[float32](x), float32(s)) }
 		}
 	}
 	switch op {

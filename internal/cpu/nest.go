@@ -129,6 +129,14 @@ func (n *nest) merge() {
 	}
 }
 
+// computeIn says that kernels compute with elements of this many bytes: BF16 of 2 need no conversion then.
+func (n *nest) computeIn(size int) {
+	for k := range n.count {
+		o := &n.operands[k]
+		o.direct = o.dense && (o.direct || o.dtype.Size() == size)
+	}
+}
+
 func abs(x int) int { return max(x, -x) }
 
 // inner is the length of the innermost axis.

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/hone-ml/hone/internal/backend"
@@ -9,51 +10,46 @@ import (
 
 // RMSNorm sets rstd = 1/√(mean(x²)+eps) and out = T(x·rstd)·w over the last axis.
 func (*Backend) RMSNorm(out, rstd, x, w *backend.View, eps float64) {
-	if x.DType == backend.F64 {
-		rmsNorm[float64](out, rstd, x, w, eps)
-	} else {
-		rmsNorm[float32](out, rstd, x, w, eps)
+	switch x.DType {
+	case backend.F64:
+		rmsNorm[float64, float64](out, rstd, x, w, eps)
+	case backend.BF16:
+		rmsNorm[uint16, float32](out, rstd, x, w, eps)
+	default:
+		rmsNorm[float32, float32](out, rstd, x, w, eps)
 	}
 }
 
-func rmsNorm[C float](out, rstd, x, w *backend.View, eps float64) {
+func rmsNorm[L lane, A float](out, rstd, x, w *backend.View, eps float64) {
 	d := x.Shape[1]
 	if d == 0 {
 		return
 	}
-	narrow := !storedAs[C](x.DType)
+	half := x.DType == backend.F16
 	pool.Run(x.Shape[0], 1+2*grainScalar/d, func(lo, hi int) {
 		ws := getWorkspace()
 		defer ws.put()
-		weight := load(w.DType, w.Ptr, w.Strides[0], d, take[C](ws, d))
-		scratch := take[C](ws, d)
+		weight := load(w.DType, w.Ptr, w.Strides[0], d, take[L](ws, d))
+		scratch, rounding := take[L](ws, d), take[float32](ws, d)
 		for i := lo; i < hi; i++ {
 			p := rowAt(out, i)
 			in := load(x.DType, rowAt(x, i), 1, d, scratch)
-			r := 1 / sqrt(C(squares(in)/float64(d))+C(eps))
+			r := A(1 / math.Sqrt(inBlocks(in, rowSquares)/float64(d)+eps))
 			if rstd != nil {
-				slice[C](rstd.Ptr, i+1)[i] = r
+				*elementAt[A](rstd, i) = r
 			}
 			o := destination(out.DType, p, 1, d, scratch)
-			scale(o, in, r)
-			if narrow { // the normalised row is rounded before the weight multiplies it
-				store(out.DType, p, 1, o)
-				loadInto(o, out.DType, p, 1)
+			if half { // the normalised row is rounded before the weight multiplies it
+				f := cast[float32](o)
+				scale(f, cast[float32](in), float32(r))
+				round(f, x.DType, rounding)
+				mul(f, f, cast[float32](weight))
+			} else {
+				normalize(o, in, weight, float64(r))
 			}
-			mul(o, o, weight)
 			store(out.DType, p, 1, o)
 		}
 	})
-}
-
-// squares is Σ x², accurate over long rows.
-func squares[C float](x []C) float64 {
-	total := 0.0
-	for len(x) > blockLen {
-		total += float64(sumSquares(x[:blockLen]))
-		x = x[blockLen:]
-	}
-	return total + float64(sumSquares(x))
 }
 
 // rowAt is the address of row i of a matrix.
@@ -63,67 +59,100 @@ func rowAt(v *backend.View, i int) unsafe.Pointer {
 
 // RMSNormBackward sets dx = rstd·(dy·w − x·rstd²·mean(dy·w·x)) and adds Σ dy·x·rstd to dw.
 func (*Backend) RMSNormBackward(dx, dw, dy, x, w, rstd *backend.View) {
-	if x.DType == backend.F64 {
-		rmsNormBackward[float64](dx, dw, dy, x, w, rstd)
-	} else {
-		rmsNormBackward[float32](dx, dw, dy, x, w, rstd)
+	switch x.DType {
+	case backend.F64:
+		rmsNormBackward[float64, float64](dx, dw, dy, x, w, rstd)
+	case backend.BF16:
+		rmsNormBackward[uint16, float32](dx, dw, dy, x, w, rstd)
+	default:
+		rmsNormBackward[float32, float32](dx, dw, dy, x, w, rstd)
 	}
 }
 
-func rmsNormBackward[C float](dx, dw, dy, x, w, rstd *backend.View) {
+func rmsNormBackward[L lane, A float](dx, dw, dy, x, w, rstd *backend.View) {
 	n, d := x.Shape[0], x.Shape[1]
 	if n == 0 || d == 0 {
 		return
 	}
-	// Each chunk of rows has a partial dw of its own; they are added in order.
-	chunk := max(64, (n+255)/256)
-	chunks := (n + chunk - 1) / chunk
-	partials := getWorkspace()
-	defer partials.put()
-	partial := take[C](partials, chunks*d)
-
-	pool.Run(chunks, 1+grainScalar/(chunk*d), func(first, last int) {
-		ws := getWorkspace()
-		defer ws.put()
-		weight := load(w.DType, w.Ptr, w.Strides[0], d, take[C](ws, d))
-		xs, gs, tmp := take[C](ws, d), take[C](ws, d), take[C](ws, d)
-		for c := first; c < last; c++ {
-			acc := partial[c*d : (c+1)*d]
-			clear(acc)
-			for i := c * chunk; i < min((c+1)*chunk, n); i++ {
-				r := slice[C](rstd.Ptr, n)[i]
-				in := load(x.DType, rowAt(x, i), 1, d, xs)
-				g := load(dy.DType, rowAt(dy, i), 1, d, gs)
-				if dw != nil {
-					scale(tmp, in, r)
-					mulAdd(acc, g, tmp)
-				}
-				if dx != nil {
-					mul(tmp, g, weight)
-					mean := C(dotLong(tmp, in) / float64(d))
-					o := destination(dx.DType, rowAt(dx, i), 1, d, gs)
-					mulScaleAdd(o, tmp, r, in, -r*r*r*mean)
-					store(dx.DType, rowAt(dx, i), 1, o)
-				}
-			}
+	sums := newRowSums[A](n, d)
+	defer sums.put()
+	sums.run(func(ws *workspace, lo, hi int, acc []A) {
+		weight := load(w.DType, w.Ptr, w.Strides[0], d, take[L](ws, d))
+		xs, gs := take[L](ws, d), take[L](ws, d)
+		for i := lo; i < hi; i++ {
+			in := load(x.DType, rowAt(x, i), 1, d, xs)
+			g := load(dy.DType, rowAt(dy, i), 1, d, gs)
+			rmsNormBackwardRow(dx, i, acc, g, in, weight, gs, float64(*elementAt[A](rstd, i)))
 		}
 	})
-	if dw == nil {
-		return
-	}
-	total := partial[:d]
-	for c := 1; c < chunks; c++ {
-		add(total, total, partial[c*d:(c+1)*d])
-	}
-	addTo(dw, total)
+	sums.addTo(dw)
 }
 
-// addTo adds a row to a view of rank 1.
-func addTo[C float](out *backend.View, x []C) {
+// rmsNormBackwardRow sets row i of dx, if there is one, and adds its part to dw. The scratch may be g.
+func rmsNormBackwardRow[L lane, A float](dx *backend.View, i int, dw []A, g, x, w, scratch []L, rstd float64) {
+	d := len(x)
+	if dx == nil {
+		normalizeBackward(scratch, dw, g, x, w, rstd, 0)
+		return
+	}
+	mean := 0.0
+	for lo := 0; lo < d; lo += blockLen {
+		hi := min(lo+blockLen, d)
+		mean += dotWeighted(g[lo:hi], x[lo:hi], w[lo:hi])
+	}
+	mean /= float64(d)
+	p := rowAt(dx, i)
+	o := destination(dx.DType, p, 1, d, scratch)
+	normalizeBackward(o, dw, g, x, w, rstd, -rstd*rstd*rstd*mean)
+	store(dx.DType, p, 1, o)
+}
+
+// rowSums adds up, over the rows of a matrix, vectors as long as a row: the gradients of a norm's weights.
+// Each chunk of rows has sums of its own, which are added in order, so that the result depends on the
+// shape alone.
+type rowSums[A float] struct {
+	rows, width, chunk int
+	ws                 *workspace
+	partial            []A // [chunks][width]
+}
+
+func newRowSums[A float](rows, width int) *rowSums[A] {
+	s := &rowSums[A]{rows: rows, width: width, chunk: max(64, (rows+255)/256), ws: getWorkspace()}
+	s.partial = take[A](s.ws, s.chunks()*width)
+	return s
+}
+
+func (s *rowSums[A]) chunks() int { return (s.rows + s.chunk - 1) / s.chunk }
+
+func (s *rowSums[A]) put() { s.ws.put() }
+
+// run calls fn for each chunk [lo, hi) of rows, with the sums that it adds to.
+func (s *rowSums[A]) run(fn func(ws *workspace, lo, hi int, acc []A)) {
+	pool.Run(s.chunks(), 1+grainScalar/(s.chunk*s.width), func(first, last int) {
+		ws := getWorkspace()
+		defer ws.put()
+		for c := first; c < last; c++ {
+			acc := s.partial[c*s.width : (c+1)*s.width]
+			clear(acc)
+			ws.reset()
+			fn(ws, c*s.chunk, min((c+1)*s.chunk, s.rows), acc)
+		}
+	})
+}
+
+// addTo adds the sums to a view of rank 1, if there is one.
+func (s *rowSums[A]) addTo(out *backend.View) {
+	if out == nil {
+		return
+	}
+	total := s.partial[:s.width]
+	for c := 1; c < s.chunks(); c++ {
+		add(total, total, s.partial[c*s.width:(c+1)*s.width])
+	}
 	ws := getWorkspace()
 	defer ws.put()
-	o := take[C](ws, len(x))
+	o := take[A](ws, s.width)
 	loadInto(o, out.DType, out.Ptr, out.Strides[0])
-	add(o, o, x)
+	add(o, o, total)
 	store(out.DType, out.Ptr, out.Strides[0], o)
 }

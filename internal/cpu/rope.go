@@ -9,47 +9,62 @@ import (
 
 // RoPE rotates the pairs (x[j], x[j+D/2]) of each head by the angles whose cosines and sines are given.
 func (*Backend) RoPE(out, x, cos, sin *backend.View, inverse bool) {
-	if x.DType == backend.F64 {
-		rope[float64](out, x, cos, sin, inverse)
-	} else {
-		rope[float32](out, x, cos, sin, inverse)
+	switch x.DType {
+	case backend.F64:
+		rope[float64, float64](out, x, cos, sin, inverse)
+	case backend.BF16:
+		rope[uint16, float32](out, x, cos, sin, inverse)
+	default:
+		rope[float32, float32](out, x, cos, sin, inverse)
 	}
 }
 
-func rope[C float](out, x, cos, sin *backend.View, inverse bool) {
+func rope[L lane, A float](out, x, cos, sin *backend.View, inverse bool) {
 	n, heads, d := x.Shape[0], x.Shape[1], x.Shape[2]
-	half, size := d/2, x.DType.Size()
 	if d == 0 {
 		return
 	}
 	pool.Run(n, 1+grainScalar/max(heads*d, 1), func(lo, hi int) {
 		ws := getWorkspace()
 		defer ws.put()
-		// out = x·[cos | cos] + [x2 | x1]·[−sin | sin]
-		cc, ss := take[C](ws, d), take[C](ws, d)
-		swapped, scratch := take[C](ws, d), take[C](ws, d)
+		angles := newAngles[A](ws, x.DType, cos, sin, inverse)
+		scratch := take[L](ws, d)
 		for i := lo; i < hi; i++ {
-			loadInto(cc[:half], cos.DType, rowAt(cos, i), cos.Strides[1])
-			loadInto(ss[half:], sin.DType, rowAt(sin, i), sin.Strides[1])
-			round(cc[:half], x.DType, scratch)
-			round(ss[half:], x.DType, scratch)
-			copy(cc[half:], cc[:half])
-			scale(ss[:half], ss[half:], -1)
-			if inverse {
-				scale(ss, ss, -1)
-			}
+			c, s := angles.row(i)
 			for h := range heads {
-				p := unsafe.Add(rowAt(out, i), h*out.Strides[1]*size)
-				in := load(x.DType, unsafe.Add(rowAt(x, i), h*x.Strides[1]*size), 1, d, scratch)
+				p := headAt(out, i, h)
+				in := load(x.DType, headAt(x, i, h), 1, d, scratch)
 				o := destination(out.DType, p, 1, d, scratch)
-				copy(swapped, in[half:])
-				copy(swapped[half:], in[:half])
-				mul(o, in, cc)
-				mulAdd(o, swapped, ss)
+				rotate(o[:d/2], o[d/2:], in[:d/2], in[d/2:], c, s)
 				store(out.DType, p, 1, o)
 			}
 		}
 	})
+}
+
+// angles reads the cosines and sines of a rotation, rounded as a dtype has them.
+type angles[A float] struct {
+	dtype       backend.DType
+	cos, sin    *backend.View
+	inverse     bool
+	c, s, store []A
+}
+
+func newAngles[A float](ws *workspace, dt backend.DType, cos, sin *backend.View, inverse bool) *angles[A] {
+	half := cos.Shape[1]
+	return &angles[A]{dt, cos, sin, inverse, take[A](ws, half), take[A](ws, half), take[A](ws, half)}
+}
+
+// row gives those of row i, valid until the next call.
+func (a *angles[A]) row(i int) (cos, sin []A) {
+	loadInto(a.c, a.cos.DType, rowAt(a.cos, i), a.cos.Strides[1])
+	loadInto(a.s, a.sin.DType, rowAt(a.sin, i), a.sin.Strides[1])
+	if a.inverse {
+		scale(a.s, a.s, -1)
+	}
+	round(a.c, a.dtype, a.store)
+	round(a.s, a.dtype, a.store)
+	return a.c, a.s
 }
 
 // round makes x what it would be if it had been stored as dt.

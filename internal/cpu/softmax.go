@@ -16,6 +16,7 @@ func (*Backend) Softmax(out, x *backend.View) {
 	}
 }
 
+// softmax keeps a row of exponentials in C, also of BF16: none can be rounded before their sum is known.
 func softmax[C float](out, x *backend.View) {
 	forRows(func(r *rows) {
 		o := destination(out.DType, r.ptr[0], 1, r.width, take[C](r.ws, r.width))
@@ -24,26 +25,6 @@ func softmax[C float](out, x *backend.View) {
 		scale(o, o, C(1/total))
 		store(out.DType, r.ptr[0], 1, o)
 	}, out, x)
-}
-
-// SoftmaxBackward sets dx = y·(dy − Σ dy·y) over the last axis.
-func (*Backend) SoftmaxBackward(dx, dy, y *backend.View) {
-	if dx.DType == backend.F64 {
-		softmaxBackward[float64](dx, dy, y)
-	} else {
-		softmaxBackward[float32](dx, dy, y)
-	}
-}
-
-func softmaxBackward[C float](dx, dy, y *backend.View) {
-	forRows(func(r *rows) {
-		d := destination(dx.DType, r.ptr[0], 1, r.width, take[C](r.ws, r.width))
-		g := load(dy.DType, r.ptr[1], 1, r.width, d)
-		p := load(y.DType, r.ptr[2], 1, r.width, take[C](r.ws, r.width))
-		addScalar(d, g, C(-dotLong(g, p)))
-		mul(d, d, p)
-		store(dx.DType, r.ptr[0], 1, d)
-	}, dx, dy, y)
 }
 
 // expSum is exp with a sum that stays accurate over long rows.
@@ -56,14 +37,46 @@ func expSum[C float](out, x []C, bias C) float64 {
 	return total + float64(exp(out, x, bias))
 }
 
-// dotLong is dot with a sum that stays accurate over long rows.
-func dotLong[C float](x, y []C) float64 {
+// SoftmaxBackward sets dx = y·(dy − Σ dy·y) over the last axis.
+func (*Backend) SoftmaxBackward(dx, dy, y *backend.View) {
+	switch dx.DType {
+	case backend.F64:
+		softmaxBackward[float64](dx, dy, y)
+	case backend.BF16:
+		softmaxBackward[uint16](dx, dy, y)
+	default:
+		softmaxBackward[float32](dx, dy, y)
+	}
+}
+
+func softmaxBackward[L lane](dx, dy, y *backend.View) {
+	forRows(func(r *rows) {
+		d := destination(dx.DType, r.ptr[0], 1, r.width, take[L](r.ws, r.width))
+		g := load(dy.DType, r.ptr[1], 1, r.width, d)
+		p := load(y.DType, r.ptr[2], 1, r.width, take[L](r.ws, r.width))
+		minusTimes(d, g, p, inBlocks2(g, p, rowDot))
+		store(dx.DType, r.ptr[0], 1, d)
+	}, dx, dy, y)
+}
+
+// inBlocks adds up f over blocks of x, so that sums in float32 stay accurate over long rows.
+func inBlocks[L lane](x []L, f func(block []L) float64) float64 {
 	total := 0.0
 	for len(x) > blockLen {
-		total += float64(dot(x[:blockLen], y[:blockLen]))
+		total += f(x[:blockLen])
+		x = x[blockLen:]
+	}
+	return total + f(x)
+}
+
+// inBlocks2 is inBlocks over two rows.
+func inBlocks2[L lane](x, y []L, f func(x, y []L) float64) float64 {
+	total := 0.0
+	for len(x) > blockLen {
+		total += f(x[:blockLen], y[:blockLen])
 		x, y = x[blockLen:], y[blockLen:]
 	}
-	return total + float64(dot(x, y))
+	return total + f(x, y)
 }
 
 // rows is what forRows hands on: the addresses of one row of each view.

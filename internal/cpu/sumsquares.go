@@ -25,7 +25,7 @@ func sumChunks[C float](out, x *backend.View, chunk int) {
 		total := 0.0
 		for i := lo; i < hi; i += blockLen {
 			n := min(blockLen, hi-i)
-			total += float64(sumSquares(load(x.DType, unsafe.Add(x.Ptr, i*x.DType.Size()), 1, n, scratch)))
+			total += rowSquares(load(x.DType, unsafe.Add(x.Ptr, i*x.DType.Size()), 1, n, scratch))
 		}
 		sums[lo/chunk] = C(total)
 	})

@@ -9,29 +9,34 @@ import (
 
 // SwiGLU sets out = silu(gate)·up.
 func (*Backend) SwiGLU(out, gate, up *backend.View) {
-	if out.DType == backend.F64 {
+	switch out.DType {
+	case backend.F64:
 		swiGLU(out, gate, up, grainMath, func(out, gate, up []float64) {
 			for i, g := range gate {
 				out[i] = silu(g) * up[i]
 			}
 		})
-		return
+	case backend.BF16:
+		swiGLU(out, gate, up, grainScalar, simd.SwiGLU[uint16])
+	default:
+		swiGLU(out, gate, up, grainScalar, simd.SwiGLU[float32])
 	}
-	swiGLU(out, gate, up, grainScalar, simd.SwiGLU)
 }
 
-func swiGLU[C float](out, gate, up *backend.View, grain int, kernel func(out, gate, up []C)) {
+func swiGLU[L lane](out, gate, up *backend.View, grain int, kernel func(out, gate, up []L)) {
 	n := newNest(out, gate, up)
+	n.computeIn(sizeOf[L]())
 	n.run(grain, func(ws *workspace, at *coords, count int) {
-		dst := writable[C](n, 0, ws, at, count)
-		kernel(dst, read[C](n, 1, ws, at, count), read[C](n, 2, ws, at, count))
+		dst := writable[L](n, 0, ws, at, count)
+		kernel(dst, read[L](n, 1, ws, at, count), read[L](n, 2, ws, at, count))
 		write(n, 0, at, dst)
 	})
 }
 
 // SwiGLUBackward sets dgate = dy·up·silu'(gate) and dup = dy·silu(gate).
 func (*Backend) SwiGLUBackward(dgate, dup, dy, gate, up *backend.View) {
-	if dy.DType == backend.F64 {
+	switch dy.DType {
+	case backend.F64:
 		swiGLUBackward(dgate, dup, dy, gate, up, grainMath, func(dgate, dup, dy, gate, up []float64) {
 			for i, d := range dy {
 				g, u := gate[i], up[i]
@@ -40,12 +45,14 @@ func (*Backend) SwiGLUBackward(dgate, dup, dy, gate, up *backend.View) {
 				dgate[i] = d * u * s * (1 + g*(1-s))
 			}
 		})
-		return
+	case backend.BF16:
+		swiGLUBackward(dgate, dup, dy, gate, up, grainScalar, simd.SwiGLUBackward[uint16])
+	default:
+		swiGLUBackward(dgate, dup, dy, gate, up, grainScalar, simd.SwiGLUBackward[float32])
 	}
-	swiGLUBackward(dgate, dup, dy, gate, up, grainScalar, simd.SwiGLUBackward)
 }
 
-func swiGLUBackward[C float](dgate, dup, dy, gate, up *backend.View, grain int, kernel func(dgate, dup, dy, gate, up []C)) {
+func swiGLUBackward[L lane](dgate, dup, dy, gate, up *backend.View, grain int, kernel func(dgate, dup, dy, gate, up []L)) {
 	var n *nest
 	switch {
 	case dgate != nil && dup != nil:
@@ -57,19 +64,20 @@ func swiGLUBackward[C float](dgate, dup, dy, gate, up *backend.View, grain int, 
 	default:
 		return
 	}
+	n.computeIn(sizeOf[L]())
 	n.run(grain, func(ws *workspace, at *coords, count int) {
-		first := writable[C](n, 3, ws, at, count)
-		var second []C
+		first := writable[L](n, 3, ws, at, count)
+		var second []L
 		if n.count == 5 {
-			second = writable[C](n, 4, ws, at, count)
+			second = writable[L](n, 4, ws, at, count)
 		} else {
-			second = take[C](ws, count) // of the gradient that is not needed
+			second = take[L](ws, count) // of the gradient that is not needed
 		}
 		dg, du := first, second
 		if dgate == nil {
 			dg, du = second, first
 		}
-		kernel(dg, du, read[C](n, 0, ws, at, count), read[C](n, 1, ws, at, count), read[C](n, 2, ws, at, count))
+		kernel(dg, du, read[L](n, 0, ws, at, count), read[L](n, 1, ws, at, count), read[L](n, 2, ws, at, count))
 		write(n, 3, at, first)
 		if n.count == 5 {
 			write(n, 4, at, second)

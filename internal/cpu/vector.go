@@ -32,13 +32,6 @@ func dot[C float](x, y []C) C {
 	return s
 }
 
-func sumSquares[C float](x []C) C {
-	if isFloat32[C]() {
-		return C(simd.SumSquares(cast[float32](x)))
-	}
-	return dot(x, x)
-}
-
 // maximum is NaN if an element is, -Inf of nothing.
 func maximum[C float](x []C) C {
 	if isFloat32[C]() {
@@ -71,17 +64,6 @@ func mul[C float](out, x, y []C) {
 	}
 }
 
-// mulAdd sets out += x·y.
-func mulAdd[C float](out, x, y []C) {
-	if isFloat32[C]() {
-		simd.MulAdd(cast[float32](out), cast[float32](x), cast[float32](y))
-		return
-	}
-	for i := range out {
-		out[i] += x[i] * y[i]
-	}
-}
-
 // scale sets out = a·x.
 func scale[C float](out, x []C, a C) {
 	if isFloat32[C]() {
@@ -103,17 +85,6 @@ func addScalar[C float](out, x []C, a C) {
 	}
 }
 
-// mulScaleAdd sets out = a·x + b·y.
-func mulScaleAdd[C float](out, x []C, a C, y []C, b C) {
-	if isFloat32[C]() {
-		simd.MulScaleAdd(cast[float32](out), cast[float32](x), float32(a), cast[float32](y), float32(b))
-		return
-	}
-	for i := range out {
-		out[i] = a*x[i] + b*y[i]
-	}
-}
-
 // exp sets out = exp(x − bias) and returns its sum.
 func exp[C float](out, x []C, bias C) C {
 	if isFloat32[C]() {
@@ -126,5 +97,3 @@ func exp[C float](out, x []C, bias C) C {
 	}
 	return s
 }
-
-func sqrt[C float](x C) C { return C(math.Sqrt(float64(x))) }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -96,9 +98,17 @@ func (x isa) exponentials(f *file) {
 		e.VADDPS(sums[1][0], sums[0][0], sums[0][0])
 		e.Store(e.foldLanes(sums[0][0], e.VADDPS), e.ReturnIndex(0))
 	}})
+	for _, k := range kinds {
+		x.sigmoids(f, k)
+		x.softmax(f, k, k)
+	}
+	x.softmax(f, bf16, f32)
+}
 
-	e = x.function(f, "sigmoid", "func(out, x []float32)", "sets out = 1 / (1 + exp(−x)).")
-	c = e.expConstants()
+// sigmoids writes what is made of the logistic function.
+func (x isa) sigmoids(f *file, k kind) {
+	e := k.function(x, f, "sigmoid", "func(out, x []E)", "sets out = 1 / (1 + exp(−x)).")
+	c := e.expConstants()
 	e.emit(loop{slices: []string{"out", "x"}, unroll: 2, step: func(v *vector) {
 		d, s := e.onePlusExpMinus(c, v.read("x")), e.vec()
 		e.VMOVUPS(c.one, s)
@@ -106,7 +116,7 @@ func (x isa) exponentials(f *file) {
 		v.write("out", s)
 	}})
 
-	e = x.function(f, "silu", "func(out, x []float32)", "sets out = x / (1 + exp(−x)).")
+	e = k.function(x, f, "silu", "func(out, x []E)", "sets out = x / (1 + exp(−x)).")
 	c = e.expConstants()
 	e.emit(loop{slices: []string{"out", "x"}, unroll: 2, step: func(v *vector) {
 		r := v.read("x")
@@ -114,7 +124,7 @@ func (x isa) exponentials(f *file) {
 		v.write("out", r)
 	}})
 
-	e = x.function(f, "swiGLU", "func(out, gate, up []float32)", "sets out = silu(gate)·up.")
+	e = k.function(x, f, "swiGLU", "func(out, gate, up []E)", "sets out = silu(gate)·up.")
 	c = e.expConstants()
 	e.emit(loop{slices: []string{"out", "gate", "up"}, unroll: 2, step: func(v *vector) {
 		r := v.read("gate")
@@ -123,7 +133,7 @@ func (x isa) exponentials(f *file) {
 		v.write("out", r)
 	}})
 
-	e = x.function(f, "swiGLUBackward", "func(dgate, dup, dy, gate, up []float32)",
+	e = k.function(x, f, "swiGLUBackward", "func(dgate, dup, dy, gate, up []E)",
 		"sets dup = dy·gate·s and dgate = dy·up·s·(1 + gate·(1 − s)) with s = sigmoid(gate).")
 	c = e.expConstants()
 	e.emit(loop{slices: []string{"dgate", "dup", "dy", "gate", "up"}, unroll: 1, step: func(v *vector) {
@@ -142,5 +152,47 @@ func (x isa) exponentials(f *file) {
 		e.VMULPS(up, dys, dys)
 		e.VMULPS(t, dys, dys)
 		v.write("dgate", dys)
+	}})
+}
+
+// softmax writes the loops of softmax and cross-entropy: the sum, which reads in, and the result out.
+func (x isa) softmax(f *file, out, in kind) {
+	name, types := "scaledExp", strings.NewReplacer("[]Out", "[]"+out.element, "[]In", "[]"+in.element)
+	if out != in {
+		name += "To"
+	} else {
+		e := in.function(x, f, "sumExp", "func(x []E, bias float32) float32", "is Σ exp(x − bias).")
+		c, bias := e.expConstants(), e.scalar("bias")
+		e.emit(loop{slices: []string{"x"}, unroll: 2, sums: 1, step: func(v *vector) {
+			r := v.read("x")
+			e.VSUBPS(bias, r, r)
+			p := e.exp(c, r)
+			if v.part {
+				e.keepPart(p)
+			}
+			e.VADDPS(p, v.sums[0], v.sums[0])
+		}, finish: func(sums [][]reg.VecVirtual) {
+			e.Store(e.foldLanes(e.total(sums, 0), e.VADDPS), e.ReturnIndex(0))
+		}})
+
+		e = in.function(x, f, "softmaxBackward", "func(dx, dy, y []E, a float32)", "sets dx = (dy − a)·y.")
+		a := e.scalar("a")
+		e.emit(loop{slices: []string{"dx", "dy", "y"}, unroll: 4, step: func(v *vector) {
+			g := v.read("dy")
+			e.VSUBPS(a, g, g)
+			e.VMULPS(v.read("y"), g, g)
+			v.write("dx", g)
+		}})
+	}
+	e := x.function(f, name+out.suffix, types.Replace("func(out []Out, x []In, bias, scale, shift float32)"),
+		"sets out = scale·exp(x − bias) + shift.")
+	c := e.expConstants()
+	bias, scale, shift := e.scalar("bias"), e.scalar("scale"), e.scalar("shift")
+	e.emit(loop{slices: []string{"out", "x"}, unroll: 2, step: func(v *vector) {
+		r := v.read("x")
+		e.VSUBPS(bias, r, r)
+		p := e.exp(c, r)
+		e.VFMADD213PS(shift, scale, p)
+		v.write("out", p)
 	}})
 }

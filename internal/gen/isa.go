@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"go/ast"
+	"go/parser"
 	"math"
 	"strings"
 
@@ -36,6 +39,12 @@ type emitter struct {
 	isa
 	kmask reg.Register   // the lanes in use: an opmask,
 	vmask reg.VecVirtual // or a vector of all ones and all zeros
+
+	elements map[string]string // the element types of the slices, by their names
+	rest     reg.GPVirtual     // elements that are left: where a part of a vector is, fewer than lanes
+	rounding rounding          // of results to bfloat16
+	stage    operand.Mem       // room for a part of a vector of 16-bit or 8-bit elements, on AVX2
+	labels   int               // made by label
 }
 
 // function begins a function named after the instruction set.
@@ -46,7 +55,30 @@ func (x isa) function(f *file, name, signature, doc string) *emitter {
 	f.SignatureExpr(signature)
 	f.Pragma("noescape")
 	f.Doc(strings.Split(name+" "+doc, "\n")...)
-	return &emitter{file: f, isa: x}
+	return &emitter{file: f, isa: x, elements: elementTypes(signature)}
+}
+
+// elementTypes are those of the slices among a function's parameters.
+func elementTypes(signature string) map[string]string {
+	f, err := parser.ParseExpr(signature)
+	if err != nil {
+		panic(err)
+	}
+	types := map[string]string{}
+	for _, field := range f.(*ast.FuncType).Params.List {
+		if slice, ok := field.Type.(*ast.ArrayType); ok {
+			for _, name := range field.Names {
+				types[name.Name] = slice.Elt.(*ast.Ident).Name
+			}
+		}
+	}
+	return types
+}
+
+// label is a label that no other has.
+func (e *emitter) label(name string) string {
+	e.labels++
+	return fmt.Sprintf("%s%d", name, e.labels)
 }
 
 func (e *emitter) end() {

@@ -13,7 +13,6 @@ type loop struct {
 	slices []string // the slices' names, the one that gives the length first
 	unroll int      // vectors a turn, each with accumulators of its own
 	sums   int      // accumulators for each of them, zero at first
-	whole  bool     // leave out what does not fill a vector
 
 	// step works on one vector of each slice. part says that only the lanes of emitter.partial count.
 	step func(v *vector)
@@ -38,23 +37,37 @@ func (v *vector) at(slice string, size int) operand.Mem {
 	return operand.Mem{Base: v.base[slice], Index: v.index, Scale: uint8(size), Disp: size * v.disp}
 }
 
-// read loads a vector of a slice of float32.
+// read loads a vector of a slice of float32, or of bfloat16 in uint16, which it widens.
 func (v *vector) read(slice string) reg.VecVirtual {
 	r := v.vec()
-	v.load(v.at(slice, 4), r, v.part)
+	if v.elements[slice] == "uint16" {
+		v.loadBF16(v.at(slice, 2), r, v.part)
+	} else {
+		v.load(v.at(slice, 4), r, v.part)
+	}
 	return r
 }
 
-// write stores a vector to a slice of float32.
-func (v *vector) write(slice string, r reg.Register) { v.store(r, v.at(slice, 4), v.part) }
+// write stores a vector to a slice of float32, or of bfloat16 in uint16, to which it rounds.
+func (v *vector) write(slice string, r reg.VecVirtual) {
+	if v.elements[slice] == "uint16" {
+		v.storeUpper(v.roundBF16(r), v.at(slice, 2), v.part)
+	} else {
+		v.store(r, v.at(slice, 4), v.part)
+	}
+}
 
 // emit writes the function: turns of several vectors, then single ones, then part of one.
 func (e *emitter) emit(l loop) {
 	v := &vector{emitter: e, base: map[string]reg.GPVirtual{}, index: e.GP64()}
 	rest := e.GP64()
+	e.rest = rest
 	e.Load(e.Param(l.slices[0]).Len(), rest)
 	for _, s := range l.slices {
 		v.base[s] = e.pointer(s, true)
+	}
+	if e.elements[l.slices[0]] == "uint16" && l.finish == nil {
+		e.prepareRounding()
 	}
 	e.XORQ(v.index, v.index)
 	sums := make([][]reg.VecVirtual, l.unroll)
@@ -84,13 +97,11 @@ func (e *emitter) emit(l loop) {
 		e.JMP(operand.LabelRef(here))
 		e.Label(next)
 	}
-	if !l.whole {
-		e.TESTQ(rest, rest)
-		e.JZ(operand.LabelRef("done"))
-		e.partial(rest)
-		step(0, true)
-		e.Label("done")
-	}
+	e.TESTQ(rest, rest)
+	e.JZ(operand.LabelRef("done"))
+	e.partial(rest)
+	step(0, true)
+	e.Label("done")
 	if l.finish != nil {
 		l.finish(sums)
 	}

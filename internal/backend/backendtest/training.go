@@ -52,6 +52,13 @@ func testCrossEntropy(s *suite) {
 						}
 						s.expect("dlogits", d, tol, func() array { return grad })
 						s.expect("dlogits in logits", inPlace, tol, func() array { return grad })
+						if dt == backend.F32 {
+							half, over := s.out(backend.BF16, l, n, classes), s.inout(dt, logits, l).halves()
+							b.CrossEntropyBackward(&half.view, v, e, t, w, args)
+							b.CrossEntropyBackward(&over.view, &over.whole, e, t, w, args)
+							s.expect("dlogits in BF16", half, tol, func() array { return grad })
+							s.expect("dlogits in BF16 over logits", &over.tensor, tol, func() array { return grad })
+						}
 					})
 				}
 			}
@@ -69,6 +76,25 @@ func testCrossEntropy(s *suite) {
 			s.expectPanic(want, func() { b.CrossEntropyBackward(&d.view, v, &lse.view, t, weight, args) })
 		})
 	}
+}
+
+// overlaid is a matrix of BF16 in the memory of one of F32.
+type overlaid struct {
+	tensor
+	whole backend.View // the memory as F32
+}
+
+// halves is a BF16 matrix each row of which begins where t's does.
+func (t *tensor) halves() *overlaid {
+	o := &overlaid{*t, t.view}
+	o.view.DType = backend.BF16
+	o.view.Strides[0] *= 2
+	o.offsets = make([]int, len(t.offsets))
+	classes := max(t.view.Shape[1], 1)
+	for i := range o.offsets {
+		o.offsets[i] = t.offsets[i/classes*classes] + i%classes*2
+	}
+	return o
 }
 
 func crossEntropy(logits, targets, weight array, args backend.CrossEntropyArgs) (loss, lse, grad array) {

@@ -24,6 +24,16 @@ func mulAVX2(out []float32, x []float32, y []float32)
 //go:noescape
 func divAVX2(out []float32, x []float32, y []float32)
 
+// largerAVX2 sets out = max(x, y), NaN if either is.
+//
+//go:noescape
+func largerAVX2(out []float32, x []float32, y []float32)
+
+// smallerAVX2 sets out = min(x, y), NaN if either is.
+//
+//go:noescape
+func smallerAVX2(out []float32, x []float32, y []float32)
+
 // scaleAVX2 sets out = a·x.
 //
 //go:noescape
@@ -33,6 +43,76 @@ func scaleAVX2(out []float32, x []float32, a float32)
 //
 //go:noescape
 func addScalarAVX2(out []float32, x []float32, a float32)
+
+// divScalarAVX2 sets out = x / a.
+//
+//go:noescape
+func divScalarAVX2(out []float32, x []float32, a float32)
+
+// largerScalarAVX2 sets out = max(x, a), NaN if either is.
+//
+//go:noescape
+func largerScalarAVX2(out []float32, x []float32, a float32)
+
+// smallerScalarAVX2 sets out = min(x, a), NaN if either is.
+//
+//go:noescape
+func smallerScalarAVX2(out []float32, x []float32, a float32)
+
+// addBF16AVX2 sets out = x + y.
+//
+//go:noescape
+func addBF16AVX2(out []uint16, x []uint16, y []uint16)
+
+// subBF16AVX2 sets out = x − y.
+//
+//go:noescape
+func subBF16AVX2(out []uint16, x []uint16, y []uint16)
+
+// mulBF16AVX2 sets out = x·y.
+//
+//go:noescape
+func mulBF16AVX2(out []uint16, x []uint16, y []uint16)
+
+// divBF16AVX2 sets out = x / y.
+//
+//go:noescape
+func divBF16AVX2(out []uint16, x []uint16, y []uint16)
+
+// largerBF16AVX2 sets out = max(x, y), NaN if either is.
+//
+//go:noescape
+func largerBF16AVX2(out []uint16, x []uint16, y []uint16)
+
+// smallerBF16AVX2 sets out = min(x, y), NaN if either is.
+//
+//go:noescape
+func smallerBF16AVX2(out []uint16, x []uint16, y []uint16)
+
+// scaleBF16AVX2 sets out = a·x.
+//
+//go:noescape
+func scaleBF16AVX2(out []uint16, x []uint16, a float32)
+
+// addScalarBF16AVX2 sets out = x + a.
+//
+//go:noescape
+func addScalarBF16AVX2(out []uint16, x []uint16, a float32)
+
+// divScalarBF16AVX2 sets out = x / a.
+//
+//go:noescape
+func divScalarBF16AVX2(out []uint16, x []uint16, a float32)
+
+// largerScalarBF16AVX2 sets out = max(x, a), NaN if either is.
+//
+//go:noescape
+func largerScalarBF16AVX2(out []uint16, x []uint16, a float32)
+
+// smallerScalarBF16AVX2 sets out = min(x, a), NaN if either is.
+//
+//go:noescape
+func smallerScalarBF16AVX2(out []uint16, x []uint16, a float32)
 
 // axpyAVX2 sets y += a·x.
 //
@@ -48,3 +128,8 @@ func mulAddAVX2(out []float32, x []float32, y []float32)
 //
 //go:noescape
 func mulScaleAddAVX2(out []float32, x []float32, a float32, y []float32, b float32)
+
+// accumulateAVX2 sets y += x, which is bfloat16.
+//
+//go:noescape
+func accumulateAVX2(y []float32, x []uint16)

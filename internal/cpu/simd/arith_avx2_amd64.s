@@ -250,6 +250,160 @@ done:
 	VZEROUPPER
 	RET
 
+// func largerAVX2(out []float32, x []float32, y []float32)
+// Requires: AVX, AVX2
+TEXT ·largerAVX2(SB), NOSPLIT, $0-72
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	MOVQ y_base+48(FP), SI
+	XORQ AX, AX
+
+by4:
+	CMPQ      CX, $0x00000020
+	JL        after4
+	VMOVUPS   (BX)(AX*4), Y0
+	VMOVUPS   (SI)(AX*4), Y1
+	VADDPS    Y1, Y0, Y2
+	VCMPPS    $0x03, Y1, Y0, Y3
+	VMAXPS    Y1, Y0, Y0
+	VBLENDVPS Y3, Y2, Y0, Y0
+	VMOVUPS   Y0, (DX)(AX*4)
+	VMOVUPS   32(BX)(AX*4), Y0
+	VMOVUPS   32(SI)(AX*4), Y1
+	VADDPS    Y1, Y0, Y2
+	VCMPPS    $0x03, Y1, Y0, Y3
+	VMAXPS    Y1, Y0, Y0
+	VBLENDVPS Y3, Y2, Y0, Y0
+	VMOVUPS   Y0, 32(DX)(AX*4)
+	VMOVUPS   64(BX)(AX*4), Y0
+	VMOVUPS   64(SI)(AX*4), Y1
+	VADDPS    Y1, Y0, Y2
+	VCMPPS    $0x03, Y1, Y0, Y3
+	VMAXPS    Y1, Y0, Y0
+	VBLENDVPS Y3, Y2, Y0, Y0
+	VMOVUPS   Y0, 64(DX)(AX*4)
+	VMOVUPS   96(BX)(AX*4), Y0
+	VMOVUPS   96(SI)(AX*4), Y1
+	VADDPS    Y1, Y0, Y2
+	VCMPPS    $0x03, Y1, Y0, Y3
+	VMAXPS    Y1, Y0, Y0
+	VBLENDVPS Y3, Y2, Y0, Y0
+	VMOVUPS   Y0, 96(DX)(AX*4)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000008
+	JL        after1
+	VMOVUPS   (BX)(AX*4), Y0
+	VMOVUPS   (SI)(AX*4), Y1
+	VADDPS    Y1, Y0, Y2
+	VCMPPS    $0x03, Y1, Y0, Y3
+	VMAXPS    Y1, Y0, Y0
+	VBLENDVPS Y3, Y2, Y0, Y0
+	VMOVUPS   Y0, (DX)(AX*4)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, CX
+	JMP       by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VMASKMOVPS   (BX)(AX*4), Y0, Y1
+	VMASKMOVPS   (SI)(AX*4), Y0, Y2
+	VADDPS       Y2, Y1, Y3
+	VCMPPS       $0x03, Y2, Y1, Y4
+	VMAXPS       Y2, Y1, Y1
+	VBLENDVPS    Y4, Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func smallerAVX2(out []float32, x []float32, y []float32)
+// Requires: AVX, AVX2
+TEXT ·smallerAVX2(SB), NOSPLIT, $0-72
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	MOVQ y_base+48(FP), SI
+	XORQ AX, AX
+
+by4:
+	CMPQ      CX, $0x00000020
+	JL        after4
+	VMOVUPS   (BX)(AX*4), Y0
+	VMOVUPS   (SI)(AX*4), Y1
+	VADDPS    Y1, Y0, Y2
+	VCMPPS    $0x03, Y1, Y0, Y3
+	VMINPS    Y1, Y0, Y0
+	VBLENDVPS Y3, Y2, Y0, Y0
+	VMOVUPS   Y0, (DX)(AX*4)
+	VMOVUPS   32(BX)(AX*4), Y0
+	VMOVUPS   32(SI)(AX*4), Y1
+	VADDPS    Y1, Y0, Y2
+	VCMPPS    $0x03, Y1, Y0, Y3
+	VMINPS    Y1, Y0, Y0
+	VBLENDVPS Y3, Y2, Y0, Y0
+	VMOVUPS   Y0, 32(DX)(AX*4)
+	VMOVUPS   64(BX)(AX*4), Y0
+	VMOVUPS   64(SI)(AX*4), Y1
+	VADDPS    Y1, Y0, Y2
+	VCMPPS    $0x03, Y1, Y0, Y3
+	VMINPS    Y1, Y0, Y0
+	VBLENDVPS Y3, Y2, Y0, Y0
+	VMOVUPS   Y0, 64(DX)(AX*4)
+	VMOVUPS   96(BX)(AX*4), Y0
+	VMOVUPS   96(SI)(AX*4), Y1
+	VADDPS    Y1, Y0, Y2
+	VCMPPS    $0x03, Y1, Y0, Y3
+	VMINPS    Y1, Y0, Y0
+	VBLENDVPS Y3, Y2, Y0, Y0
+	VMOVUPS   Y0, 96(DX)(AX*4)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000008
+	JL        after1
+	VMOVUPS   (BX)(AX*4), Y0
+	VMOVUPS   (SI)(AX*4), Y1
+	VADDPS    Y1, Y0, Y2
+	VCMPPS    $0x03, Y1, Y0, Y3
+	VMINPS    Y1, Y0, Y0
+	VBLENDVPS Y3, Y2, Y0, Y0
+	VMOVUPS   Y0, (DX)(AX*4)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, CX
+	JMP       by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VMASKMOVPS   (BX)(AX*4), Y0, Y1
+	VMASKMOVPS   (SI)(AX*4), Y0, Y2
+	VADDPS       Y2, Y1, Y3
+	VCMPPS       $0x03, Y2, Y1, Y4
+	VMINPS       Y2, Y1, Y1
+	VBLENDVPS    Y4, Y3, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
 // func scaleAVX2(out []float32, x []float32, a float32)
 // Requires: AVX, AVX2
 TEXT ·scaleAVX2(SB), NOSPLIT, $0-52
@@ -351,6 +505,1970 @@ after1:
 	VMASKMOVPS   (BX)(AX*4), Y1, Y2
 	VADDPS       Y0, Y2, Y2
 	VMASKMOVPS   Y2, Y1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func divScalarAVX2(out []float32, x []float32, a float32)
+// Requires: AVX, AVX2
+TEXT ·divScalarAVX2(SB), NOSPLIT, $0-52
+	VBROADCASTSS a+48(FP), Y0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by4:
+	CMPQ    CX, $0x00000020
+	JL      after4
+	VMOVUPS (BX)(AX*4), Y1
+	VDIVPS  Y0, Y1, Y1
+	VMOVUPS Y1, (DX)(AX*4)
+	VMOVUPS 32(BX)(AX*4), Y1
+	VDIVPS  Y0, Y1, Y1
+	VMOVUPS Y1, 32(DX)(AX*4)
+	VMOVUPS 64(BX)(AX*4), Y1
+	VDIVPS  Y0, Y1, Y1
+	VMOVUPS Y1, 64(DX)(AX*4)
+	VMOVUPS 96(BX)(AX*4), Y1
+	VDIVPS  Y0, Y1, Y1
+	VMOVUPS Y1, 96(DX)(AX*4)
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x00000020, CX
+	JMP     by4
+
+after4:
+by1:
+	CMPQ    CX, $0x00000008
+	JL      after1
+	VMOVUPS (BX)(AX*4), Y1
+	VDIVPS  Y0, Y1, Y1
+	VMOVUPS Y1, (DX)(AX*4)
+	ADDQ    $0x00000008, AX
+	SUBQ    $0x00000008, CX
+	JMP     by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lanes<>+0(SB), Y1, Y1
+	VMASKMOVPS   (BX)(AX*4), Y1, Y2
+	VDIVPS       Y0, Y2, Y2
+	VMASKMOVPS   Y2, Y1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func largerScalarAVX2(out []float32, x []float32, a float32)
+// Requires: AVX, AVX2
+TEXT ·largerScalarAVX2(SB), NOSPLIT, $0-52
+	VBROADCASTSS a+48(FP), Y0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000020
+	JL        after4
+	VMOVUPS   (BX)(AX*4), Y1
+	VADDPS    Y0, Y1, Y2
+	VCMPPS    $0x03, Y0, Y1, Y3
+	VMAXPS    Y0, Y1, Y1
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, (DX)(AX*4)
+	VMOVUPS   32(BX)(AX*4), Y1
+	VADDPS    Y0, Y1, Y2
+	VCMPPS    $0x03, Y0, Y1, Y3
+	VMAXPS    Y0, Y1, Y1
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, 32(DX)(AX*4)
+	VMOVUPS   64(BX)(AX*4), Y1
+	VADDPS    Y0, Y1, Y2
+	VCMPPS    $0x03, Y0, Y1, Y3
+	VMAXPS    Y0, Y1, Y1
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, 64(DX)(AX*4)
+	VMOVUPS   96(BX)(AX*4), Y1
+	VADDPS    Y0, Y1, Y2
+	VCMPPS    $0x03, Y0, Y1, Y3
+	VMAXPS    Y0, Y1, Y1
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, 96(DX)(AX*4)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000008
+	JL        after1
+	VMOVUPS   (BX)(AX*4), Y1
+	VADDPS    Y0, Y1, Y2
+	VCMPPS    $0x03, Y0, Y1, Y3
+	VMAXPS    Y0, Y1, Y1
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, (DX)(AX*4)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, CX
+	JMP       by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lanes<>+0(SB), Y1, Y1
+	VMASKMOVPS   (BX)(AX*4), Y1, Y2
+	VADDPS       Y0, Y2, Y3
+	VCMPPS       $0x03, Y0, Y2, Y4
+	VMAXPS       Y0, Y2, Y2
+	VBLENDVPS    Y4, Y3, Y2, Y2
+	VMASKMOVPS   Y2, Y1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func smallerScalarAVX2(out []float32, x []float32, a float32)
+// Requires: AVX, AVX2
+TEXT ·smallerScalarAVX2(SB), NOSPLIT, $0-52
+	VBROADCASTSS a+48(FP), Y0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000020
+	JL        after4
+	VMOVUPS   (BX)(AX*4), Y1
+	VADDPS    Y0, Y1, Y2
+	VCMPPS    $0x03, Y0, Y1, Y3
+	VMINPS    Y0, Y1, Y1
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, (DX)(AX*4)
+	VMOVUPS   32(BX)(AX*4), Y1
+	VADDPS    Y0, Y1, Y2
+	VCMPPS    $0x03, Y0, Y1, Y3
+	VMINPS    Y0, Y1, Y1
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, 32(DX)(AX*4)
+	VMOVUPS   64(BX)(AX*4), Y1
+	VADDPS    Y0, Y1, Y2
+	VCMPPS    $0x03, Y0, Y1, Y3
+	VMINPS    Y0, Y1, Y1
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, 64(DX)(AX*4)
+	VMOVUPS   96(BX)(AX*4), Y1
+	VADDPS    Y0, Y1, Y2
+	VCMPPS    $0x03, Y0, Y1, Y3
+	VMINPS    Y0, Y1, Y1
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, 96(DX)(AX*4)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000008
+	JL        after1
+	VMOVUPS   (BX)(AX*4), Y1
+	VADDPS    Y0, Y1, Y2
+	VCMPPS    $0x03, Y0, Y1, Y3
+	VMINPS    Y0, Y1, Y1
+	VBLENDVPS Y3, Y2, Y1, Y1
+	VMOVUPS   Y1, (DX)(AX*4)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, CX
+	JMP       by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lanes<>+0(SB), Y1, Y1
+	VMASKMOVPS   (BX)(AX*4), Y1, Y2
+	VADDPS       Y0, Y2, Y3
+	VCMPPS       $0x03, Y0, Y2, Y4
+	VMINPS       Y0, Y2, Y2
+	VBLENDVPS    Y4, Y3, Y2, Y2
+	VMASKMOVPS   Y2, Y1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func addBF16AVX2(out []uint16, x []uint16, y []uint16)
+// Requires: AVX, AVX2
+TEXT ·addBF16AVX2(SB), NOSPLIT, $16-72
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	MOVQ y_base+48(FP), SI
+	XORQ AX, AX
+
+by4:
+	CMPQ         CX, $0x00000020
+	JL           after4
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    16(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 16(DX)(AX*2)
+	VPMOVZXWD    32(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    32(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 32(DX)(AX*2)
+	VPMOVZXWD    48(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    48(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 48(DX)(AX*2)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, CX
+	JMP          by4
+
+after4:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         DI, DI
+
+copy1:
+	MOVWLZX   (BX)(DI*2), R8
+	MOVW      R8, (SP)(DI*2)
+	INCQ      DI
+	CMPQ      DI, CX
+	JL        copy1
+	VPMOVZXWD (SP), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VPXOR     X1, X1, X1
+	VMOVDQU   X1, (SP)
+	LEAQ      (SI)(AX*2), BX
+	XORQ      SI, SI
+
+copy2:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy2
+	VPMOVZXWD    (SP), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy3:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy3
+
+done:
+	VZEROUPPER
+	RET
+
+DATA lowestBit<>+0(SB)/4, $0x00000001
+DATA lowestBit<>+4(SB)/4, $0x00000001
+DATA lowestBit<>+8(SB)/4, $0x00000001
+DATA lowestBit<>+12(SB)/4, $0x00000001
+DATA lowestBit<>+16(SB)/4, $0x00000001
+DATA lowestBit<>+20(SB)/4, $0x00000001
+DATA lowestBit<>+24(SB)/4, $0x00000001
+DATA lowestBit<>+28(SB)/4, $0x00000001
+GLOBL lowestBit<>(SB), RODATA|NOPTR, $32
+
+DATA almostHalf<>+0(SB)/4, $0x00007fff
+DATA almostHalf<>+4(SB)/4, $0x00007fff
+DATA almostHalf<>+8(SB)/4, $0x00007fff
+DATA almostHalf<>+12(SB)/4, $0x00007fff
+DATA almostHalf<>+16(SB)/4, $0x00007fff
+DATA almostHalf<>+20(SB)/4, $0x00007fff
+DATA almostHalf<>+24(SB)/4, $0x00007fff
+DATA almostHalf<>+28(SB)/4, $0x00007fff
+GLOBL almostHalf<>(SB), RODATA|NOPTR, $32
+
+DATA quietBit<>+0(SB)/4, $0x00400000
+DATA quietBit<>+4(SB)/4, $0x00400000
+DATA quietBit<>+8(SB)/4, $0x00400000
+DATA quietBit<>+12(SB)/4, $0x00400000
+DATA quietBit<>+16(SB)/4, $0x00400000
+DATA quietBit<>+20(SB)/4, $0x00400000
+DATA quietBit<>+24(SB)/4, $0x00400000
+DATA quietBit<>+28(SB)/4, $0x00400000
+GLOBL quietBit<>(SB), RODATA|NOPTR, $32
+
+// func subBF16AVX2(out []uint16, x []uint16, y []uint16)
+// Requires: AVX, AVX2
+TEXT ·subBF16AVX2(SB), NOSPLIT, $16-72
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	MOVQ y_base+48(FP), SI
+	XORQ AX, AX
+
+by4:
+	CMPQ         CX, $0x00000020
+	JL           after4
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VSUBPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    16(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VSUBPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 16(DX)(AX*2)
+	VPMOVZXWD    32(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    32(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VSUBPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 32(DX)(AX*2)
+	VPMOVZXWD    48(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    48(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VSUBPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 48(DX)(AX*2)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, CX
+	JMP          by4
+
+after4:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VSUBPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         DI, DI
+
+copy1:
+	MOVWLZX   (BX)(DI*2), R8
+	MOVW      R8, (SP)(DI*2)
+	INCQ      DI
+	CMPQ      DI, CX
+	JL        copy1
+	VPMOVZXWD (SP), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VPXOR     X1, X1, X1
+	VMOVDQU   X1, (SP)
+	LEAQ      (SI)(AX*2), BX
+	XORQ      SI, SI
+
+copy2:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy2
+	VPMOVZXWD    (SP), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VSUBPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy3:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy3
+
+done:
+	VZEROUPPER
+	RET
+
+// func mulBF16AVX2(out []uint16, x []uint16, y []uint16)
+// Requires: AVX, AVX2
+TEXT ·mulBF16AVX2(SB), NOSPLIT, $16-72
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	MOVQ y_base+48(FP), SI
+	XORQ AX, AX
+
+by4:
+	CMPQ         CX, $0x00000020
+	JL           after4
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    16(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 16(DX)(AX*2)
+	VPMOVZXWD    32(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    32(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 32(DX)(AX*2)
+	VPMOVZXWD    48(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    48(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 48(DX)(AX*2)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, CX
+	JMP          by4
+
+after4:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         DI, DI
+
+copy1:
+	MOVWLZX   (BX)(DI*2), R8
+	MOVW      R8, (SP)(DI*2)
+	INCQ      DI
+	CMPQ      DI, CX
+	JL        copy1
+	VPMOVZXWD (SP), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VPXOR     X1, X1, X1
+	VMOVDQU   X1, (SP)
+	LEAQ      (SI)(AX*2), BX
+	XORQ      SI, SI
+
+copy2:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy2
+	VPMOVZXWD    (SP), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy3:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy3
+
+done:
+	VZEROUPPER
+	RET
+
+// func divBF16AVX2(out []uint16, x []uint16, y []uint16)
+// Requires: AVX, AVX2
+TEXT ·divBF16AVX2(SB), NOSPLIT, $16-72
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	MOVQ y_base+48(FP), SI
+	XORQ AX, AX
+
+by4:
+	CMPQ         CX, $0x00000020
+	JL           after4
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    16(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 16(DX)(AX*2)
+	VPMOVZXWD    32(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    32(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 32(DX)(AX*2)
+	VPMOVZXWD    48(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    48(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 48(DX)(AX*2)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, CX
+	JMP          by4
+
+after4:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         DI, DI
+
+copy1:
+	MOVWLZX   (BX)(DI*2), R8
+	MOVW      R8, (SP)(DI*2)
+	INCQ      DI
+	CMPQ      DI, CX
+	JL        copy1
+	VPMOVZXWD (SP), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VPXOR     X1, X1, X1
+	VMOVDQU   X1, (SP)
+	LEAQ      (SI)(AX*2), BX
+	XORQ      SI, SI
+
+copy2:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy2
+	VPMOVZXWD    (SP), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy3:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy3
+
+done:
+	VZEROUPPER
+	RET
+
+// func largerBF16AVX2(out []uint16, x []uint16, y []uint16)
+// Requires: AVX, AVX2
+TEXT ·largerBF16AVX2(SB), NOSPLIT, $16-72
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	MOVQ y_base+48(FP), SI
+	XORQ AX, AX
+
+by4:
+	CMPQ         CX, $0x00000020
+	JL           after4
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VCMPPS       $0x03, Y1, Y0, Y3
+	VMAXPS       Y1, Y0, Y0
+	VBLENDVPS    Y3, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    16(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VCMPPS       $0x03, Y1, Y0, Y3
+	VMAXPS       Y1, Y0, Y0
+	VBLENDVPS    Y3, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 16(DX)(AX*2)
+	VPMOVZXWD    32(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    32(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VCMPPS       $0x03, Y1, Y0, Y3
+	VMAXPS       Y1, Y0, Y0
+	VBLENDVPS    Y3, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 32(DX)(AX*2)
+	VPMOVZXWD    48(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    48(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VCMPPS       $0x03, Y1, Y0, Y3
+	VMAXPS       Y1, Y0, Y0
+	VBLENDVPS    Y3, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 48(DX)(AX*2)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, CX
+	JMP          by4
+
+after4:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VCMPPS       $0x03, Y1, Y0, Y3
+	VMAXPS       Y1, Y0, Y0
+	VBLENDVPS    Y3, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         DI, DI
+
+copy1:
+	MOVWLZX   (BX)(DI*2), R8
+	MOVW      R8, (SP)(DI*2)
+	INCQ      DI
+	CMPQ      DI, CX
+	JL        copy1
+	VPMOVZXWD (SP), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VPXOR     X1, X1, X1
+	VMOVDQU   X1, (SP)
+	LEAQ      (SI)(AX*2), BX
+	XORQ      SI, SI
+
+copy2:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy2
+	VPMOVZXWD    (SP), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VCMPPS       $0x03, Y1, Y0, Y3
+	VMAXPS       Y1, Y0, Y0
+	VBLENDVPS    Y3, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy3:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy3
+
+done:
+	VZEROUPPER
+	RET
+
+// func smallerBF16AVX2(out []uint16, x []uint16, y []uint16)
+// Requires: AVX, AVX2
+TEXT ·smallerBF16AVX2(SB), NOSPLIT, $16-72
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	MOVQ y_base+48(FP), SI
+	XORQ AX, AX
+
+by4:
+	CMPQ         CX, $0x00000020
+	JL           after4
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VCMPPS       $0x03, Y1, Y0, Y3
+	VMINPS       Y1, Y0, Y0
+	VBLENDVPS    Y3, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    16(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VCMPPS       $0x03, Y1, Y0, Y3
+	VMINPS       Y1, Y0, Y0
+	VBLENDVPS    Y3, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 16(DX)(AX*2)
+	VPMOVZXWD    32(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    32(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VCMPPS       $0x03, Y1, Y0, Y3
+	VMINPS       Y1, Y0, Y0
+	VBLENDVPS    Y3, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 32(DX)(AX*2)
+	VPMOVZXWD    48(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    48(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VCMPPS       $0x03, Y1, Y0, Y3
+	VMINPS       Y1, Y0, Y0
+	VBLENDVPS    Y3, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 48(DX)(AX*2)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, CX
+	JMP          by4
+
+after4:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VCMPPS       $0x03, Y1, Y0, Y3
+	VMINPS       Y1, Y0, Y0
+	VBLENDVPS    Y3, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         DI, DI
+
+copy1:
+	MOVWLZX   (BX)(DI*2), R8
+	MOVW      R8, (SP)(DI*2)
+	INCQ      DI
+	CMPQ      DI, CX
+	JL        copy1
+	VPMOVZXWD (SP), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VPXOR     X1, X1, X1
+	VMOVDQU   X1, (SP)
+	LEAQ      (SI)(AX*2), BX
+	XORQ      SI, SI
+
+copy2:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy2
+	VPMOVZXWD    (SP), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y1, Y0, Y2
+	VCMPPS       $0x03, Y1, Y0, Y3
+	VMINPS       Y1, Y0, Y0
+	VBLENDVPS    Y3, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy3:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy3
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleBF16AVX2(out []uint16, x []uint16, a float32)
+// Requires: AVX, AVX2
+TEXT ·scaleBF16AVX2(SB), NOSPLIT, $16-52
+	VBROADCASTSS a+48(FP), Y0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by4:
+	CMPQ         CX, $0x00000020
+	JL           after4
+	VPMOVZXWD    (BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 16(DX)(AX*2)
+	VPMOVZXWD    32(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 32(DX)(AX*2)
+	VPMOVZXWD    48(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 48(DX)(AX*2)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, CX
+	JMP          by4
+
+after4:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lanes<>+0(SB), Y1, Y1
+	VPXOR        X1, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VCMPPS       $0x03, Y1, Y1, Y2
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy2:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy2
+
+done:
+	VZEROUPPER
+	RET
+
+// func addScalarBF16AVX2(out []uint16, x []uint16, a float32)
+// Requires: AVX, AVX2
+TEXT ·addScalarBF16AVX2(SB), NOSPLIT, $16-52
+	VBROADCASTSS a+48(FP), Y0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by4:
+	CMPQ         CX, $0x00000020
+	JL           after4
+	VPMOVZXWD    (BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 16(DX)(AX*2)
+	VPMOVZXWD    32(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 32(DX)(AX*2)
+	VPMOVZXWD    48(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 48(DX)(AX*2)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, CX
+	JMP          by4
+
+after4:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lanes<>+0(SB), Y1, Y1
+	VPXOR        X1, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VCMPPS       $0x03, Y1, Y1, Y2
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy2:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy2
+
+done:
+	VZEROUPPER
+	RET
+
+// func divScalarBF16AVX2(out []uint16, x []uint16, a float32)
+// Requires: AVX, AVX2
+TEXT ·divScalarBF16AVX2(SB), NOSPLIT, $16-52
+	VBROADCASTSS a+48(FP), Y0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by4:
+	CMPQ         CX, $0x00000020
+	JL           after4
+	VPMOVZXWD    (BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VDIVPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VDIVPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 16(DX)(AX*2)
+	VPMOVZXWD    32(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VDIVPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 32(DX)(AX*2)
+	VPMOVZXWD    48(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VDIVPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 48(DX)(AX*2)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, CX
+	JMP          by4
+
+after4:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VDIVPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lanes<>+0(SB), Y1, Y1
+	VPXOR        X1, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VDIVPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VCMPPS       $0x03, Y1, Y1, Y2
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy2:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy2
+
+done:
+	VZEROUPPER
+	RET
+
+// func largerScalarBF16AVX2(out []uint16, x []uint16, a float32)
+// Requires: AVX, AVX2
+TEXT ·largerScalarBF16AVX2(SB), NOSPLIT, $16-52
+	VBROADCASTSS a+48(FP), Y0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by4:
+	CMPQ         CX, $0x00000020
+	JL           after4
+	VPMOVZXWD    (BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y2
+	VCMPPS       $0x03, Y0, Y1, Y3
+	VMAXPS       Y0, Y1, Y1
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y2
+	VCMPPS       $0x03, Y0, Y1, Y3
+	VMAXPS       Y0, Y1, Y1
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 16(DX)(AX*2)
+	VPMOVZXWD    32(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y2
+	VCMPPS       $0x03, Y0, Y1, Y3
+	VMAXPS       Y0, Y1, Y1
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 32(DX)(AX*2)
+	VPMOVZXWD    48(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y2
+	VCMPPS       $0x03, Y0, Y1, Y3
+	VMAXPS       Y0, Y1, Y1
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 48(DX)(AX*2)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, CX
+	JMP          by4
+
+after4:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y2
+	VCMPPS       $0x03, Y0, Y1, Y3
+	VMAXPS       Y0, Y1, Y1
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lanes<>+0(SB), Y1, Y1
+	VPXOR        X1, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y2
+	VCMPPS       $0x03, Y0, Y1, Y3
+	VMAXPS       Y0, Y1, Y1
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VCMPPS       $0x03, Y1, Y1, Y2
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy2:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy2
+
+done:
+	VZEROUPPER
+	RET
+
+// func smallerScalarBF16AVX2(out []uint16, x []uint16, a float32)
+// Requires: AVX, AVX2
+TEXT ·smallerScalarBF16AVX2(SB), NOSPLIT, $16-52
+	VBROADCASTSS a+48(FP), Y0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by4:
+	CMPQ         CX, $0x00000020
+	JL           after4
+	VPMOVZXWD    (BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y2
+	VCMPPS       $0x03, Y0, Y1, Y3
+	VMINPS       Y0, Y1, Y1
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y2
+	VCMPPS       $0x03, Y0, Y1, Y3
+	VMINPS       Y0, Y1, Y1
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 16(DX)(AX*2)
+	VPMOVZXWD    32(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y2
+	VCMPPS       $0x03, Y0, Y1, Y3
+	VMINPS       Y0, Y1, Y1
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 32(DX)(AX*2)
+	VPMOVZXWD    48(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y2
+	VCMPPS       $0x03, Y0, Y1, Y3
+	VMINPS       Y0, Y1, Y1
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 48(DX)(AX*2)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, CX
+	JMP          by4
+
+after4:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y2
+	VCMPPS       $0x03, Y0, Y1, Y3
+	VMINPS       Y0, Y1, Y1
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lanes<>+0(SB), Y1, Y1
+	VPXOR        X1, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VADDPS       Y0, Y1, Y2
+	VCMPPS       $0x03, Y0, Y1, Y3
+	VMINPS       Y0, Y1, Y1
+	VBLENDVPS    Y3, Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VCMPPS       $0x03, Y1, Y1, Y2
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy2:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy2
 
 done:
 	VZEROUPPER
@@ -542,6 +2660,81 @@ after1:
 	VMASKMOVPS   (BX)(AX*4), Y2, Y1
 	VFMADD231PS  Y1, Y0, Y3
 	VMASKMOVPS   Y3, Y2, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func accumulateAVX2(y []float32, x []uint16)
+// Requires: AVX, AVX2
+TEXT ·accumulateAVX2(SB), NOSPLIT, $16-48
+	MOVQ y_len+8(FP), CX
+	MOVQ y_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+
+by4:
+	CMPQ      CX, $0x00000020
+	JL        after4
+	VMOVUPS   (DX)(AX*4), Y0
+	VPMOVZXWD (BX)(AX*2), Y1
+	VPSLLD    $0x10, Y1, Y1
+	VADDPS    Y1, Y0, Y0
+	VMOVUPS   Y0, (DX)(AX*4)
+	VMOVUPS   32(DX)(AX*4), Y0
+	VPMOVZXWD 16(BX)(AX*2), Y1
+	VPSLLD    $0x10, Y1, Y1
+	VADDPS    Y1, Y0, Y0
+	VMOVUPS   Y0, 32(DX)(AX*4)
+	VMOVUPS   64(DX)(AX*4), Y0
+	VPMOVZXWD 32(BX)(AX*2), Y1
+	VPSLLD    $0x10, Y1, Y1
+	VADDPS    Y1, Y0, Y0
+	VMOVUPS   Y0, 64(DX)(AX*4)
+	VMOVUPS   96(DX)(AX*4), Y0
+	VPMOVZXWD 48(BX)(AX*2), Y1
+	VPSLLD    $0x10, Y1, Y1
+	VADDPS    Y1, Y0, Y0
+	VMOVUPS   Y0, 96(DX)(AX*4)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000008
+	JL        after1
+	VMOVUPS   (DX)(AX*4), Y0
+	VPMOVZXWD (BX)(AX*2), Y1
+	VPSLLD    $0x10, Y1, Y1
+	VADDPS    Y1, Y0, Y0
+	VMOVUPS   Y0, (DX)(AX*4)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, CX
+	JMP       by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VMASKMOVPS   (DX)(AX*4), Y0, Y1
+	VPXOR        X2, X2, X2
+	VMOVDQU      X2, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX    (BX)(SI*2), DI
+	MOVW       DI, (SP)(SI*2)
+	INCQ       SI
+	CMPQ       SI, CX
+	JL         copy1
+	VPMOVZXWD  (SP), Y2
+	VPSLLD     $0x10, Y2, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (DX)(AX*4)
 
 done:
 	VZEROUPPER

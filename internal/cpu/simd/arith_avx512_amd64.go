@@ -24,6 +24,16 @@ func mulAVX512(out []float32, x []float32, y []float32)
 //go:noescape
 func divAVX512(out []float32, x []float32, y []float32)
 
+// largerAVX512 sets out = max(x, y), NaN if either is.
+//
+//go:noescape
+func largerAVX512(out []float32, x []float32, y []float32)
+
+// smallerAVX512 sets out = min(x, y), NaN if either is.
+//
+//go:noescape
+func smallerAVX512(out []float32, x []float32, y []float32)
+
 // scaleAVX512 sets out = a·x.
 //
 //go:noescape
@@ -33,6 +43,76 @@ func scaleAVX512(out []float32, x []float32, a float32)
 //
 //go:noescape
 func addScalarAVX512(out []float32, x []float32, a float32)
+
+// divScalarAVX512 sets out = x / a.
+//
+//go:noescape
+func divScalarAVX512(out []float32, x []float32, a float32)
+
+// largerScalarAVX512 sets out = max(x, a), NaN if either is.
+//
+//go:noescape
+func largerScalarAVX512(out []float32, x []float32, a float32)
+
+// smallerScalarAVX512 sets out = min(x, a), NaN if either is.
+//
+//go:noescape
+func smallerScalarAVX512(out []float32, x []float32, a float32)
+
+// addBF16AVX512 sets out = x + y.
+//
+//go:noescape
+func addBF16AVX512(out []uint16, x []uint16, y []uint16)
+
+// subBF16AVX512 sets out = x − y.
+//
+//go:noescape
+func subBF16AVX512(out []uint16, x []uint16, y []uint16)
+
+// mulBF16AVX512 sets out = x·y.
+//
+//go:noescape
+func mulBF16AVX512(out []uint16, x []uint16, y []uint16)
+
+// divBF16AVX512 sets out = x / y.
+//
+//go:noescape
+func divBF16AVX512(out []uint16, x []uint16, y []uint16)
+
+// largerBF16AVX512 sets out = max(x, y), NaN if either is.
+//
+//go:noescape
+func largerBF16AVX512(out []uint16, x []uint16, y []uint16)
+
+// smallerBF16AVX512 sets out = min(x, y), NaN if either is.
+//
+//go:noescape
+func smallerBF16AVX512(out []uint16, x []uint16, y []uint16)
+
+// scaleBF16AVX512 sets out = a·x.
+//
+//go:noescape
+func scaleBF16AVX512(out []uint16, x []uint16, a float32)
+
+// addScalarBF16AVX512 sets out = x + a.
+//
+//go:noescape
+func addScalarBF16AVX512(out []uint16, x []uint16, a float32)
+
+// divScalarBF16AVX512 sets out = x / a.
+//
+//go:noescape
+func divScalarBF16AVX512(out []uint16, x []uint16, a float32)
+
+// largerScalarBF16AVX512 sets out = max(x, a), NaN if either is.
+//
+//go:noescape
+func largerScalarBF16AVX512(out []uint16, x []uint16, a float32)
+
+// smallerScalarBF16AVX512 sets out = min(x, a), NaN if either is.
+//
+//go:noescape
+func smallerScalarBF16AVX512(out []uint16, x []uint16, a float32)
 
 // axpyAVX512 sets y += a·x.
 //
@@ -48,3 +128,8 @@ func mulAddAVX512(out []float32, x []float32, y []float32)
 //
 //go:noescape
 func mulScaleAddAVX512(out []float32, x []float32, a float32, y []float32, b float32)
+
+// accumulateAVX512 sets y += x, which is bfloat16.
+//
+//go:noescape
+func accumulateAVX512(y []float32, x []uint16)

@@ -240,6 +240,160 @@ done:
 	VZEROUPPER
 	RET
 
+// func largerAVX512(out []float32, x []float32, y []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·largerAVX512(SB), NOSPLIT, $0-72
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	MOVQ y_base+48(FP), SI
+	XORQ AX, AX
+
+by4:
+	CMPQ    CX, $0x00000040
+	JL      after4
+	VMOVUPS (BX)(AX*4), Z0
+	VMOVUPS (SI)(AX*4), Z1
+	VADDPS  Z1, Z0, Z2
+	VCMPPS  $0x03, Z1, Z0, K1
+	VMAXPS  Z1, Z0, Z0
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, (DX)(AX*4)
+	VMOVUPS 64(BX)(AX*4), Z0
+	VMOVUPS 64(SI)(AX*4), Z1
+	VADDPS  Z1, Z0, Z2
+	VCMPPS  $0x03, Z1, Z0, K1
+	VMAXPS  Z1, Z0, Z0
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, 64(DX)(AX*4)
+	VMOVUPS 128(BX)(AX*4), Z0
+	VMOVUPS 128(SI)(AX*4), Z1
+	VADDPS  Z1, Z0, Z2
+	VCMPPS  $0x03, Z1, Z0, K1
+	VMAXPS  Z1, Z0, Z0
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, 128(DX)(AX*4)
+	VMOVUPS 192(BX)(AX*4), Z0
+	VMOVUPS 192(SI)(AX*4), Z1
+	VADDPS  Z1, Z0, Z2
+	VCMPPS  $0x03, Z1, Z0, K1
+	VMAXPS  Z1, Z0, Z0
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, 192(DX)(AX*4)
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x00000040, CX
+	JMP     by4
+
+after4:
+by1:
+	CMPQ    CX, $0x00000010
+	JL      after1
+	VMOVUPS (BX)(AX*4), Z0
+	VMOVUPS (SI)(AX*4), Z1
+	VADDPS  Z1, Z0, Z2
+	VCMPPS  $0x03, Z1, Z0, K1
+	VMAXPS  Z1, Z0, Z0
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, (DX)(AX*4)
+	ADDQ    $0x00000010, AX
+	SUBQ    $0x00000010, CX
+	JMP     by1
+
+after1:
+	TESTQ     CX, CX
+	JZ        done
+	MOVQ      $-1, DI
+	BZHIQ     CX, DI, DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (BX)(AX*4), K1, Z0
+	VMOVUPS.Z (SI)(AX*4), K1, Z1
+	VADDPS    Z1, Z0, Z2
+	VCMPPS    $0x03, Z1, Z0, K2
+	VMAXPS    Z1, Z0, Z0
+	VMOVAPS   Z2, K2, Z0
+	VMOVUPS   Z0, K1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func smallerAVX512(out []float32, x []float32, y []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·smallerAVX512(SB), NOSPLIT, $0-72
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	MOVQ y_base+48(FP), SI
+	XORQ AX, AX
+
+by4:
+	CMPQ    CX, $0x00000040
+	JL      after4
+	VMOVUPS (BX)(AX*4), Z0
+	VMOVUPS (SI)(AX*4), Z1
+	VADDPS  Z1, Z0, Z2
+	VCMPPS  $0x03, Z1, Z0, K1
+	VMINPS  Z1, Z0, Z0
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, (DX)(AX*4)
+	VMOVUPS 64(BX)(AX*4), Z0
+	VMOVUPS 64(SI)(AX*4), Z1
+	VADDPS  Z1, Z0, Z2
+	VCMPPS  $0x03, Z1, Z0, K1
+	VMINPS  Z1, Z0, Z0
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, 64(DX)(AX*4)
+	VMOVUPS 128(BX)(AX*4), Z0
+	VMOVUPS 128(SI)(AX*4), Z1
+	VADDPS  Z1, Z0, Z2
+	VCMPPS  $0x03, Z1, Z0, K1
+	VMINPS  Z1, Z0, Z0
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, 128(DX)(AX*4)
+	VMOVUPS 192(BX)(AX*4), Z0
+	VMOVUPS 192(SI)(AX*4), Z1
+	VADDPS  Z1, Z0, Z2
+	VCMPPS  $0x03, Z1, Z0, K1
+	VMINPS  Z1, Z0, Z0
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, 192(DX)(AX*4)
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x00000040, CX
+	JMP     by4
+
+after4:
+by1:
+	CMPQ    CX, $0x00000010
+	JL      after1
+	VMOVUPS (BX)(AX*4), Z0
+	VMOVUPS (SI)(AX*4), Z1
+	VADDPS  Z1, Z0, Z2
+	VCMPPS  $0x03, Z1, Z0, K1
+	VMINPS  Z1, Z0, Z0
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, (DX)(AX*4)
+	ADDQ    $0x00000010, AX
+	SUBQ    $0x00000010, CX
+	JMP     by1
+
+after1:
+	TESTQ     CX, CX
+	JZ        done
+	MOVQ      $-1, DI
+	BZHIQ     CX, DI, DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (BX)(AX*4), K1, Z0
+	VMOVUPS.Z (SI)(AX*4), K1, Z1
+	VADDPS    Z1, Z0, Z2
+	VCMPPS    $0x03, Z1, Z0, K2
+	VMINPS    Z1, Z0, Z0
+	VMOVAPS   Z2, K2, Z0
+	VMOVUPS   Z0, K1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
 // func scaleAVX512(out []float32, x []float32, a float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·scaleAVX512(SB), NOSPLIT, $0-52
@@ -341,6 +495,1522 @@ after1:
 	VMOVUPS.Z (BX)(AX*4), K1, Z1
 	VADDPS    Z0, Z1, Z1
 	VMOVUPS   Z1, K1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func divScalarAVX512(out []float32, x []float32, a float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·divScalarAVX512(SB), NOSPLIT, $0-52
+	VBROADCASTSS a+48(FP), Z0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by4:
+	CMPQ    CX, $0x00000040
+	JL      after4
+	VMOVUPS (BX)(AX*4), Z1
+	VDIVPS  Z0, Z1, Z1
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS 64(BX)(AX*4), Z1
+	VDIVPS  Z0, Z1, Z1
+	VMOVUPS Z1, 64(DX)(AX*4)
+	VMOVUPS 128(BX)(AX*4), Z1
+	VDIVPS  Z0, Z1, Z1
+	VMOVUPS Z1, 128(DX)(AX*4)
+	VMOVUPS 192(BX)(AX*4), Z1
+	VDIVPS  Z0, Z1, Z1
+	VMOVUPS Z1, 192(DX)(AX*4)
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x00000040, CX
+	JMP     by4
+
+after4:
+by1:
+	CMPQ    CX, $0x00000010
+	JL      after1
+	VMOVUPS (BX)(AX*4), Z1
+	VDIVPS  Z0, Z1, Z1
+	VMOVUPS Z1, (DX)(AX*4)
+	ADDQ    $0x00000010, AX
+	SUBQ    $0x00000010, CX
+	JMP     by1
+
+after1:
+	TESTQ     CX, CX
+	JZ        done
+	MOVQ      $-1, SI
+	BZHIQ     CX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (BX)(AX*4), K1, Z1
+	VDIVPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func largerScalarAVX512(out []float32, x []float32, a float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·largerScalarAVX512(SB), NOSPLIT, $0-52
+	VBROADCASTSS a+48(FP), Z0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by4:
+	CMPQ    CX, $0x00000040
+	JL      after4
+	VMOVUPS (BX)(AX*4), Z1
+	VADDPS  Z0, Z1, Z2
+	VCMPPS  $0x03, Z0, Z1, K1
+	VMAXPS  Z0, Z1, Z1
+	VMOVAPS Z2, K1, Z1
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS 64(BX)(AX*4), Z1
+	VADDPS  Z0, Z1, Z2
+	VCMPPS  $0x03, Z0, Z1, K1
+	VMAXPS  Z0, Z1, Z1
+	VMOVAPS Z2, K1, Z1
+	VMOVUPS Z1, 64(DX)(AX*4)
+	VMOVUPS 128(BX)(AX*4), Z1
+	VADDPS  Z0, Z1, Z2
+	VCMPPS  $0x03, Z0, Z1, K1
+	VMAXPS  Z0, Z1, Z1
+	VMOVAPS Z2, K1, Z1
+	VMOVUPS Z1, 128(DX)(AX*4)
+	VMOVUPS 192(BX)(AX*4), Z1
+	VADDPS  Z0, Z1, Z2
+	VCMPPS  $0x03, Z0, Z1, K1
+	VMAXPS  Z0, Z1, Z1
+	VMOVAPS Z2, K1, Z1
+	VMOVUPS Z1, 192(DX)(AX*4)
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x00000040, CX
+	JMP     by4
+
+after4:
+by1:
+	CMPQ    CX, $0x00000010
+	JL      after1
+	VMOVUPS (BX)(AX*4), Z1
+	VADDPS  Z0, Z1, Z2
+	VCMPPS  $0x03, Z0, Z1, K1
+	VMAXPS  Z0, Z1, Z1
+	VMOVAPS Z2, K1, Z1
+	VMOVUPS Z1, (DX)(AX*4)
+	ADDQ    $0x00000010, AX
+	SUBQ    $0x00000010, CX
+	JMP     by1
+
+after1:
+	TESTQ     CX, CX
+	JZ        done
+	MOVQ      $-1, SI
+	BZHIQ     CX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (BX)(AX*4), K1, Z1
+	VADDPS    Z0, Z1, Z2
+	VCMPPS    $0x03, Z0, Z1, K2
+	VMAXPS    Z0, Z1, Z1
+	VMOVAPS   Z2, K2, Z1
+	VMOVUPS   Z1, K1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func smallerScalarAVX512(out []float32, x []float32, a float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·smallerScalarAVX512(SB), NOSPLIT, $0-52
+	VBROADCASTSS a+48(FP), Z0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by4:
+	CMPQ    CX, $0x00000040
+	JL      after4
+	VMOVUPS (BX)(AX*4), Z1
+	VADDPS  Z0, Z1, Z2
+	VCMPPS  $0x03, Z0, Z1, K1
+	VMINPS  Z0, Z1, Z1
+	VMOVAPS Z2, K1, Z1
+	VMOVUPS Z1, (DX)(AX*4)
+	VMOVUPS 64(BX)(AX*4), Z1
+	VADDPS  Z0, Z1, Z2
+	VCMPPS  $0x03, Z0, Z1, K1
+	VMINPS  Z0, Z1, Z1
+	VMOVAPS Z2, K1, Z1
+	VMOVUPS Z1, 64(DX)(AX*4)
+	VMOVUPS 128(BX)(AX*4), Z1
+	VADDPS  Z0, Z1, Z2
+	VCMPPS  $0x03, Z0, Z1, K1
+	VMINPS  Z0, Z1, Z1
+	VMOVAPS Z2, K1, Z1
+	VMOVUPS Z1, 128(DX)(AX*4)
+	VMOVUPS 192(BX)(AX*4), Z1
+	VADDPS  Z0, Z1, Z2
+	VCMPPS  $0x03, Z0, Z1, K1
+	VMINPS  Z0, Z1, Z1
+	VMOVAPS Z2, K1, Z1
+	VMOVUPS Z1, 192(DX)(AX*4)
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x00000040, CX
+	JMP     by4
+
+after4:
+by1:
+	CMPQ    CX, $0x00000010
+	JL      after1
+	VMOVUPS (BX)(AX*4), Z1
+	VADDPS  Z0, Z1, Z2
+	VCMPPS  $0x03, Z0, Z1, K1
+	VMINPS  Z0, Z1, Z1
+	VMOVAPS Z2, K1, Z1
+	VMOVUPS Z1, (DX)(AX*4)
+	ADDQ    $0x00000010, AX
+	SUBQ    $0x00000010, CX
+	JMP     by1
+
+after1:
+	TESTQ     CX, CX
+	JZ        done
+	MOVQ      $-1, SI
+	BZHIQ     CX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (BX)(AX*4), K1, Z1
+	VADDPS    Z0, Z1, Z2
+	VCMPPS    $0x03, Z0, Z1, K2
+	VMINPS    Z0, Z1, Z1
+	VMOVAPS   Z2, K2, Z1
+	VMOVUPS   Z1, K1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func addBF16AVX512(out []uint16, x []uint16, y []uint16)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addBF16AVX512(SB), NOSPLIT, $0-72
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVQ         y_base+48(FP), SI
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z0
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z1
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z2
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD (SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, (DX)(AX*2)
+	VPMOVZXWD 32(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 32(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 32(DX)(AX*2)
+	VPMOVZXWD 64(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 64(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 64(DX)(AX*2)
+	VPMOVZXWD 96(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 96(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 96(DX)(AX*2)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD (SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, (DX)(AX*2)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, DI
+	BZHIQ       CX, DI, DI
+	KMOVW       DI, K1
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z3
+	VPSLLD      $0x10, Z3, Z3
+	VPMOVZXWD.Z (SI)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VADDPS      Z4, Z3, Z3
+	VPSRLD      $0x10, Z3, Z4
+	VCMPPS      $0x03, Z3, Z3, K2
+	VPANDD      Z0, Z4, Z4
+	VPADDD      Z1, Z4, Z4
+	VPADDD      Z3, Z4, Z4
+	VPORD       Z2, Z3, K2, Z4
+	VPSRLD      $0x10, Z4, Z4
+	VPMOVDW     Z4, K1, (DX)(AX*2)
+
+done:
+	VZEROUPPER
+	RET
+
+// func subBF16AVX512(out []uint16, x []uint16, y []uint16)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·subBF16AVX512(SB), NOSPLIT, $0-72
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVQ         y_base+48(FP), SI
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z0
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z1
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z2
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD (SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VSUBPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, (DX)(AX*2)
+	VPMOVZXWD 32(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 32(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VSUBPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 32(DX)(AX*2)
+	VPMOVZXWD 64(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 64(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VSUBPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 64(DX)(AX*2)
+	VPMOVZXWD 96(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 96(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VSUBPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 96(DX)(AX*2)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD (SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VSUBPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, (DX)(AX*2)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, DI
+	BZHIQ       CX, DI, DI
+	KMOVW       DI, K1
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z3
+	VPSLLD      $0x10, Z3, Z3
+	VPMOVZXWD.Z (SI)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VSUBPS      Z4, Z3, Z3
+	VPSRLD      $0x10, Z3, Z4
+	VCMPPS      $0x03, Z3, Z3, K2
+	VPANDD      Z0, Z4, Z4
+	VPADDD      Z1, Z4, Z4
+	VPADDD      Z3, Z4, Z4
+	VPORD       Z2, Z3, K2, Z4
+	VPSRLD      $0x10, Z4, Z4
+	VPMOVDW     Z4, K1, (DX)(AX*2)
+
+done:
+	VZEROUPPER
+	RET
+
+// func mulBF16AVX512(out []uint16, x []uint16, y []uint16)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·mulBF16AVX512(SB), NOSPLIT, $0-72
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVQ         y_base+48(FP), SI
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z0
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z1
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z2
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD (SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VMULPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, (DX)(AX*2)
+	VPMOVZXWD 32(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 32(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VMULPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 32(DX)(AX*2)
+	VPMOVZXWD 64(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 64(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VMULPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 64(DX)(AX*2)
+	VPMOVZXWD 96(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 96(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VMULPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 96(DX)(AX*2)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD (SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VMULPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, (DX)(AX*2)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, DI
+	BZHIQ       CX, DI, DI
+	KMOVW       DI, K1
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z3
+	VPSLLD      $0x10, Z3, Z3
+	VPMOVZXWD.Z (SI)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VMULPS      Z4, Z3, Z3
+	VPSRLD      $0x10, Z3, Z4
+	VCMPPS      $0x03, Z3, Z3, K2
+	VPANDD      Z0, Z4, Z4
+	VPADDD      Z1, Z4, Z4
+	VPADDD      Z3, Z4, Z4
+	VPORD       Z2, Z3, K2, Z4
+	VPSRLD      $0x10, Z4, Z4
+	VPMOVDW     Z4, K1, (DX)(AX*2)
+
+done:
+	VZEROUPPER
+	RET
+
+// func divBF16AVX512(out []uint16, x []uint16, y []uint16)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·divBF16AVX512(SB), NOSPLIT, $0-72
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVQ         y_base+48(FP), SI
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z0
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z1
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z2
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD (SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VDIVPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, (DX)(AX*2)
+	VPMOVZXWD 32(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 32(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VDIVPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 32(DX)(AX*2)
+	VPMOVZXWD 64(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 64(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VDIVPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 64(DX)(AX*2)
+	VPMOVZXWD 96(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 96(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VDIVPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 96(DX)(AX*2)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD (SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VDIVPS    Z4, Z3, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, (DX)(AX*2)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, DI
+	BZHIQ       CX, DI, DI
+	KMOVW       DI, K1
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z3
+	VPSLLD      $0x10, Z3, Z3
+	VPMOVZXWD.Z (SI)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VDIVPS      Z4, Z3, Z3
+	VPSRLD      $0x10, Z3, Z4
+	VCMPPS      $0x03, Z3, Z3, K2
+	VPANDD      Z0, Z4, Z4
+	VPADDD      Z1, Z4, Z4
+	VPADDD      Z3, Z4, Z4
+	VPORD       Z2, Z3, K2, Z4
+	VPSRLD      $0x10, Z4, Z4
+	VPMOVDW     Z4, K1, (DX)(AX*2)
+
+done:
+	VZEROUPPER
+	RET
+
+// func largerBF16AVX512(out []uint16, x []uint16, y []uint16)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·largerBF16AVX512(SB), NOSPLIT, $0-72
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVQ         y_base+48(FP), SI
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z0
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z1
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z2
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD (SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z5
+	VCMPPS    $0x03, Z4, Z3, K1
+	VMAXPS    Z4, Z3, Z3
+	VMOVAPS   Z5, K1, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, (DX)(AX*2)
+	VPMOVZXWD 32(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 32(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z5
+	VCMPPS    $0x03, Z4, Z3, K1
+	VMAXPS    Z4, Z3, Z3
+	VMOVAPS   Z5, K1, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 32(DX)(AX*2)
+	VPMOVZXWD 64(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 64(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z5
+	VCMPPS    $0x03, Z4, Z3, K1
+	VMAXPS    Z4, Z3, Z3
+	VMOVAPS   Z5, K1, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 64(DX)(AX*2)
+	VPMOVZXWD 96(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 96(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z5
+	VCMPPS    $0x03, Z4, Z3, K1
+	VMAXPS    Z4, Z3, Z3
+	VMOVAPS   Z5, K1, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 96(DX)(AX*2)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD (SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z5
+	VCMPPS    $0x03, Z4, Z3, K1
+	VMAXPS    Z4, Z3, Z3
+	VMOVAPS   Z5, K1, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, (DX)(AX*2)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, DI
+	BZHIQ       CX, DI, DI
+	KMOVW       DI, K1
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z3
+	VPSLLD      $0x10, Z3, Z3
+	VPMOVZXWD.Z (SI)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VADDPS      Z4, Z3, Z5
+	VCMPPS      $0x03, Z4, Z3, K2
+	VMAXPS      Z4, Z3, Z3
+	VMOVAPS     Z5, K2, Z3
+	VPSRLD      $0x10, Z3, Z4
+	VCMPPS      $0x03, Z3, Z3, K2
+	VPANDD      Z0, Z4, Z4
+	VPADDD      Z1, Z4, Z4
+	VPADDD      Z3, Z4, Z4
+	VPORD       Z2, Z3, K2, Z4
+	VPSRLD      $0x10, Z4, Z4
+	VPMOVDW     Z4, K1, (DX)(AX*2)
+
+done:
+	VZEROUPPER
+	RET
+
+// func smallerBF16AVX512(out []uint16, x []uint16, y []uint16)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·smallerBF16AVX512(SB), NOSPLIT, $0-72
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVQ         y_base+48(FP), SI
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z0
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z1
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z2
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD (SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z5
+	VCMPPS    $0x03, Z4, Z3, K1
+	VMINPS    Z4, Z3, Z3
+	VMOVAPS   Z5, K1, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, (DX)(AX*2)
+	VPMOVZXWD 32(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 32(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z5
+	VCMPPS    $0x03, Z4, Z3, K1
+	VMINPS    Z4, Z3, Z3
+	VMOVAPS   Z5, K1, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 32(DX)(AX*2)
+	VPMOVZXWD 64(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 64(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z5
+	VCMPPS    $0x03, Z4, Z3, K1
+	VMINPS    Z4, Z3, Z3
+	VMOVAPS   Z5, K1, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 64(DX)(AX*2)
+	VPMOVZXWD 96(BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD 96(SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z5
+	VCMPPS    $0x03, Z4, Z3, K1
+	VMINPS    Z4, Z3, Z3
+	VMOVAPS   Z5, K1, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, 96(DX)(AX*2)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (BX)(AX*2), Z3
+	VPSLLD    $0x10, Z3, Z3
+	VPMOVZXWD (SI)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z5
+	VCMPPS    $0x03, Z4, Z3, K1
+	VMINPS    Z4, Z3, Z3
+	VMOVAPS   Z5, K1, Z3
+	VPSRLD    $0x10, Z3, Z4
+	VCMPPS    $0x03, Z3, Z3, K1
+	VPANDD    Z0, Z4, Z4
+	VPADDD    Z1, Z4, Z4
+	VPADDD    Z3, Z4, Z4
+	VPORD     Z2, Z3, K1, Z4
+	VPSRLD    $0x10, Z4, Z4
+	VPMOVDW   Z4, (DX)(AX*2)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, DI
+	BZHIQ       CX, DI, DI
+	KMOVW       DI, K1
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z3
+	VPSLLD      $0x10, Z3, Z3
+	VPMOVZXWD.Z (SI)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VADDPS      Z4, Z3, Z5
+	VCMPPS      $0x03, Z4, Z3, K2
+	VMINPS      Z4, Z3, Z3
+	VMOVAPS     Z5, K2, Z3
+	VPSRLD      $0x10, Z3, Z4
+	VCMPPS      $0x03, Z3, Z3, K2
+	VPANDD      Z0, Z4, Z4
+	VPADDD      Z1, Z4, Z4
+	VPADDD      Z3, Z4, Z4
+	VPORD       Z2, Z3, K2, Z4
+	VPSRLD      $0x10, Z4, Z4
+	VPMOVDW     Z4, K1, (DX)(AX*2)
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleBF16AVX512(out []uint16, x []uint16, a float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleBF16AVX512(SB), NOSPLIT, $0-52
+	VBROADCASTSS a+48(FP), Z0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z1
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z2
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z3
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VMULPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, (DX)(AX*2)
+	VPMOVZXWD 32(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VMULPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 32(DX)(AX*2)
+	VPMOVZXWD 64(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VMULPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 64(DX)(AX*2)
+	VPMOVZXWD 96(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VMULPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 96(DX)(AX*2)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VMULPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, (DX)(AX*2)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, SI
+	BZHIQ       CX, SI, SI
+	KMOVW       SI, K1
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VMULPS      Z0, Z4, Z4
+	VPSRLD      $0x10, Z4, Z0
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPANDD      Z1, Z0, Z0
+	VPADDD      Z2, Z0, Z0
+	VPADDD      Z4, Z0, Z0
+	VPORD       Z3, Z4, K2, Z0
+	VPSRLD      $0x10, Z0, Z0
+	VPMOVDW     Z0, K1, (DX)(AX*2)
+
+done:
+	VZEROUPPER
+	RET
+
+// func addScalarBF16AVX512(out []uint16, x []uint16, a float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·addScalarBF16AVX512(SB), NOSPLIT, $0-52
+	VBROADCASTSS a+48(FP), Z0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z1
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z2
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z3
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, (DX)(AX*2)
+	VPMOVZXWD 32(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 32(DX)(AX*2)
+	VPMOVZXWD 64(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 64(DX)(AX*2)
+	VPMOVZXWD 96(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 96(DX)(AX*2)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, (DX)(AX*2)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, SI
+	BZHIQ       CX, SI, SI
+	KMOVW       SI, K1
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VADDPS      Z0, Z4, Z4
+	VPSRLD      $0x10, Z4, Z0
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPANDD      Z1, Z0, Z0
+	VPADDD      Z2, Z0, Z0
+	VPADDD      Z4, Z0, Z0
+	VPORD       Z3, Z4, K2, Z0
+	VPSRLD      $0x10, Z0, Z0
+	VPMOVDW     Z0, K1, (DX)(AX*2)
+
+done:
+	VZEROUPPER
+	RET
+
+// func divScalarBF16AVX512(out []uint16, x []uint16, a float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·divScalarBF16AVX512(SB), NOSPLIT, $0-52
+	VBROADCASTSS a+48(FP), Z0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z1
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z2
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z3
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VDIVPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, (DX)(AX*2)
+	VPMOVZXWD 32(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VDIVPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 32(DX)(AX*2)
+	VPMOVZXWD 64(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VDIVPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 64(DX)(AX*2)
+	VPMOVZXWD 96(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VDIVPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 96(DX)(AX*2)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VDIVPS    Z0, Z4, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, (DX)(AX*2)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, SI
+	BZHIQ       CX, SI, SI
+	KMOVW       SI, K1
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VDIVPS      Z0, Z4, Z4
+	VPSRLD      $0x10, Z4, Z0
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPANDD      Z1, Z0, Z0
+	VPADDD      Z2, Z0, Z0
+	VPADDD      Z4, Z0, Z0
+	VPORD       Z3, Z4, K2, Z0
+	VPSRLD      $0x10, Z0, Z0
+	VPMOVDW     Z0, K1, (DX)(AX*2)
+
+done:
+	VZEROUPPER
+	RET
+
+// func largerScalarBF16AVX512(out []uint16, x []uint16, a float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·largerScalarBF16AVX512(SB), NOSPLIT, $0-52
+	VBROADCASTSS a+48(FP), Z0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z1
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z2
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z3
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z5
+	VCMPPS    $0x03, Z0, Z4, K1
+	VMAXPS    Z0, Z4, Z4
+	VMOVAPS   Z5, K1, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, (DX)(AX*2)
+	VPMOVZXWD 32(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z5
+	VCMPPS    $0x03, Z0, Z4, K1
+	VMAXPS    Z0, Z4, Z4
+	VMOVAPS   Z5, K1, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 32(DX)(AX*2)
+	VPMOVZXWD 64(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z5
+	VCMPPS    $0x03, Z0, Z4, K1
+	VMAXPS    Z0, Z4, Z4
+	VMOVAPS   Z5, K1, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 64(DX)(AX*2)
+	VPMOVZXWD 96(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z5
+	VCMPPS    $0x03, Z0, Z4, K1
+	VMAXPS    Z0, Z4, Z4
+	VMOVAPS   Z5, K1, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 96(DX)(AX*2)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z5
+	VCMPPS    $0x03, Z0, Z4, K1
+	VMAXPS    Z0, Z4, Z4
+	VMOVAPS   Z5, K1, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, (DX)(AX*2)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, SI
+	BZHIQ       CX, SI, SI
+	KMOVW       SI, K1
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VADDPS      Z0, Z4, Z5
+	VCMPPS      $0x03, Z0, Z4, K2
+	VMAXPS      Z0, Z4, Z4
+	VMOVAPS     Z5, K2, Z4
+	VPSRLD      $0x10, Z4, Z0
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPANDD      Z1, Z0, Z0
+	VPADDD      Z2, Z0, Z0
+	VPADDD      Z4, Z0, Z0
+	VPORD       Z3, Z4, K2, Z0
+	VPSRLD      $0x10, Z0, Z0
+	VPMOVDW     Z0, K1, (DX)(AX*2)
+
+done:
+	VZEROUPPER
+	RET
+
+// func smallerScalarBF16AVX512(out []uint16, x []uint16, a float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·smallerScalarBF16AVX512(SB), NOSPLIT, $0-52
+	VBROADCASTSS a+48(FP), Z0
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z1
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z2
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z3
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z5
+	VCMPPS    $0x03, Z0, Z4, K1
+	VMINPS    Z0, Z4, Z4
+	VMOVAPS   Z5, K1, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, (DX)(AX*2)
+	VPMOVZXWD 32(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z5
+	VCMPPS    $0x03, Z0, Z4, K1
+	VMINPS    Z0, Z4, Z4
+	VMOVAPS   Z5, K1, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 32(DX)(AX*2)
+	VPMOVZXWD 64(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z5
+	VCMPPS    $0x03, Z0, Z4, K1
+	VMINPS    Z0, Z4, Z4
+	VMOVAPS   Z5, K1, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 64(DX)(AX*2)
+	VPMOVZXWD 96(BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z5
+	VCMPPS    $0x03, Z0, Z4, K1
+	VMINPS    Z0, Z4, Z4
+	VMOVAPS   Z5, K1, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, 96(DX)(AX*2)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (BX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z0, Z4, Z5
+	VCMPPS    $0x03, Z0, Z4, K1
+	VMINPS    Z0, Z4, Z4
+	VMOVAPS   Z5, K1, Z4
+	VPSRLD    $0x10, Z4, Z5
+	VCMPPS    $0x03, Z4, Z4, K1
+	VPANDD    Z1, Z5, Z5
+	VPADDD    Z2, Z5, Z5
+	VPADDD    Z4, Z5, Z5
+	VPORD     Z3, Z4, K1, Z5
+	VPSRLD    $0x10, Z5, Z5
+	VPMOVDW   Z5, (DX)(AX*2)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, SI
+	BZHIQ       CX, SI, SI
+	KMOVW       SI, K1
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VADDPS      Z0, Z4, Z5
+	VCMPPS      $0x03, Z0, Z4, K2
+	VMINPS      Z0, Z4, Z4
+	VMOVAPS     Z5, K2, Z4
+	VPSRLD      $0x10, Z4, Z0
+	VCMPPS      $0x03, Z4, Z4, K2
+	VPANDD      Z1, Z0, Z0
+	VPADDD      Z2, Z0, Z0
+	VPADDD      Z4, Z0, Z0
+	VPORD       Z3, Z4, K2, Z0
+	VPSRLD      $0x10, Z0, Z0
+	VPMOVDW     Z0, K1, (DX)(AX*2)
 
 done:
 	VZEROUPPER
@@ -532,6 +2202,70 @@ after1:
 	VMOVUPS.Z   (BX)(AX*4), K1, Z1
 	VFMADD231PS Z1, Z0, Z2
 	VMOVUPS     Z2, K1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func accumulateAVX512(y []float32, x []uint16)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·accumulateAVX512(SB), NOSPLIT, $0-48
+	MOVQ y_len+8(FP), CX
+	MOVQ y_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VMOVUPS   (DX)(AX*4), Z0
+	VPMOVZXWD (BX)(AX*2), Z1
+	VPSLLD    $0x10, Z1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (DX)(AX*4)
+	VMOVUPS   64(DX)(AX*4), Z0
+	VPMOVZXWD 32(BX)(AX*2), Z1
+	VPSLLD    $0x10, Z1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 64(DX)(AX*4)
+	VMOVUPS   128(DX)(AX*4), Z0
+	VPMOVZXWD 64(BX)(AX*2), Z1
+	VPSLLD    $0x10, Z1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 128(DX)(AX*4)
+	VMOVUPS   192(DX)(AX*4), Z0
+	VPMOVZXWD 96(BX)(AX*2), Z1
+	VPSLLD    $0x10, Z1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, 192(DX)(AX*4)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VMOVUPS   (DX)(AX*4), Z0
+	VPMOVZXWD (BX)(AX*2), Z1
+	VPSLLD    $0x10, Z1, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, (DX)(AX*4)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, SI
+	BZHIQ       CX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (DX)(AX*4), K1, Z0
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z1
+	VPSLLD      $0x10, Z1, Z1
+	VADDPS      Z1, Z0, Z0
+	VMOVUPS     Z0, K1, (DX)(AX*4)
 
 done:
 	VZEROUPPER

@@ -5,13 +5,11 @@
 package simd
 
 // bf16ToF32AVX2 widens bfloat16 numbers.
-// It leaves out what does not fill a vector.
 //
 //go:noescape
 func bf16ToF32AVX2(dst []float32, src []uint16)
 
 // f32ToBF16AVX2 rounds to bfloat16, ties to even; a NaN stays a quiet NaN.
-// It leaves out what does not fill a vector.
 //
 //go:noescape
 func f32ToBF16AVX2(dst []uint16, src []float32)

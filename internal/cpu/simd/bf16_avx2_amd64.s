@@ -6,7 +6,7 @@
 
 // func bf16ToF32AVX2(dst []float32, src []uint16)
 // Requires: AVX, AVX2
-TEXT ·bf16ToF32AVX2(SB), NOSPLIT, $0-48
+TEXT ·bf16ToF32AVX2(SB), NOSPLIT, $16-48
 	MOVQ dst_len+8(FP), CX
 	MOVQ dst_base+0(FP), DX
 	MOVQ src_base+24(FP), BX
@@ -43,69 +43,152 @@ by1:
 	JMP       by1
 
 after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X1, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX    (BX)(SI*2), DI
+	MOVW       DI, (SP)(SI*2)
+	INCQ       SI
+	CMPQ       SI, CX
+	JL         copy1
+	VPMOVZXWD  (SP), Y1
+	VPSLLD     $0x10, Y1, Y1
+	VMASKMOVPS Y1, Y0, (DX)(AX*4)
+
+done:
 	VZEROUPPER
 	RET
 
+DATA lanes<>+0(SB)/4, $0x00000000
+DATA lanes<>+4(SB)/4, $0x00000001
+DATA lanes<>+8(SB)/4, $0x00000002
+DATA lanes<>+12(SB)/4, $0x00000003
+DATA lanes<>+16(SB)/4, $0x00000004
+DATA lanes<>+20(SB)/4, $0x00000005
+DATA lanes<>+24(SB)/4, $0x00000006
+DATA lanes<>+28(SB)/4, $0x00000007
+GLOBL lanes<>(SB), RODATA|NOPTR, $32
+
 // func f32ToBF16AVX2(dst []uint16, src []float32)
 // Requires: AVX, AVX2
-TEXT ·f32ToBF16AVX2(SB), NOSPLIT, $0-48
+TEXT ·f32ToBF16AVX2(SB), NOSPLIT, $16-48
 	MOVQ dst_len+8(FP), CX
 	MOVQ dst_base+0(FP), DX
 	MOVQ src_base+24(FP), BX
 	XORQ AX, AX
 
-by2:
-	CMPQ         CX, $0x00000010
-	JL           after2
+by4:
+	CMPQ         CX, $0x00000020
+	JL           after4
 	VMOVUPS      (BX)(AX*4), Y0
 	VPSRLD       $0x10, Y0, Y1
-	VCMPPS       $0x03, Y0, Y0, Y3
-	VPAND        lowestBit<>+0(SB), Y1, Y2
-	VPADDD       Y2, Y0, Y0
-	VPADDD       almostHalf<>+0(SB), Y0, Y0
-	VPSRLD       $0x10, Y0, Y0
-	VPOR         quietBit<>+0(SB), Y1, Y1
-	VBLENDVPS    Y3, Y1, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X2
-	VPACKUSDW    X2, X0, X0
-	VMOVDQU      X0, (DX)(AX*2)
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
 	VMOVUPS      32(BX)(AX*4), Y0
 	VPSRLD       $0x10, Y0, Y1
-	VCMPPS       $0x03, Y0, Y0, Y3
-	VPAND        lowestBit<>+0(SB), Y1, Y2
-	VPADDD       Y2, Y0, Y0
-	VPADDD       almostHalf<>+0(SB), Y0, Y0
-	VPSRLD       $0x10, Y0, Y0
-	VPOR         quietBit<>+0(SB), Y1, Y1
-	VBLENDVPS    Y3, Y1, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X2
-	VPACKUSDW    X2, X0, X0
-	VMOVDQU      X0, 16(DX)(AX*2)
-	ADDQ         $0x00000010, AX
-	SUBQ         $0x00000010, CX
-	JMP          by2
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 16(DX)(AX*2)
+	VMOVUPS      64(BX)(AX*4), Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 32(DX)(AX*2)
+	VMOVUPS      96(BX)(AX*4), Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 48(DX)(AX*2)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, CX
+	JMP          by4
 
-after2:
+after4:
 by1:
 	CMPQ         CX, $0x00000008
 	JL           after1
 	VMOVUPS      (BX)(AX*4), Y0
 	VPSRLD       $0x10, Y0, Y1
-	VCMPPS       $0x03, Y0, Y0, Y3
-	VPAND        lowestBit<>+0(SB), Y1, Y2
-	VPADDD       Y2, Y0, Y0
-	VPADDD       almostHalf<>+0(SB), Y0, Y0
-	VPSRLD       $0x10, Y0, Y0
-	VPOR         quietBit<>+0(SB), Y1, Y1
-	VBLENDVPS    Y3, Y1, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X2
-	VPACKUSDW    X2, X0, X0
-	VMOVDQU      X0, (DX)(AX*2)
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
 	ADDQ         $0x00000008, AX
 	SUBQ         $0x00000008, CX
 	JMP          by1
 
 after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VMASKMOVPS   (BX)(AX*4), Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy1:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy1
+
+done:
 	VZEROUPPER
 	RET
 
@@ -129,12 +212,12 @@ DATA almostHalf<>+24(SB)/4, $0x00007fff
 DATA almostHalf<>+28(SB)/4, $0x00007fff
 GLOBL almostHalf<>(SB), RODATA|NOPTR, $32
 
-DATA quietBit<>+0(SB)/4, $0x00000040
-DATA quietBit<>+4(SB)/4, $0x00000040
-DATA quietBit<>+8(SB)/4, $0x00000040
-DATA quietBit<>+12(SB)/4, $0x00000040
-DATA quietBit<>+16(SB)/4, $0x00000040
-DATA quietBit<>+20(SB)/4, $0x00000040
-DATA quietBit<>+24(SB)/4, $0x00000040
-DATA quietBit<>+28(SB)/4, $0x00000040
+DATA quietBit<>+0(SB)/4, $0x00400000
+DATA quietBit<>+4(SB)/4, $0x00400000
+DATA quietBit<>+8(SB)/4, $0x00400000
+DATA quietBit<>+12(SB)/4, $0x00400000
+DATA quietBit<>+16(SB)/4, $0x00400000
+DATA quietBit<>+20(SB)/4, $0x00400000
+DATA quietBit<>+24(SB)/4, $0x00400000
+DATA quietBit<>+28(SB)/4, $0x00400000
 GLOBL quietBit<>(SB), RODATA|NOPTR, $32

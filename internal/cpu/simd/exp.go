@@ -54,8 +54,6 @@ func exp32(x float32) float32 {
 
 func pow2(n int32) float32 { return math.Float32frombits(uint32(n+127) << 23) }
 
-func sigmoid32(x float32) float32 { return 1 / (1 + exp32(-x)) }
-
 func expGeneric(out, x []float32, bias float32) float32 {
 	var s0, s1, s2, s3 float32
 	i := 0
@@ -74,32 +72,35 @@ func expGeneric(out, x []float32, bias float32) float32 {
 	return (s0 + s1) + (s2 + s3)
 }
 
-func sigmoidGeneric(out, x []float32) {
+func sumExpGeneric(x []float32, bias float32) float32 {
+	var s0, s1, s2, s3 float32
+	for len(x) >= 4 {
+		s0 += exp32(x[0] - bias)
+		s1 += exp32(x[1] - bias)
+		s2 += exp32(x[2] - bias)
+		s3 += exp32(x[3] - bias)
+		x = x[4:]
+	}
+	for _, v := range x {
+		s0 += exp32(v - bias)
+	}
+	return (s0 + s1) + (s2 + s3)
+}
+
+func scaledExpGeneric(out, x []float32, bias, scale, shift float32) {
 	for i := range out {
-		out[i] = sigmoid32(x[i])
+		out[i] = scale*exp32(x[i]-bias) + shift
 	}
 }
 
-func siluGeneric(out, x []float32) {
+func scaledExpToGeneric(out []uint16, x []float32, bias, scale, shift float32) {
 	for i := range out {
-		out[i] = silu32(x[i])
+		out[i] = BF16(scale*exp32(x[i]-bias) + shift)
 	}
 }
 
-// silu32 divides x instead of multiplying by the sigmoid, so that -Inf gives NaN no sooner than PyTorch.
-func silu32(x float32) float32 { return x / (1 + exp32(-x)) }
-
-func swiGLUGeneric(out, gate, up []float32) {
-	for i := range out {
-		out[i] = silu32(gate[i]) * up[i]
-	}
-}
-
-func swiGLUBackwardGeneric(dgate, dup, dy, gate, up []float32) {
-	for i := range dgate {
-		d, g, u := dy[i], gate[i], up[i]
-		s := sigmoid32(g)
-		dup[i] = d * g * s
-		dgate[i] = d * u * s * (1 + g*(1-s))
+func softmaxBackwardGeneric(dx, dy, y []float32, a float32) {
+	for i := range dx {
+		dx[i] = (dy[i] - a) * y[i]
 	}
 }

@@ -923,3 +923,2107 @@ after1:
 done:
 	VZEROUPPER
 	RET
+
+// func sumExpAVX2(x []float32, bias float32) float32
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·sumExpAVX2(SB), NOSPLIT, $0-36
+	VBROADCASTSS bias+24(FP), Y0
+	MOVQ         x_len+8(FP), CX
+	MOVQ         x_base+0(FP), DX
+	XORQ         AX, AX
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+
+by2:
+	CMPQ         CX, $0x00000010
+	JL           after2
+	VMOVUPS      (DX)(AX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      32(DX)(AX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000010, CX
+	JMP          by2
+
+after2:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VMOVUPS      (DX)(AX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lanes<>+0(SB), Y3, Y3
+	VMASKMOVPS   (DX)(AX*4), Y3, Y4
+	VSUBPS       Y0, Y4, Y4
+	VMOVUPS      expMin<>+0(SB), Y0
+	VMAXPS       Y4, Y0, Y4
+	VMOVUPS      expMax<>+0(SB), Y0
+	VMINPS       Y4, Y0, Y4
+	VMULPS       log2e<>+0(SB), Y4, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y4
+	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y4
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y4, Y5
+	VFMADD213PS  expP2<>+0(SB), Y4, Y5
+	VFMADD213PS  expP3<>+0(SB), Y4, Y5
+	VFMADD213PS  expP4<>+0(SB), Y4, Y5
+	VFMADD213PS  expP5<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y4, Y6
+	VFMADD213PS  Y4, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y4
+	VPSUBD       Y4, Y0, Y0
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+
+done:
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VADDPS       X0, X1, X1
+	MOVSS        X1, ret+32(FP)
+	VZEROUPPER
+	RET
+
+// func softmaxBackwardAVX2(dx []float32, dy []float32, y []float32, a float32)
+// Requires: AVX, AVX2
+TEXT ·softmaxBackwardAVX2(SB), NOSPLIT, $0-76
+	VBROADCASTSS a+72(FP), Y0
+	MOVQ         dx_len+8(FP), CX
+	MOVQ         dx_base+0(FP), DX
+	MOVQ         dy_base+24(FP), BX
+	MOVQ         y_base+48(FP), SI
+	XORQ         AX, AX
+
+by4:
+	CMPQ    CX, $0x00000020
+	JL      after4
+	VMOVUPS (BX)(AX*4), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMOVUPS (SI)(AX*4), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (DX)(AX*4)
+	VMOVUPS 32(BX)(AX*4), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMOVUPS 32(SI)(AX*4), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, 32(DX)(AX*4)
+	VMOVUPS 64(BX)(AX*4), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMOVUPS 64(SI)(AX*4), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, 64(DX)(AX*4)
+	VMOVUPS 96(BX)(AX*4), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMOVUPS 96(SI)(AX*4), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, 96(DX)(AX*4)
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x00000020, CX
+	JMP     by4
+
+after4:
+by1:
+	CMPQ    CX, $0x00000008
+	JL      after1
+	VMOVUPS (BX)(AX*4), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMOVUPS (SI)(AX*4), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (DX)(AX*4)
+	ADDQ    $0x00000008, AX
+	SUBQ    $0x00000008, CX
+	JMP     by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lanes<>+0(SB), Y1, Y1
+	VMASKMOVPS   (BX)(AX*4), Y1, Y2
+	VSUBPS       Y0, Y2, Y2
+	VMASKMOVPS   (SI)(AX*4), Y1, Y0
+	VMULPS       Y0, Y2, Y2
+	VMASKMOVPS   Y2, Y1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaledExpAVX2(out []float32, x []float32, bias float32, scale float32, shift float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·scaledExpAVX2(SB), NOSPLIT, $0-60
+	VBROADCASTSS bias+48(FP), Y0
+	VBROADCASTSS scale+52(FP), Y1
+	VBROADCASTSS shift+56(FP), Y2
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by2:
+	CMPQ         CX, $0x00000010
+	JL           after2
+	VMOVUPS      (BX)(AX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VMOVUPS      Y5, (DX)(AX*4)
+	VMOVUPS      32(BX)(AX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VMOVUPS      Y5, 32(DX)(AX*4)
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000010, CX
+	JMP          by2
+
+after2:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VMOVUPS      (BX)(AX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VMOVUPS      Y5, (DX)(AX*4)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lanes<>+0(SB), Y3, Y3
+	VMASKMOVPS   (BX)(AX*4), Y3, Y4
+	VSUBPS       Y0, Y4, Y4
+	VMOVUPS      expMin<>+0(SB), Y0
+	VMAXPS       Y4, Y0, Y4
+	VMOVUPS      expMax<>+0(SB), Y0
+	VMINPS       Y4, Y0, Y4
+	VMULPS       log2e<>+0(SB), Y4, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y4
+	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y4
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y4, Y5
+	VFMADD213PS  expP2<>+0(SB), Y4, Y5
+	VFMADD213PS  expP3<>+0(SB), Y4, Y5
+	VFMADD213PS  expP4<>+0(SB), Y4, Y5
+	VFMADD213PS  expP5<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y4, Y6
+	VFMADD213PS  Y4, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y4
+	VPSUBD       Y4, Y0, Y0
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VMASKMOVPS   Y5, Y3, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func sigmoidBF16AVX2(out []uint16, x []uint16)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sigmoidBF16AVX2(SB), NOSPLIT, $16-48
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+
+by2:
+	CMPQ         CX, $0x00000010
+	JL           after2
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y0
+	VMAXPS       Y1, Y0, Y1
+	VMOVUPS      expMax<>+0(SB), Y0
+	VMINPS       Y1, Y0, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y1
+	VMOVUPS      expP0<>+0(SB), Y2
+	VFMADD213PS  expP1<>+0(SB), Y1, Y2
+	VFMADD213PS  expP2<>+0(SB), Y1, Y2
+	VFMADD213PS  expP3<>+0(SB), Y1, Y2
+	VFMADD213PS  expP4<>+0(SB), Y1, Y2
+	VFMADD213PS  expP5<>+0(SB), Y1, Y2
+	VMULPS       Y1, Y1, Y3
+	VFMADD213PS  Y1, Y3, Y2
+	VADDPS       one<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y1
+	VPSUBD       Y1, Y0, Y0
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	VADDPS       one<>+0(SB), Y2, Y2
+	VMOVUPS      one<>+0(SB), Y0
+	VDIVPS       Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y0
+	VMAXPS       Y1, Y0, Y1
+	VMOVUPS      expMax<>+0(SB), Y0
+	VMINPS       Y1, Y0, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y1
+	VMOVUPS      expP0<>+0(SB), Y2
+	VFMADD213PS  expP1<>+0(SB), Y1, Y2
+	VFMADD213PS  expP2<>+0(SB), Y1, Y2
+	VFMADD213PS  expP3<>+0(SB), Y1, Y2
+	VFMADD213PS  expP4<>+0(SB), Y1, Y2
+	VFMADD213PS  expP5<>+0(SB), Y1, Y2
+	VMULPS       Y1, Y1, Y3
+	VFMADD213PS  Y1, Y3, Y2
+	VADDPS       one<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y1
+	VPSUBD       Y1, Y0, Y0
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	VADDPS       one<>+0(SB), Y2, Y2
+	VMOVUPS      one<>+0(SB), Y0
+	VDIVPS       Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 16(DX)(AX*2)
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000010, CX
+	JMP          by2
+
+after2:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y0
+	VMAXPS       Y1, Y0, Y1
+	VMOVUPS      expMax<>+0(SB), Y0
+	VMINPS       Y1, Y0, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y1
+	VMOVUPS      expP0<>+0(SB), Y2
+	VFMADD213PS  expP1<>+0(SB), Y1, Y2
+	VFMADD213PS  expP2<>+0(SB), Y1, Y2
+	VFMADD213PS  expP3<>+0(SB), Y1, Y2
+	VFMADD213PS  expP4<>+0(SB), Y1, Y2
+	VFMADD213PS  expP5<>+0(SB), Y1, Y2
+	VMULPS       Y1, Y1, Y3
+	VFMADD213PS  Y1, Y3, Y2
+	VADDPS       one<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y1
+	VPSUBD       Y1, Y0, Y0
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	VADDPS       one<>+0(SB), Y2, Y2
+	VMOVUPS      one<>+0(SB), Y0
+	VDIVPS       Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y0
+	VMAXPS       Y1, Y0, Y1
+	VMOVUPS      expMax<>+0(SB), Y0
+	VMINPS       Y1, Y0, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y1
+	VMOVUPS      expP0<>+0(SB), Y2
+	VFMADD213PS  expP1<>+0(SB), Y1, Y2
+	VFMADD213PS  expP2<>+0(SB), Y1, Y2
+	VFMADD213PS  expP3<>+0(SB), Y1, Y2
+	VFMADD213PS  expP4<>+0(SB), Y1, Y2
+	VFMADD213PS  expP5<>+0(SB), Y1, Y2
+	VMULPS       Y1, Y1, Y3
+	VFMADD213PS  Y1, Y3, Y2
+	VADDPS       one<>+0(SB), Y2, Y2
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y1
+	VPSUBD       Y1, Y0, Y0
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y2, Y2
+	VADDPS       one<>+0(SB), Y2, Y2
+	VMOVUPS      one<>+0(SB), Y0
+	VDIVPS       Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy2:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy2
+
+done:
+	VZEROUPPER
+	RET
+
+DATA lowestBit<>+0(SB)/4, $0x00000001
+DATA lowestBit<>+4(SB)/4, $0x00000001
+DATA lowestBit<>+8(SB)/4, $0x00000001
+DATA lowestBit<>+12(SB)/4, $0x00000001
+DATA lowestBit<>+16(SB)/4, $0x00000001
+DATA lowestBit<>+20(SB)/4, $0x00000001
+DATA lowestBit<>+24(SB)/4, $0x00000001
+DATA lowestBit<>+28(SB)/4, $0x00000001
+GLOBL lowestBit<>(SB), RODATA|NOPTR, $32
+
+DATA almostHalf<>+0(SB)/4, $0x00007fff
+DATA almostHalf<>+4(SB)/4, $0x00007fff
+DATA almostHalf<>+8(SB)/4, $0x00007fff
+DATA almostHalf<>+12(SB)/4, $0x00007fff
+DATA almostHalf<>+16(SB)/4, $0x00007fff
+DATA almostHalf<>+20(SB)/4, $0x00007fff
+DATA almostHalf<>+24(SB)/4, $0x00007fff
+DATA almostHalf<>+28(SB)/4, $0x00007fff
+GLOBL almostHalf<>(SB), RODATA|NOPTR, $32
+
+DATA quietBit<>+0(SB)/4, $0x00400000
+DATA quietBit<>+4(SB)/4, $0x00400000
+DATA quietBit<>+8(SB)/4, $0x00400000
+DATA quietBit<>+12(SB)/4, $0x00400000
+DATA quietBit<>+16(SB)/4, $0x00400000
+DATA quietBit<>+20(SB)/4, $0x00400000
+DATA quietBit<>+24(SB)/4, $0x00400000
+DATA quietBit<>+28(SB)/4, $0x00400000
+GLOBL quietBit<>(SB), RODATA|NOPTR, $32
+
+// func siluBF16AVX2(out []uint16, x []uint16)
+// Requires: AVX, AVX2, FMA3
+TEXT ·siluBF16AVX2(SB), NOSPLIT, $16-48
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+
+by2:
+	CMPQ         CX, $0x00000010
+	JL           after2
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
+	VMOVUPS      expP0<>+0(SB), Y3
+	VFMADD213PS  expP1<>+0(SB), Y1, Y3
+	VFMADD213PS  expP2<>+0(SB), Y1, Y3
+	VFMADD213PS  expP3<>+0(SB), Y1, Y3
+	VFMADD213PS  expP4<>+0(SB), Y1, Y3
+	VFMADD213PS  expP5<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
+	VMOVUPS      expP0<>+0(SB), Y3
+	VFMADD213PS  expP1<>+0(SB), Y1, Y3
+	VFMADD213PS  expP2<>+0(SB), Y1, Y3
+	VFMADD213PS  expP3<>+0(SB), Y1, Y3
+	VFMADD213PS  expP4<>+0(SB), Y1, Y3
+	VFMADD213PS  expP5<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 16(DX)(AX*2)
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000010, CX
+	JMP          by2
+
+after2:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
+	VMOVUPS      expP0<>+0(SB), Y3
+	VFMADD213PS  expP1<>+0(SB), Y1, Y3
+	VFMADD213PS  expP2<>+0(SB), Y1, Y3
+	VFMADD213PS  expP3<>+0(SB), Y1, Y3
+	VFMADD213PS  expP4<>+0(SB), Y1, Y3
+	VFMADD213PS  expP5<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
+	VMOVUPS      expP0<>+0(SB), Y3
+	VFMADD213PS  expP1<>+0(SB), Y1, Y3
+	VFMADD213PS  expP2<>+0(SB), Y1, Y3
+	VFMADD213PS  expP3<>+0(SB), Y1, Y3
+	VFMADD213PS  expP4<>+0(SB), Y1, Y3
+	VFMADD213PS  expP5<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy2:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy2
+
+done:
+	VZEROUPPER
+	RET
+
+// func swiGLUBF16AVX2(out []uint16, gate []uint16, up []uint16)
+// Requires: AVX, AVX2, FMA3
+TEXT ·swiGLUBF16AVX2(SB), NOSPLIT, $16-72
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ gate_base+24(FP), BX
+	MOVQ up_base+48(FP), SI
+	XORQ AX, AX
+
+by2:
+	CMPQ         CX, $0x00000010
+	JL           after2
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
+	VMOVUPS      expP0<>+0(SB), Y3
+	VFMADD213PS  expP1<>+0(SB), Y1, Y3
+	VFMADD213PS  expP2<>+0(SB), Y1, Y3
+	VFMADD213PS  expP3<>+0(SB), Y1, Y3
+	VFMADD213PS  expP4<>+0(SB), Y1, Y3
+	VFMADD213PS  expP5<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
+	VMOVUPS      expP0<>+0(SB), Y3
+	VFMADD213PS  expP1<>+0(SB), Y1, Y3
+	VFMADD213PS  expP2<>+0(SB), Y1, Y3
+	VFMADD213PS  expP3<>+0(SB), Y1, Y3
+	VFMADD213PS  expP4<>+0(SB), Y1, Y3
+	VFMADD213PS  expP5<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y0, Y0
+	VPMOVZXWD    16(SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, 16(DX)(AX*2)
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000010, CX
+	JMP          by2
+
+after2:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
+	VMOVUPS      expP0<>+0(SB), Y3
+	VFMADD213PS  expP1<>+0(SB), Y1, Y3
+	VFMADD213PS  expP2<>+0(SB), Y1, Y3
+	VFMADD213PS  expP3<>+0(SB), Y1, Y3
+	VFMADD213PS  expP4<>+0(SB), Y1, Y3
+	VFMADD213PS  expP5<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y0, Y0
+	VPMOVZXWD    (SI)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         DI, DI
+
+copy1:
+	MOVWLZX      (BX)(DI*2), R8
+	MOVW         R8, (SP)(DI*2)
+	INCQ         DI
+	CMPQ         DI, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
+	VMOVUPS      expP0<>+0(SB), Y3
+	VFMADD213PS  expP1<>+0(SB), Y1, Y3
+	VFMADD213PS  expP2<>+0(SB), Y1, Y3
+	VFMADD213PS  expP3<>+0(SB), Y1, Y3
+	VFMADD213PS  expP4<>+0(SB), Y1, Y3
+	VFMADD213PS  expP5<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VDIVPS       Y3, Y0, Y0
+	VPXOR        X1, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (SI)(AX*2), BX
+	XORQ         SI, SI
+
+copy2:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy2
+	VPMOVZXWD    (SP), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VMULPS       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        lowestBit<>+0(SB), Y1, Y1
+	VPADDD       almostHalf<>+0(SB), Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCMPPS       $0x03, Y0, Y0, Y2
+	VPOR         quietBit<>+0(SB), Y0, Y0
+	VBLENDVPS    Y2, Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy3:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy3
+
+done:
+	VZEROUPPER
+	RET
+
+// func swiGLUBackwardBF16AVX2(dgate []uint16, dup []uint16, dy []uint16, gate []uint16, up []uint16)
+// Requires: AVX, AVX2, FMA3
+TEXT ·swiGLUBackwardBF16AVX2(SB), NOSPLIT, $16-120
+	MOVQ dgate_len+8(FP), CX
+	MOVQ dgate_base+0(FP), DX
+	MOVQ dup_base+24(FP), BX
+	MOVQ dy_base+48(FP), SI
+	MOVQ gate_base+72(FP), DI
+	MOVQ up_base+96(FP), R8
+	XORQ AX, AX
+
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (DI)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
+	VMOVUPS      expP0<>+0(SB), Y3
+	VFMADD213PS  expP1<>+0(SB), Y1, Y3
+	VFMADD213PS  expP2<>+0(SB), Y1, Y3
+	VFMADD213PS  expP3<>+0(SB), Y1, Y3
+	VFMADD213PS  expP4<>+0(SB), Y1, Y3
+	VFMADD213PS  expP5<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VPMOVZXWD    (SI)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VPMOVZXWD    (R8)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       Y0, Y2, Y3
+	VPSRLD       $0x10, Y3, Y5
+	VPAND        lowestBit<>+0(SB), Y5, Y5
+	VPADDD       almostHalf<>+0(SB), Y5, Y5
+	VPADDD       Y3, Y5, Y5
+	VCMPPS       $0x03, Y3, Y3, Y6
+	VPOR         quietBit<>+0(SB), Y3, Y3
+	VBLENDVPS    Y6, Y3, Y5, Y5
+	VPSRLD       $0x10, Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X3
+	VPACKUSDW    X3, X5, X5
+	VMOVDQU      X5, (BX)(AX*2)
+	VMOVUPS      one<>+0(SB), Y3
+	VSUBPS       Y1, Y3, Y3
+	VFMADD213PS  one<>+0(SB), Y0, Y3
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VPSRLD       $0x10, Y2, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y2, Y0, Y0
+	VCMPPS       $0x03, Y2, Y2, Y1
+	VPOR         quietBit<>+0(SB), Y2, Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DI)(AX*2), DI
+	XORQ         R9, R9
+
+copy1:
+	MOVWLZX      (DI)(R9*2), R10
+	MOVW         R10, (SP)(R9*2)
+	INCQ         R9
+	CMPQ         R9, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
+	VMOVUPS      expP0<>+0(SB), Y3
+	VFMADD213PS  expP1<>+0(SB), Y1, Y3
+	VFMADD213PS  expP2<>+0(SB), Y1, Y3
+	VFMADD213PS  expP3<>+0(SB), Y1, Y3
+	VFMADD213PS  expP4<>+0(SB), Y1, Y3
+	VFMADD213PS  expP5<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VPXOR        X2, X2, X2
+	VMOVDQU      X2, (SP)
+	LEAQ         (SI)(AX*2), SI
+	XORQ         DI, DI
+
+copy2:
+	MOVWLZX   (SI)(DI*2), R9
+	MOVW      R9, (SP)(DI*2)
+	INCQ      DI
+	CMPQ      DI, CX
+	JL        copy2
+	VPMOVZXWD (SP), Y2
+	VPSLLD    $0x10, Y2, Y2
+	VMULPS    Y1, Y2, Y2
+	VPXOR     X3, X3, X3
+	VMOVDQU   X3, (SP)
+	LEAQ      (R8)(AX*2), SI
+	XORQ      DI, DI
+
+copy3:
+	MOVWLZX      (SI)(DI*2), R8
+	MOVW         R8, (SP)(DI*2)
+	INCQ         DI
+	CMPQ         DI, CX
+	JL           copy3
+	VPMOVZXWD    (SP), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       Y0, Y2, Y3
+	VPSRLD       $0x10, Y3, Y5
+	VPAND        lowestBit<>+0(SB), Y5, Y5
+	VPADDD       almostHalf<>+0(SB), Y5, Y5
+	VPADDD       Y3, Y5, Y5
+	VCMPPS       $0x03, Y3, Y3, Y6
+	VPOR         quietBit<>+0(SB), Y3, Y3
+	VBLENDVPS    Y6, Y3, Y5, Y5
+	VPSRLD       $0x10, Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X3
+	VPACKUSDW    X3, X5, X5
+	VMOVDQU      X5, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy4:
+	MOVWLZX      (SP)(SI*2), DI
+	MOVW         DI, (BX)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy4
+	VMOVUPS      one<>+0(SB), Y3
+	VSUBPS       Y1, Y3, Y3
+	VFMADD213PS  one<>+0(SB), Y0, Y3
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VPSRLD       $0x10, Y2, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y2, Y0, Y0
+	VCMPPS       $0x03, Y2, Y2, Y1
+	VPOR         quietBit<>+0(SB), Y2, Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy5:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy5
+
+done:
+	VZEROUPPER
+	RET
+
+// func sumExpBF16AVX2(x []uint16, bias float32) float32
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·sumExpBF16AVX2(SB), NOSPLIT, $16-36
+	VBROADCASTSS bias+24(FP), Y0
+	MOVQ         x_len+8(FP), CX
+	MOVQ         x_base+0(FP), DX
+	XORQ         AX, AX
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+
+by2:
+	CMPQ         CX, $0x00000010
+	JL           after2
+	VPMOVZXWD    (DX)(AX*2), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	VPMOVZXWD    16(DX)(AX*2), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000010, CX
+	JMP          by2
+
+after2:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (DX)(AX*2), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lanes<>+0(SB), Y3, Y3
+	VPXOR        X4, X4, X4
+	VMOVDQU      X4, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy1:
+	MOVWLZX      (AX)(DX*2), BX
+	MOVW         BX, (SP)(DX*2)
+	INCQ         DX
+	CMPQ         DX, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VSUBPS       Y0, Y4, Y4
+	VMOVUPS      expMin<>+0(SB), Y0
+	VMAXPS       Y4, Y0, Y4
+	VMOVUPS      expMax<>+0(SB), Y0
+	VMINPS       Y4, Y0, Y4
+	VMULPS       log2e<>+0(SB), Y4, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y4
+	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y4
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y4, Y5
+	VFMADD213PS  expP2<>+0(SB), Y4, Y5
+	VFMADD213PS  expP3<>+0(SB), Y4, Y5
+	VFMADD213PS  expP4<>+0(SB), Y4, Y5
+	VFMADD213PS  expP5<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y4, Y6
+	VFMADD213PS  Y4, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y4
+	VPSUBD       Y4, Y0, Y0
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+
+done:
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VADDPS       X0, X1, X1
+	MOVSS        X1, ret+32(FP)
+	VZEROUPPER
+	RET
+
+// func softmaxBackwardBF16AVX2(dx []uint16, dy []uint16, y []uint16, a float32)
+// Requires: AVX, AVX2
+TEXT ·softmaxBackwardBF16AVX2(SB), NOSPLIT, $16-76
+	VBROADCASTSS a+72(FP), Y0
+	MOVQ         dx_len+8(FP), CX
+	MOVQ         dx_base+0(FP), DX
+	MOVQ         dy_base+24(FP), BX
+	MOVQ         y_base+48(FP), SI
+	XORQ         AX, AX
+
+by4:
+	CMPQ         CX, $0x00000020
+	JL           after4
+	VPMOVZXWD    (BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VPMOVZXWD    (SI)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VPMOVZXWD    16(SI)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 16(DX)(AX*2)
+	VPMOVZXWD    32(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VPMOVZXWD    32(SI)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 32(DX)(AX*2)
+	VPMOVZXWD    48(BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VPMOVZXWD    48(SI)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, 48(DX)(AX*2)
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000020, CX
+	JMP          by4
+
+after4:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VSUBPS       Y0, Y1, Y1
+	VPMOVZXWD    (SI)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       Y2, Y1, Y1
+	VPSRLD       $0x10, Y1, Y2
+	VPAND        lowestBit<>+0(SB), Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y2
+	VPADDD       Y1, Y2, Y2
+	VCMPPS       $0x03, Y1, Y1, Y3
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y3, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X1
+	VPACKUSDW    X1, X2, X2
+	VMOVDQU      X2, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X1
+	VPBROADCASTD X1, Y1
+	VPCMPGTD     lanes<>+0(SB), Y1, Y1
+	VPXOR        X1, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         DI, DI
+
+copy1:
+	MOVWLZX   (BX)(DI*2), R8
+	MOVW      R8, (SP)(DI*2)
+	INCQ      DI
+	CMPQ      DI, CX
+	JL        copy1
+	VPMOVZXWD (SP), Y1
+	VPSLLD    $0x10, Y1, Y1
+	VSUBPS    Y0, Y1, Y1
+	VPXOR     X0, X0, X0
+	VMOVDQU   X0, (SP)
+	LEAQ      (SI)(AX*2), BX
+	XORQ      SI, SI
+
+copy2:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy2
+	VPMOVZXWD    (SP), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMULPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VCMPPS       $0x03, Y1, Y1, Y2
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy3:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy3
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaledExpBF16AVX2(out []uint16, x []uint16, bias float32, scale float32, shift float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·scaledExpBF16AVX2(SB), NOSPLIT, $16-60
+	VBROADCASTSS bias+48(FP), Y0
+	VBROADCASTSS scale+52(FP), Y1
+	VBROADCASTSS shift+56(FP), Y2
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by2:
+	CMPQ         CX, $0x00000010
+	JL           after2
+	VPMOVZXWD    (BX)(AX*2), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VPSRLD       $0x10, Y5, Y3
+	VPAND        lowestBit<>+0(SB), Y3, Y3
+	VPADDD       almostHalf<>+0(SB), Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VCMPPS       $0x03, Y5, Y5, Y4
+	VPOR         quietBit<>+0(SB), Y5, Y5
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X4
+	VPACKUSDW    X4, X3, X3
+	VMOVDQU      X3, (DX)(AX*2)
+	VPMOVZXWD    16(BX)(AX*2), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VPSRLD       $0x10, Y5, Y3
+	VPAND        lowestBit<>+0(SB), Y3, Y3
+	VPADDD       almostHalf<>+0(SB), Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VCMPPS       $0x03, Y5, Y5, Y4
+	VPOR         quietBit<>+0(SB), Y5, Y5
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X4
+	VPACKUSDW    X4, X3, X3
+	VMOVDQU      X3, 16(DX)(AX*2)
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000010, CX
+	JMP          by2
+
+after2:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VPSRLD       $0x10, Y5, Y3
+	VPAND        lowestBit<>+0(SB), Y3, Y3
+	VPADDD       almostHalf<>+0(SB), Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VCMPPS       $0x03, Y5, Y5, Y4
+	VPOR         quietBit<>+0(SB), Y5, Y5
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X4
+	VPACKUSDW    X4, X3, X3
+	VMOVDQU      X3, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lanes<>+0(SB), Y3, Y3
+	VPXOR        X3, X3, X3
+	VMOVDQU      X3, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y0
+	VMAXPS       Y3, Y0, Y3
+	VMOVUPS      expMax<>+0(SB), Y0
+	VMINPS       Y3, Y0, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y3
+	VMOVUPS      expP0<>+0(SB), Y4
+	VFMADD213PS  expP1<>+0(SB), Y3, Y4
+	VFMADD213PS  expP2<>+0(SB), Y3, Y4
+	VFMADD213PS  expP3<>+0(SB), Y3, Y4
+	VFMADD213PS  expP4<>+0(SB), Y3, Y4
+	VFMADD213PS  expP5<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y3, Y5
+	VFMADD213PS  Y3, Y5, Y4
+	VADDPS       one<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y3
+	VPSUBD       Y3, Y0, Y0
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y4, Y4
+	VFMADD213PS  Y2, Y1, Y4
+	VPSRLD       $0x10, Y4, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y4, Y0, Y0
+	VCMPPS       $0x03, Y4, Y4, Y1
+	VPOR         quietBit<>+0(SB), Y4, Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy2:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy2
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaledExpToBF16AVX2(out []uint16, x []float32, bias float32, scale float32, shift float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·scaledExpToBF16AVX2(SB), NOSPLIT, $16-60
+	VBROADCASTSS bias+48(FP), Y0
+	VBROADCASTSS scale+52(FP), Y1
+	VBROADCASTSS shift+56(FP), Y2
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	XORQ         AX, AX
+
+by2:
+	CMPQ         CX, $0x00000010
+	JL           after2
+	VMOVUPS      (BX)(AX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VPSRLD       $0x10, Y5, Y3
+	VPAND        lowestBit<>+0(SB), Y3, Y3
+	VPADDD       almostHalf<>+0(SB), Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VCMPPS       $0x03, Y5, Y5, Y4
+	VPOR         quietBit<>+0(SB), Y5, Y5
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X4
+	VPACKUSDW    X4, X3, X3
+	VMOVDQU      X3, (DX)(AX*2)
+	VMOVUPS      32(BX)(AX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VPSRLD       $0x10, Y5, Y3
+	VPAND        lowestBit<>+0(SB), Y3, Y3
+	VPADDD       almostHalf<>+0(SB), Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VCMPPS       $0x03, Y5, Y5, Y4
+	VPOR         quietBit<>+0(SB), Y5, Y5
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X4
+	VPACKUSDW    X4, X3, X3
+	VMOVDQU      X3, 16(DX)(AX*2)
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000010, CX
+	JMP          by2
+
+after2:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VMOVUPS      (BX)(AX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VFMADD213PS  Y2, Y1, Y5
+	VPSRLD       $0x10, Y5, Y3
+	VPAND        lowestBit<>+0(SB), Y3, Y3
+	VPADDD       almostHalf<>+0(SB), Y3, Y3
+	VPADDD       Y5, Y3, Y3
+	VCMPPS       $0x03, Y5, Y5, Y4
+	VPOR         quietBit<>+0(SB), Y5, Y5
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X4
+	VPACKUSDW    X4, X3, X3
+	VMOVDQU      X3, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lanes<>+0(SB), Y3, Y3
+	VMASKMOVPS   (BX)(AX*4), Y3, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y0
+	VMAXPS       Y3, Y0, Y3
+	VMOVUPS      expMax<>+0(SB), Y0
+	VMINPS       Y3, Y0, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y3
+	VMOVUPS      expP0<>+0(SB), Y4
+	VFMADD213PS  expP1<>+0(SB), Y3, Y4
+	VFMADD213PS  expP2<>+0(SB), Y3, Y4
+	VFMADD213PS  expP3<>+0(SB), Y3, Y4
+	VFMADD213PS  expP4<>+0(SB), Y3, Y4
+	VFMADD213PS  expP5<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y3, Y5
+	VFMADD213PS  Y3, Y5, Y4
+	VADDPS       one<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y3
+	VPSUBD       Y3, Y0, Y0
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y4, Y4
+	VFMADD213PS  Y2, Y1, Y4
+	VPSRLD       $0x10, Y4, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y4, Y0, Y0
+	VCMPPS       $0x03, Y4, Y4, Y1
+	VPOR         quietBit<>+0(SB), Y4, Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy1:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy1
+
+done:
+	VZEROUPPER
+	RET

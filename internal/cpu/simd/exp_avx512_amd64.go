@@ -28,3 +28,58 @@ func swiGLUAVX512(out []float32, gate []float32, up []float32)
 //
 //go:noescape
 func swiGLUBackwardAVX512(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32)
+
+// sumExpAVX512 is Σ exp(x − bias).
+//
+//go:noescape
+func sumExpAVX512(x []float32, bias float32) float32
+
+// softmaxBackwardAVX512 sets dx = (dy − a)·y.
+//
+//go:noescape
+func softmaxBackwardAVX512(dx []float32, dy []float32, y []float32, a float32)
+
+// scaledExpAVX512 sets out = scale·exp(x − bias) + shift.
+//
+//go:noescape
+func scaledExpAVX512(out []float32, x []float32, bias float32, scale float32, shift float32)
+
+// sigmoidBF16AVX512 sets out = 1 / (1 + exp(−x)).
+//
+//go:noescape
+func sigmoidBF16AVX512(out []uint16, x []uint16)
+
+// siluBF16AVX512 sets out = x / (1 + exp(−x)).
+//
+//go:noescape
+func siluBF16AVX512(out []uint16, x []uint16)
+
+// swiGLUBF16AVX512 sets out = silu(gate)·up.
+//
+//go:noescape
+func swiGLUBF16AVX512(out []uint16, gate []uint16, up []uint16)
+
+// swiGLUBackwardBF16AVX512 sets dup = dy·gate·s and dgate = dy·up·s·(1 + gate·(1 − s)) with s = sigmoid(gate).
+//
+//go:noescape
+func swiGLUBackwardBF16AVX512(dgate []uint16, dup []uint16, dy []uint16, gate []uint16, up []uint16)
+
+// sumExpBF16AVX512 is Σ exp(x − bias).
+//
+//go:noescape
+func sumExpBF16AVX512(x []uint16, bias float32) float32
+
+// softmaxBackwardBF16AVX512 sets dx = (dy − a)·y.
+//
+//go:noescape
+func softmaxBackwardBF16AVX512(dx []uint16, dy []uint16, y []uint16, a float32)
+
+// scaledExpBF16AVX512 sets out = scale·exp(x − bias) + shift.
+//
+//go:noescape
+func scaledExpBF16AVX512(out []uint16, x []uint16, bias float32, scale float32, shift float32)
+
+// scaledExpToBF16AVX512 sets out = scale·exp(x − bias) + shift.
+//
+//go:noescape
+func scaledExpToBF16AVX512(out []uint16, x []float32, bias float32, scale float32, shift float32)

@@ -5,31 +5,6 @@ import (
 	"math"
 )
 
-// kernels is one path's table of inner loops. Lengths agree when they are called.
-type kernels struct {
-	dot            func(x, y []float32) float32
-	sum            func(x []float32) float32
-	max            func(x []float32) float32
-	sumSquares     func(x []float32) float32
-	axpy           func(y []float32, a float32, x []float32)
-	add            func(out, x, y []float32)
-	sub            func(out, x, y []float32)
-	mul            func(out, x, y []float32)
-	div            func(out, x, y []float32)
-	mulAdd         func(out, x, y []float32)
-	scale          func(out, x []float32, a float32)
-	addScalar      func(out, x []float32, a float32)
-	mulScaleAdd    func(out, x []float32, a float32, y []float32, b float32)
-	exp            func(out, x []float32, bias float32) float32
-	sigmoid        func(out, x []float32)
-	silu           func(out, x []float32)
-	swiGLU         func(out, gate, up []float32)
-	swiGLUBackward func(dgate, dup, dy, gate, up []float32)
-	adamW          adamWKernels
-	bf16ToF32      func(dst []float32, src []uint16)
-	f32ToBF16      func(dst []uint16, src []float32)
-}
-
 // k are the kernels of the path in use.
 var k = &tables[Generic]
 
@@ -45,8 +20,15 @@ func cut[T any](x []T, n int) []T {
 	return x[:n]
 }
 
+// inBlocks calls f for consecutive ranges that cover [0, n).
+func inBlocks(n int, f func(lo, hi int)) {
+	for lo := 0; lo < n; lo += block {
+		f(lo, min(lo+block, n))
+	}
+}
+
 // fold adds up a sum over blocks.
-func fold(x []float32, f func(x []float32) float32) float32 {
+func fold[E Element](x []E, f func(x []E) float32) float32 {
 	if len(x) <= block {
 		return f(x)
 	}
@@ -58,7 +40,7 @@ func fold(x []float32, f func(x []float32) float32) float32 {
 }
 
 // unary runs a loop of one input over blocks.
-func unary(out, x []float32, f func(out, x []float32)) {
+func unary[E Element](out, x []E, f func(out, x []E)) {
 	x = cut(x, len(out))
 	for ; len(out) > block; out, x = out[block:], x[block:] {
 		f(out[:block], x[:block])
@@ -66,8 +48,17 @@ func unary(out, x []float32, f func(out, x []float32)) {
 	f(out, x)
 }
 
+// scalar runs a loop of an input and a number over blocks.
+func scalar[E Element](out, x []E, a float32, f func(out, x []E, a float32)) {
+	x = cut(x, len(out))
+	for ; len(out) > block; out, x = out[block:], x[block:] {
+		f(out[:block], x[:block], a)
+	}
+	f(out, x, a)
+}
+
 // binary runs a loop of two inputs over blocks.
-func binary(out, x, y []float32, f func(out, x, y []float32)) {
+func binary[E Element](out, x, y []E, f func(out, x, y []E)) {
 	x, y = cut(x, len(out)), cut(y, len(out))
 	for ; len(out) > block; out, x, y = out[block:], x[block:], y[block:] {
 		f(out[:block], x[:block], y[:block])
@@ -76,31 +67,54 @@ func binary(out, x, y []float32, f func(out, x, y []float32)) {
 }
 
 // Dot is Σ x·y.
-func Dot(x, y []float32) float32 {
+func Dot[E Element](x, y []E) float32 {
 	y = cut(y, len(x))
+	dot := of[E]().dot
 	if len(x) <= block {
-		return k.dot(x, y)
+		return dot(x, y)
 	}
 	var sum float32
 	for ; len(x) > block; x, y = x[block:], y[block:] {
-		sum += k.dot(x[:block], y[:block])
+		sum += dot(x[:block], y[:block])
 	}
-	return sum + k.dot(x, y)
+	return sum + dot(x, y)
+}
+
+// DotWeighted is Σ dy·w·x.
+func DotWeighted[E Element](dy, x, w []E) float32 {
+	n := len(dy)
+	x, w = cut(x, n), cut(w, n)
+	dot := of[E]().dotWeighted
+	if n <= block {
+		return dot(dy, x, w)
+	}
+	var sum float32
+	inBlocks(n, func(lo, hi int) { sum += dot(dy[lo:hi], x[lo:hi], w[lo:hi]) })
+	return sum
 }
 
 // Sum is Σ x.
-func Sum(x []float32) float32 { return fold(x, k.sum) }
+func Sum[E Element](x []E) float32 { return fold(x, of[E]().sum) }
 
 // SumSquares is Σ x².
-func SumSquares(x []float32) float32 { return fold(x, k.sumSquares) }
+func SumSquares[E Element](x []E) float32 { return fold(x, of[E]().sumSquares) }
 
 // Max is the largest element, NaN if there is one, -Inf if x is empty.
-func Max(x []float32) float32 {
-	largest := float32(math.Inf(-1))
+func Max[E Element](x []E) float32 {
+	f, largest := of[E]().max, float32(math.Inf(-1))
 	for ; len(x) > block; x = x[block:] {
-		largest = max(largest, k.max(x[:block]))
+		largest = max(largest, f(x[:block]))
 	}
-	return max(largest, k.max(x))
+	return max(largest, f(x))
+}
+
+// Min is the smallest element, NaN if there is one, +Inf if x is empty.
+func Min[E Element](x []E) float32 {
+	f, smallest := of[E]().min, float32(math.Inf(1))
+	for ; len(x) > block; x = x[block:] {
+		smallest = min(smallest, f(x[:block]))
+	}
+	return min(smallest, f(x))
 }
 
 // Axpy sets y += a·x.
@@ -112,38 +126,50 @@ func Axpy(y []float32, a float32, x []float32) {
 	k.axpy(y, a, x)
 }
 
+// Accumulate sets y += x, which is bfloat16.
+func Accumulate(y []float32, x []uint16) {
+	x = cut(x, len(y))
+	for ; len(y) > block; y, x = y[block:], x[block:] {
+		k.accumulate(y[:block], x[:block])
+	}
+	k.accumulate(y, x)
+}
+
 // Add sets out = x + y.
-func Add(out, x, y []float32) { binary(out, x, y, k.add) }
+func Add[E Element](out, x, y []E) { binary(out, x, y, of[E]().add) }
 
 // Sub sets out = x − y.
-func Sub(out, x, y []float32) { binary(out, x, y, k.sub) }
+func Sub[E Element](out, x, y []E) { binary(out, x, y, of[E]().sub) }
 
 // Mul sets out = x·y.
-func Mul(out, x, y []float32) { binary(out, x, y, k.mul) }
+func Mul[E Element](out, x, y []E) { binary(out, x, y, of[E]().mul) }
 
 // Div sets out = x / y.
-func Div(out, x, y []float32) { binary(out, x, y, k.div) }
+func Div[E Element](out, x, y []E) { binary(out, x, y, of[E]().div) }
+
+// Larger sets out = max(x, y), NaN if either is. Which zero it gives of two of different signs is open.
+func Larger[E Element](out, x, y []E) { binary(out, x, y, of[E]().larger) }
+
+// Smaller sets out = min(x, y), NaN if either is. Which zero it gives of two of different signs is open.
+func Smaller[E Element](out, x, y []E) { binary(out, x, y, of[E]().smaller) }
 
 // MulAdd sets out += x·y.
 func MulAdd(out, x, y []float32) { binary(out, x, y, k.mulAdd) }
 
 // Scale sets out = a·x.
-func Scale(out, x []float32, a float32) {
-	x = cut(x, len(out))
-	for ; len(out) > block; out, x = out[block:], x[block:] {
-		k.scale(out[:block], x[:block], a)
-	}
-	k.scale(out, x, a)
-}
+func Scale[E Element](out, x []E, a float32) { scalar(out, x, a, of[E]().scale) }
 
 // AddScalar sets out = x + a.
-func AddScalar(out, x []float32, a float32) {
-	x = cut(x, len(out))
-	for ; len(out) > block; out, x = out[block:], x[block:] {
-		k.addScalar(out[:block], x[:block], a)
-	}
-	k.addScalar(out, x, a)
-}
+func AddScalar[E Element](out, x []E, a float32) { scalar(out, x, a, of[E]().addScalar) }
+
+// DivScalar sets out = x / a.
+func DivScalar[E Element](out, x []E, a float32) { scalar(out, x, a, of[E]().divScalar) }
+
+// LargerScalar sets out = max(x, a), NaN if either is; see Larger.
+func LargerScalar[E Element](out, x []E, a float32) { scalar(out, x, a, of[E]().largerScalar) }
+
+// SmallerScalar sets out = min(x, a), NaN if either is; see Smaller.
+func SmallerScalar[E Element](out, x []E, a float32) { scalar(out, x, a, of[E]().smallerScalar) }
 
 // MulScaleAdd sets out = a·x + b·y.
 func MulScaleAdd(out, x []float32, a float32, y []float32, b float32) {
@@ -166,26 +192,6 @@ func Exp(out, x []float32, bias float32) float32 {
 		sum += k.exp(out[:block], x[:block], bias)
 	}
 	return sum + k.exp(out, x, bias)
-}
-
-// Sigmoid sets out = 1 / (1 + exp(−x)).
-func Sigmoid(out, x []float32) { unary(out, x, k.sigmoid) }
-
-// SiLU sets out = x·sigmoid(x), computed as x / (1 + exp(−x)).
-func SiLU(out, x []float32) { unary(out, x, k.silu) }
-
-// SwiGLU sets out = silu(gate)·up.
-func SwiGLU(out, gate, up []float32) { binary(out, gate, up, k.swiGLU) }
-
-// SwiGLUBackward sets the gradients of SwiGLU from that of its result: with s = sigmoid(gate),
-// dup = dy·gate·s and dgate = dy·up·s·(1 + gate·(1 − s)).
-func SwiGLUBackward(dgate, dup, dy, gate, up []float32) {
-	n := len(dgate)
-	dup, dy, gate, up = cut(dup, n), cut(dy, n), cut(gate, n), cut(up, n)
-	for lo := 0; lo < n; lo += block {
-		hi := min(lo+block, n)
-		k.swiGLUBackward(dgate[lo:hi], dup[lo:hi], dy[lo:hi], gate[lo:hi], up[lo:hi])
-	}
 }
 
 // BF16ToF32 widens bfloat16 numbers, given by their bits.

@@ -73,46 +73,85 @@ func near(got float32, want, size float64) bool {
 	return math.Abs(float64(got)-want) <= 1e-6*math.Abs(want)+2e-7*size
 }
 
-// An elementwise case: f works on outs and ins, want gives the float64 results of one element, given the
-// old values of outs and the inputs.
-type elementwise struct {
-	name      string
-	outs, ins int
-	f         func(o, x [][]float32)
-	want      func(o, x []float64) []float64
+// An elementwise case: f works on outs, ins and f32s, which are both and stay float32 when the elements are
+// bfloat16. want gives the float64 results of one element of outs, then of f32s if f changes them, given
+// the old values.
+type elementwise[E Element] struct {
+	name            string
+	outs, ins, f32s int
+	f               func(o, x [][]E, m [][]float32)
+	want            func(o, x, m []float64) []float64
 }
 
-func elementwiseCases() []elementwise {
-	const a, b = 1.75, -0.375
-	one := func(f func(o, x []float64) float64) func(o, x []float64) []float64 {
-		return func(o, x []float64) []float64 { return []float64{f(o, x)} }
+// vectorCases are those of either type of elements.
+func vectorCases[E Element]() []elementwise[E] {
+	const a, b, c = 1.75, -0.375, 0.625
+	type vs = [][]E
+	var cases []elementwise[E]
+	unary := func(name string, f func(out, x []E), want func(x float64) float64) {
+		cases = append(cases, elementwise[E]{name, 1, 1, 0, func(o, x vs, _ [][]float32) { f(o[0], x[0]) },
+			func(_, x, _ []float64) []float64 { return []float64{want(x[0])} }})
 	}
+	binary := func(name string, f func(out, x, y []E), want func(x, y float64) float64) {
+		cases = append(cases, elementwise[E]{name, 1, 2, 0, func(o, x vs, _ [][]float32) { f(o[0], x[0], x[1]) },
+			func(_, x, _ []float64) []float64 { return []float64{want(x[0], x[1])} }})
+	}
+	binary("Add", Add[E], func(x, y float64) float64 { return x + y })
+	binary("Sub", Sub[E], func(x, y float64) float64 { return x - y })
+	binary("Mul", Mul[E], func(x, y float64) float64 { return x * y })
+	binary("Div", Div[E], func(x, y float64) float64 { return x / y })
+	binary("Larger", Larger[E], func(x, y float64) float64 { return max(x, y) })
+	binary("Smaller", Smaller[E], func(x, y float64) float64 { return min(x, y) })
+	unary("Scale", func(out, x []E) { Scale(out, x, a) }, func(x float64) float64 { return a * x })
+	unary("AddScalar", func(out, x []E) { AddScalar(out, x, a) }, func(x float64) float64 { return x + a })
+	unary("DivScalar", func(out, x []E) { DivScalar(out, x, a) }, func(x float64) float64 { return x / a })
+	unary("LargerScalar", func(out, x []E) { LargerScalar(out, x, b) }, func(x float64) float64 { return max(x, b) })
+	unary("SmallerScalar", func(out, x []E) { SmallerScalar(out, x, b) }, func(x float64) float64 { return min(x, b) })
 	sigmoid := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
-	return []elementwise{
-		{"Axpy", 1, 1, func(o, x [][]float32) { Axpy(o[0], a, x[0]) }, one(func(o, x []float64) float64 { return o[0] + a*x[0] })},
-		{"Add", 1, 2, func(o, x [][]float32) { Add(o[0], x[0], x[1]) }, one(func(o, x []float64) float64 { return x[0] + x[1] })},
-		{"Sub", 1, 2, func(o, x [][]float32) { Sub(o[0], x[0], x[1]) }, one(func(o, x []float64) float64 { return x[0] - x[1] })},
-		{"Mul", 1, 2, func(o, x [][]float32) { Mul(o[0], x[0], x[1]) }, one(func(o, x []float64) float64 { return x[0] * x[1] })},
-		{"Div", 1, 2, func(o, x [][]float32) { Div(o[0], x[0], x[1]) }, one(func(o, x []float64) float64 { return x[0] / x[1] })},
-		{"MulAdd", 1, 2, func(o, x [][]float32) { MulAdd(o[0], x[0], x[1]) }, one(func(o, x []float64) float64 { return o[0] + x[0]*x[1] })},
-		{"Scale", 1, 1, func(o, x [][]float32) { Scale(o[0], x[0], a) }, one(func(o, x []float64) float64 { return a * x[0] })},
-		{"AddScalar", 1, 1, func(o, x [][]float32) { AddScalar(o[0], x[0], a) }, one(func(o, x []float64) float64 { return x[0] + a })},
-		{"MulScaleAdd", 1, 2, func(o, x [][]float32) { MulScaleAdd(o[0], x[0], a, x[1], b) }, one(func(o, x []float64) float64 { return a*x[0] + b*x[1] })},
-		{"Exp", 1, 1, func(o, x [][]float32) { Exp(o[0], x[0], b) }, one(func(o, x []float64) float64 { return math.Exp(x[0] - b) })},
-		{"Sigmoid", 1, 1, func(o, x [][]float32) { Sigmoid(o[0], x[0]) }, one(func(o, x []float64) float64 { return sigmoid(x[0]) })},
-		{"SiLU", 1, 1, func(o, x [][]float32) { SiLU(o[0], x[0]) }, one(func(o, x []float64) float64 { return x[0] * sigmoid(x[0]) })},
-		{"SwiGLU", 1, 2, func(o, x [][]float32) { SwiGLU(o[0], x[0], x[1]) }, one(func(o, x []float64) float64 { return x[0] * sigmoid(x[0]) * x[1] })},
-		{"SwiGLUBackward", 2, 3, func(o, x [][]float32) { SwiGLUBackward(o[0], o[1], x[0], x[1], x[2]) }, func(o, x []float64) []float64 {
-			dy, g, u := x[0], x[1], x[2]
-			s := sigmoid(g)
-			return []float64{dy * u * s * (1 + g*(1-s)), dy * g * s}
-		}},
-	}
+	unary("Sigmoid", Sigmoid[E], sigmoid)
+	unary("SiLU", SiLU[E], func(x float64) float64 { return x * sigmoid(x) })
+	binary("SwiGLU", SwiGLU[E], func(x, y float64) float64 { return x * sigmoid(x) * y })
+	unary("ScaledExp", func(out, x []E) { ScaledExp(out, x, b, a, c) }, func(x float64) float64 { return a*math.Exp(x-b) + c })
+	binary("SoftmaxBackward", func(out, x, y []E) { SoftmaxBackward(out, x, y, a) }, func(x, y float64) float64 { return (x - a) * y })
+	return append(cases,
+		elementwise[E]{"SwiGLUBackward", 2, 3, 0, func(o, x vs, _ [][]float32) { SwiGLUBackward(o[0], o[1], x[0], x[1], x[2]) },
+			func(_, x, _ []float64) []float64 {
+				dy, g, u := x[0], x[1], x[2]
+				s := sigmoid(g)
+				return []float64{dy * u * s * (1 + g*(1-s)), dy * g * s}
+			}},
+		elementwise[E]{"RMSNormBackward", 1, 3, 1, func(o, x vs, m [][]float32) { RMSNormBackward(o[0], m[0], x[0], x[1], x[2], a, b) },
+			func(_, x, m []float64) []float64 {
+				return []float64{a*x[0]*x[2] + b*x[1], m[0] + x[0]*x[1]*a}
+			}},
+		elementwise[E]{"Rotate", 2, 2, 2, func(o, x vs, m [][]float32) { Rotate(o[0], o[1], x[0], x[1], m[0], m[1]) },
+			func(_, x, m []float64) []float64 {
+				return []float64{x[0]*m[0] - x[1]*m[1], x[1]*m[0] + x[0]*m[1]}
+			}},
+	)
+}
+
+// float32Cases are vectorCases and those that float32 alone has, or that round in between in bfloat16.
+func float32Cases() []elementwise[float32] {
+	const a, b = 1.75, -0.375
+	type vs = [][]float32
+	return append(vectorCases[float32](), []elementwise[float32]{
+		{"Axpy", 1, 1, 0, func(o, x, _ vs) { Axpy(o[0], a, x[0]) }, func(o, x, _ []float64) []float64 { return []float64{o[0] + a*x[0]} }},
+		{"MulAdd", 1, 2, 0, func(o, x, _ vs) { MulAdd(o[0], x[0], x[1]) }, func(o, x, _ []float64) []float64 { return []float64{o[0] + x[0]*x[1]} }},
+		{"MulScaleAdd", 1, 2, 0, func(o, x, _ vs) { MulScaleAdd(o[0], x[0], a, x[1], b) }, func(_, x, _ []float64) []float64 { return []float64{a*x[0] + b*x[1]} }},
+		{"Exp", 1, 1, 0, func(o, x, _ vs) { Exp(o[0], x[0], b) }, func(_, x, _ []float64) []float64 { return []float64{math.Exp(x[0] - b)} }},
+		{"RMSNorm", 1, 2, 0, func(o, x, _ vs) { RMSNorm(o[0], x[0], x[1], a) }, func(_, x, _ []float64) []float64 { return []float64{a * x[0] * x[1]} }},
+		{"NormRotate", 2, 4, 2, func(o, x, m vs) { NormRotate(o[0], o[1], x[0], x[1], x[2], x[3], m[0], m[1], a) },
+			func(_, x, m []float64) []float64 {
+				p, q := a*x[0]*x[2], a*x[1]*x[3]
+				return []float64{p*m[0] - q*m[1], q*m[0] + p*m[1]}
+			}},
+	}...)
 }
 
 func TestElementwiseAgreesWithFloat64AtEveryLengthAndStaysInBounds(t *testing.T) {
 	forEachPath(t, func(t *testing.T) {
-		for _, c := range elementwiseCases() {
+		for _, c := range float32Cases() {
 			r := rand.New(rand.NewPCG(7, 8))
 			for _, n := range lengths() {
 				offset := r.IntN(16)
@@ -124,17 +163,18 @@ func TestElementwiseAgreesWithFloat64AtEveryLengthAndStaysInBounds(t *testing.T)
 					}
 					return s
 				}
-				outs, ins := slice(c.outs), slice(c.ins)
+				outs, ins, f32s := slice(c.outs), slice(c.ins), slice(c.f32s)
 				want := make([][]float64, n)
 				for i := range n {
-					want[i] = c.want(column(outs, i), column(ins, i))
+					want[i] = c.want(column(outs, i), column(ins, i), column(f32s, i))
 				}
-				c.f(outs, ins)
+				c.f(outs, ins, f32s)
 				g.check(t, n, offset)
+				results := append(outs, f32s...)
 				for i := range n {
-					for o := range outs {
-						if !near(outs[o][i], want[i][o], 4) {
-							t.Fatalf("%s n=%d: output %d at %d is %v, want %v", c.name, n, o, i, outs[o][i], want[i][o])
+					for o := range want[i] {
+						if !near(results[o][i], want[i][o], 8) {
+							t.Fatalf("%s n=%d: output %d at %d is %v, want %v", c.name, n, o, i, results[o][i], want[i][o])
 						}
 					}
 				}
@@ -146,7 +186,7 @@ func TestElementwiseAgreesWithFloat64AtEveryLengthAndStaysInBounds(t *testing.T)
 func TestOutputsMayBeTheInputs(t *testing.T) {
 	forEachPath(t, func(t *testing.T) {
 		const n = 203
-		for _, c := range elementwiseCases() {
+		for _, c := range float32Cases() {
 			for o := range c.outs {
 				for in := range c.ins {
 					var g guarded
@@ -163,7 +203,12 @@ func TestOutputsMayBeTheInputs(t *testing.T) {
 						if alias {
 							outs[o] = ins[in]
 						}
-						c.f(outs, ins)
+						f32s := make([][]float32, c.f32s)
+						for i := range f32s {
+							f32s[i] = g.make(n, 3)
+							random(r, f32s[i])
+						}
+						c.f(outs, ins, f32s)
 						return outs
 					}
 					apart, same := run(false), run(true)
@@ -240,7 +285,7 @@ func TestMaxGivesNaNWhereverItIs(t *testing.T) {
 				}
 			}
 		}
-		if got := Max(nil); !math.IsInf(float64(got), -1) {
+		if got := Max[float32](nil); !math.IsInf(float64(got), -1) {
 			t.Errorf("max of nothing is %v", got)
 		}
 		if got := Max([]float32{-3, -2, -5}); got != -2 {

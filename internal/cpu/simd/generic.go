@@ -4,26 +4,44 @@ import "math"
 
 // genericKernels are the loops in plain Go: the reference for the others, and all there is elsewhere.
 var genericKernels = kernels{
-	dot:            dotGeneric,
-	sum:            sumGeneric,
-	max:            maxGeneric,
-	sumSquares:     func(x []float32) float32 { return dotGeneric(x, x) },
-	axpy:           axpyGeneric,
-	add:            addGeneric,
-	sub:            subGeneric,
-	mul:            mulGeneric,
-	div:            divGeneric,
-	mulAdd:         mulAddGeneric,
-	scale:          scaleGeneric,
-	addScalar:      addScalarGeneric,
-	mulScaleAdd:    mulScaleAddGeneric,
-	exp:            expGeneric,
-	sigmoid:        sigmoidGeneric,
-	silu:           siluGeneric,
-	swiGLU:         swiGLUGeneric,
-	swiGLUBackward: swiGLUBackwardGeneric,
-	bf16ToF32:      bf16ToF32Generic,
-	f32ToBF16:      f32ToBF16Generic,
+	f32: loops[float32]{
+		add:             addGeneric,
+		sub:             subGeneric,
+		mul:             mulGeneric,
+		div:             divGeneric,
+		larger:          largerGeneric,
+		smaller:         smallerGeneric,
+		scale:           scaleGeneric,
+		addScalar:       addScalarGeneric,
+		divScalar:       divScalarGeneric,
+		largerScalar:    largerScalarGeneric,
+		smallerScalar:   smallerScalarGeneric,
+		sigmoid:         sigmoidGeneric,
+		silu:            siluGeneric,
+		swiGLU:          swiGLUGeneric,
+		swiGLUBackward:  swiGLUBackwardGeneric,
+		dot:             dotGeneric,
+		dotWeighted:     dotWeightedGeneric,
+		sum:             sumGeneric,
+		sumSquares:      func(x []float32) float32 { return dotGeneric(x, x) },
+		max:             maxGeneric,
+		min:             minGeneric,
+		sumExp:          sumExpGeneric,
+		scaledExp:       scaledExpGeneric,
+		softmaxBackward: softmaxBackwardGeneric,
+		rmsNorm:         rmsNormGeneric,
+		rmsNormBackward: rmsNormBackwardGeneric,
+		rotate:          rotateGeneric,
+		normRotate:      normRotateGeneric,
+	},
+	axpy:        axpyGeneric,
+	mulAdd:      mulAddGeneric,
+	mulScaleAdd: mulScaleAddGeneric,
+	exp:         expGeneric,
+	scaledExpTo: scaledExpToGeneric,
+	accumulate:  accumulateGeneric,
+	bf16ToF32:   bf16ToF32Generic,
+	f32ToBF16:   f32ToBF16Generic,
 }
 
 func dotGeneric(x, y []float32) float32 {
@@ -64,6 +82,28 @@ func maxGeneric(x []float32) float32 {
 	return m
 }
 
+func minGeneric(x []float32) float32 {
+	m := float32(math.Inf(1))
+	for _, v := range x {
+		m = min(m, v)
+	}
+	return m
+}
+
+func dotWeightedGeneric(dy, x, w []float32) float32 {
+	var sum float32
+	for i, g := range dy {
+		sum += g * w[i] * x[i]
+	}
+	return sum
+}
+
+func accumulateGeneric(y []float32, x []uint16) {
+	for i, b := range x {
+		y[i] += widen(b)
+	}
+}
+
 func axpyGeneric(y []float32, a float32, x []float32) {
 	for i, v := range x {
 		y[i] += a * v
@@ -94,6 +134,18 @@ func divGeneric(out, x, y []float32) {
 	}
 }
 
+func largerGeneric(out, x, y []float32) {
+	for i := range out {
+		out[i] = max(x[i], y[i])
+	}
+}
+
+func smallerGeneric(out, x, y []float32) {
+	for i := range out {
+		out[i] = min(x[i], y[i])
+	}
+}
+
 func mulAddGeneric(out, x, y []float32) {
 	for i := range out {
 		out[i] += x[i] * y[i]
@@ -112,6 +164,24 @@ func addScalarGeneric(out, x []float32, a float32) {
 	}
 }
 
+func divScalarGeneric(out, x []float32, a float32) {
+	for i := range out {
+		out[i] = x[i] / a
+	}
+}
+
+func largerScalarGeneric(out, x []float32, a float32) {
+	for i := range out {
+		out[i] = max(x[i], a)
+	}
+}
+
+func smallerScalarGeneric(out, x []float32, a float32) {
+	for i := range out {
+		out[i] = min(x[i], a)
+	}
+}
+
 func mulScaleAddGeneric(out, x []float32, a float32, y []float32, b float32) {
 	for i := range out {
 		out[i] = a*x[i] + b*y[i]
@@ -120,9 +190,12 @@ func mulScaleAddGeneric(out, x []float32, a float32, y []float32, b float32) {
 
 func bf16ToF32Generic(dst []float32, src []uint16) {
 	for i, b := range src {
-		dst[i] = math.Float32frombits(uint32(b) << 16)
+		dst[i] = widen(b)
 	}
 }
+
+// widen is BF16ToF32 for one number.
+func widen(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }
 
 func f32ToBF16Generic(dst []uint16, src []float32) {
 	for i, f := range src {

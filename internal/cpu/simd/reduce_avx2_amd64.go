@@ -23,3 +23,33 @@ func sumSquaresAVX2(x []float32) float32
 //
 //go:noescape
 func maxAVX2(x []float32) float32
+
+// minAVX2 is the smallest element of x, NaN if there is one, +Inf if x is empty.
+//
+//go:noescape
+func minAVX2(x []float32) float32
+
+// dotBF16AVX2 is Σ x·y.
+//
+//go:noescape
+func dotBF16AVX2(x []uint16, y []uint16) float32
+
+// sumBF16AVX2 is Σ x.
+//
+//go:noescape
+func sumBF16AVX2(x []uint16) float32
+
+// sumSquaresBF16AVX2 is Σ x².
+//
+//go:noescape
+func sumSquaresBF16AVX2(x []uint16) float32
+
+// maxBF16AVX2 is the largest element of x, NaN if there is one, −Inf if x is empty.
+//
+//go:noescape
+func maxBF16AVX2(x []uint16) float32
+
+// minBF16AVX2 is the smallest element of x, NaN if there is one, +Inf if x is empty.
+//
+//go:noescape
+func minBF16AVX2(x []uint16) float32

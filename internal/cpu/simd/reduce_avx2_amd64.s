@@ -201,7 +201,7 @@ done:
 // func maxAVX2(x []float32) float32
 // Requires: AVX, AVX2, SSE
 TEXT ·maxAVX2(SB), NOSPLIT, $0-28
-	VMOVUPS minusInf<>+0(SB), Y0
+	VMOVUPS identityMax<>+0(SB), Y0
 	MOVQ    x_len+8(FP), CX
 	MOVQ    x_base+0(FP), DX
 	XORQ    AX, AX
@@ -295,12 +295,599 @@ nan:
 	VZEROUPPER
 	RET
 
-DATA minusInf<>+0(SB)/4, $0xff800000
-DATA minusInf<>+4(SB)/4, $0xff800000
-DATA minusInf<>+8(SB)/4, $0xff800000
-DATA minusInf<>+12(SB)/4, $0xff800000
-DATA minusInf<>+16(SB)/4, $0xff800000
-DATA minusInf<>+20(SB)/4, $0xff800000
-DATA minusInf<>+24(SB)/4, $0xff800000
-DATA minusInf<>+28(SB)/4, $0xff800000
-GLOBL minusInf<>(SB), RODATA|NOPTR, $32
+DATA identityMax<>+0(SB)/4, $0xff800000
+DATA identityMax<>+4(SB)/4, $0xff800000
+DATA identityMax<>+8(SB)/4, $0xff800000
+DATA identityMax<>+12(SB)/4, $0xff800000
+DATA identityMax<>+16(SB)/4, $0xff800000
+DATA identityMax<>+20(SB)/4, $0xff800000
+DATA identityMax<>+24(SB)/4, $0xff800000
+DATA identityMax<>+28(SB)/4, $0xff800000
+GLOBL identityMax<>(SB), RODATA|NOPTR, $32
+
+// func minAVX2(x []float32) float32
+// Requires: AVX, AVX2, SSE
+TEXT ·minAVX2(SB), NOSPLIT, $0-28
+	VMOVUPS identityMin<>+0(SB), Y0
+	MOVQ    x_len+8(FP), CX
+	MOVQ    x_base+0(FP), DX
+	XORQ    AX, AX
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y7
+
+by4:
+	CMPQ    CX, $0x00000020
+	JL      after4
+	VMOVUPS (DX)(AX*4), Y9
+	VCMPPS  $0x03, Y9, Y9, Y10
+	VORPS   Y10, Y2, Y2
+	VMINPS  Y9, Y1, Y1
+	VMOVUPS 32(DX)(AX*4), Y9
+	VCMPPS  $0x03, Y9, Y9, Y10
+	VORPS   Y10, Y4, Y4
+	VMINPS  Y9, Y3, Y3
+	VMOVUPS 64(DX)(AX*4), Y9
+	VCMPPS  $0x03, Y9, Y9, Y10
+	VORPS   Y10, Y6, Y6
+	VMINPS  Y9, Y5, Y5
+	VMOVUPS 96(DX)(AX*4), Y9
+	VCMPPS  $0x03, Y9, Y9, Y10
+	VORPS   Y10, Y8, Y8
+	VMINPS  Y9, Y7, Y7
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x00000020, CX
+	JMP     by4
+
+after4:
+by1:
+	CMPQ    CX, $0x00000008
+	JL      after1
+	VMOVUPS (DX)(AX*4), Y9
+	VCMPPS  $0x03, Y9, Y9, Y10
+	VORPS   Y10, Y2, Y2
+	VMINPS  Y9, Y1, Y1
+	ADDQ    $0x00000008, AX
+	SUBQ    $0x00000008, CX
+	JMP     by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X9
+	VPBROADCASTD X9, Y9
+	VPCMPGTD     lanes<>+0(SB), Y9, Y9
+	VMASKMOVPS   (DX)(AX*4), Y9, Y10
+	VCMPPS       $0x03, Y10, Y10, Y11
+	VORPS        Y11, Y2, Y2
+	VBLENDVPS    Y9, Y10, Y0, Y10
+	VMINPS       Y10, Y1, Y1
+
+done:
+	VMINPS       Y3, Y1, Y1
+	VADDPS       Y4, Y2, Y2
+	VMINPS       Y5, Y1, Y1
+	VADDPS       Y6, Y2, Y2
+	VMINPS       Y7, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X2
+	VPERMILPS    $0x0e, X2, X0
+	VADDPS       X0, X2, X2
+	VPERMILPS    $0x01, X2, X0
+	VADDPS       X0, X2, X2
+	VUCOMISS     X2, X2
+	JP           nan
+	VEXTRACTF128 $0x01, Y1, X0
+	VMINPS       X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VMINPS       X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VMINPS       X0, X1, X1
+	MOVSS        X1, ret+24(FP)
+	VZEROUPPER
+	RET
+
+nan:
+	MOVSS X2, ret+24(FP)
+	VZEROUPPER
+	RET
+
+DATA identityMin<>+0(SB)/4, $0x7f800000
+DATA identityMin<>+4(SB)/4, $0x7f800000
+DATA identityMin<>+8(SB)/4, $0x7f800000
+DATA identityMin<>+12(SB)/4, $0x7f800000
+DATA identityMin<>+16(SB)/4, $0x7f800000
+DATA identityMin<>+20(SB)/4, $0x7f800000
+DATA identityMin<>+24(SB)/4, $0x7f800000
+DATA identityMin<>+28(SB)/4, $0x7f800000
+GLOBL identityMin<>(SB), RODATA|NOPTR, $32
+
+// func dotBF16AVX2(x []uint16, y []uint16) float32
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·dotBF16AVX2(SB), NOSPLIT, $16-52
+	MOVQ   x_len+8(FP), CX
+	MOVQ   x_base+0(FP), DX
+	MOVQ   y_base+24(FP), BX
+	XORQ   AX, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+by4:
+	CMPQ        CX, $0x00000020
+	JL          after4
+	VPMOVZXWD   (DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   (BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y4, Y5, Y0
+	VPMOVZXWD   16(DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   16(BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y4, Y5, Y1
+	VPMOVZXWD   32(DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   32(BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y4, Y5, Y2
+	VPMOVZXWD   48(DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   48(BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y4, Y5, Y3
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, CX
+	JMP         by4
+
+after4:
+by1:
+	CMPQ        CX, $0x00000008
+	JL          after1
+	VPMOVZXWD   (DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   (BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y4, Y5, Y0
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, CX
+	JMP         by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X4
+	VPBROADCASTD X4, Y4
+	VPCMPGTD     lanes<>+0(SB), Y4, Y4
+	VPXOR        X4, X4, X4
+	VMOVDQU      X4, (SP)
+	LEAQ         (DX)(AX*2), DX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX   (DX)(SI*2), DI
+	MOVW      DI, (SP)(SI*2)
+	INCQ      SI
+	CMPQ      SI, CX
+	JL        copy1
+	VPMOVZXWD (SP), Y4
+	VPSLLD    $0x10, Y4, Y4
+	VPXOR     X5, X5, X5
+	VMOVDQU   X5, (SP)
+	LEAQ      (BX)(AX*2), AX
+	XORQ      DX, DX
+
+copy2:
+	MOVWLZX     (AX)(DX*2), BX
+	MOVW        BX, (SP)(DX*2)
+	INCQ        DX
+	CMPQ        DX, CX
+	JL          copy2
+	VPMOVZXWD   (SP), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y4, Y5, Y0
+
+done:
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	MOVSS        X0, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func sumBF16AVX2(x []uint16) float32
+// Requires: AVX, AVX2, SSE
+TEXT ·sumBF16AVX2(SB), NOSPLIT, $16-28
+	MOVQ   x_len+8(FP), CX
+	MOVQ   x_base+0(FP), DX
+	XORQ   AX, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+by4:
+	CMPQ      CX, $0x00000020
+	JL        after4
+	VPMOVZXWD (DX)(AX*2), Y4
+	VPSLLD    $0x10, Y4, Y4
+	VADDPS    Y4, Y0, Y0
+	VPMOVZXWD 16(DX)(AX*2), Y4
+	VPSLLD    $0x10, Y4, Y4
+	VADDPS    Y4, Y1, Y1
+	VPMOVZXWD 32(DX)(AX*2), Y4
+	VPSLLD    $0x10, Y4, Y4
+	VADDPS    Y4, Y2, Y2
+	VPMOVZXWD 48(DX)(AX*2), Y4
+	VPSLLD    $0x10, Y4, Y4
+	VADDPS    Y4, Y3, Y3
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000008
+	JL        after1
+	VPMOVZXWD (DX)(AX*2), Y4
+	VPSLLD    $0x10, Y4, Y4
+	VADDPS    Y4, Y0, Y0
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, CX
+	JMP       by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X4
+	VPBROADCASTD X4, Y4
+	VPCMPGTD     lanes<>+0(SB), Y4, Y4
+	VPXOR        X4, X4, X4
+	VMOVDQU      X4, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy1:
+	MOVWLZX   (AX)(DX*2), BX
+	MOVW      BX, (SP)(DX*2)
+	INCQ      DX
+	CMPQ      DX, CX
+	JL        copy1
+	VPMOVZXWD (SP), Y4
+	VPSLLD    $0x10, Y4, Y4
+	VADDPS    Y4, Y0, Y0
+
+done:
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	MOVSS        X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func sumSquaresBF16AVX2(x []uint16) float32
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·sumSquaresBF16AVX2(SB), NOSPLIT, $16-28
+	MOVQ   x_len+8(FP), CX
+	MOVQ   x_base+0(FP), DX
+	XORQ   AX, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+by4:
+	CMPQ        CX, $0x00000020
+	JL          after4
+	VPMOVZXWD   (DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y4, Y0
+	VPMOVZXWD   16(DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y4, Y1
+	VPMOVZXWD   32(DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y4, Y2
+	VPMOVZXWD   48(DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y4, Y3
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, CX
+	JMP         by4
+
+after4:
+by1:
+	CMPQ        CX, $0x00000008
+	JL          after1
+	VPMOVZXWD   (DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y4, Y0
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, CX
+	JMP         by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X4
+	VPBROADCASTD X4, Y4
+	VPCMPGTD     lanes<>+0(SB), Y4, Y4
+	VPXOR        X4, X4, X4
+	VMOVDQU      X4, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy1:
+	MOVWLZX     (AX)(DX*2), BX
+	MOVW        BX, (SP)(DX*2)
+	INCQ        DX
+	CMPQ        DX, CX
+	JL          copy1
+	VPMOVZXWD   (SP), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y4, Y0
+
+done:
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	MOVSS        X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func maxBF16AVX2(x []uint16) float32
+// Requires: AVX, AVX2, SSE
+TEXT ·maxBF16AVX2(SB), NOSPLIT, $16-28
+	VMOVUPS identityMax<>+0(SB), Y0
+	MOVQ    x_len+8(FP), CX
+	MOVQ    x_base+0(FP), DX
+	XORQ    AX, AX
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y7
+
+by4:
+	CMPQ      CX, $0x00000020
+	JL        after4
+	VPMOVZXWD (DX)(AX*2), Y9
+	VPSLLD    $0x10, Y9, Y9
+	VCMPPS    $0x03, Y9, Y9, Y10
+	VORPS     Y10, Y2, Y2
+	VMAXPS    Y9, Y1, Y1
+	VPMOVZXWD 16(DX)(AX*2), Y9
+	VPSLLD    $0x10, Y9, Y9
+	VCMPPS    $0x03, Y9, Y9, Y10
+	VORPS     Y10, Y4, Y4
+	VMAXPS    Y9, Y3, Y3
+	VPMOVZXWD 32(DX)(AX*2), Y9
+	VPSLLD    $0x10, Y9, Y9
+	VCMPPS    $0x03, Y9, Y9, Y10
+	VORPS     Y10, Y6, Y6
+	VMAXPS    Y9, Y5, Y5
+	VPMOVZXWD 48(DX)(AX*2), Y9
+	VPSLLD    $0x10, Y9, Y9
+	VCMPPS    $0x03, Y9, Y9, Y10
+	VORPS     Y10, Y8, Y8
+	VMAXPS    Y9, Y7, Y7
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000008
+	JL        after1
+	VPMOVZXWD (DX)(AX*2), Y9
+	VPSLLD    $0x10, Y9, Y9
+	VCMPPS    $0x03, Y9, Y9, Y10
+	VORPS     Y10, Y2, Y2
+	VMAXPS    Y9, Y1, Y1
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, CX
+	JMP       by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X9
+	VPBROADCASTD X9, Y9
+	VPCMPGTD     lanes<>+0(SB), Y9, Y9
+	VPXOR        X10, X10, X10
+	VMOVDQU      X10, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy1:
+	MOVWLZX   (AX)(DX*2), BX
+	MOVW      BX, (SP)(DX*2)
+	INCQ      DX
+	CMPQ      DX, CX
+	JL        copy1
+	VPMOVZXWD (SP), Y10
+	VPSLLD    $0x10, Y10, Y10
+	VCMPPS    $0x03, Y10, Y10, Y11
+	VORPS     Y11, Y2, Y2
+	VBLENDVPS Y9, Y10, Y0, Y10
+	VMAXPS    Y10, Y1, Y1
+
+done:
+	VMAXPS       Y3, Y1, Y1
+	VADDPS       Y4, Y2, Y2
+	VMAXPS       Y5, Y1, Y1
+	VADDPS       Y6, Y2, Y2
+	VMAXPS       Y7, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X2
+	VPERMILPS    $0x0e, X2, X0
+	VADDPS       X0, X2, X2
+	VPERMILPS    $0x01, X2, X0
+	VADDPS       X0, X2, X2
+	VUCOMISS     X2, X2
+	JP           nan
+	VEXTRACTF128 $0x01, Y1, X0
+	VMAXPS       X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VMAXPS       X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VMAXPS       X0, X1, X1
+	MOVSS        X1, ret+24(FP)
+	VZEROUPPER
+	RET
+
+nan:
+	MOVSS X2, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func minBF16AVX2(x []uint16) float32
+// Requires: AVX, AVX2, SSE
+TEXT ·minBF16AVX2(SB), NOSPLIT, $16-28
+	VMOVUPS identityMin<>+0(SB), Y0
+	MOVQ    x_len+8(FP), CX
+	MOVQ    x_base+0(FP), DX
+	XORQ    AX, AX
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y7
+
+by4:
+	CMPQ      CX, $0x00000020
+	JL        after4
+	VPMOVZXWD (DX)(AX*2), Y9
+	VPSLLD    $0x10, Y9, Y9
+	VCMPPS    $0x03, Y9, Y9, Y10
+	VORPS     Y10, Y2, Y2
+	VMINPS    Y9, Y1, Y1
+	VPMOVZXWD 16(DX)(AX*2), Y9
+	VPSLLD    $0x10, Y9, Y9
+	VCMPPS    $0x03, Y9, Y9, Y10
+	VORPS     Y10, Y4, Y4
+	VMINPS    Y9, Y3, Y3
+	VPMOVZXWD 32(DX)(AX*2), Y9
+	VPSLLD    $0x10, Y9, Y9
+	VCMPPS    $0x03, Y9, Y9, Y10
+	VORPS     Y10, Y6, Y6
+	VMINPS    Y9, Y5, Y5
+	VPMOVZXWD 48(DX)(AX*2), Y9
+	VPSLLD    $0x10, Y9, Y9
+	VCMPPS    $0x03, Y9, Y9, Y10
+	VORPS     Y10, Y8, Y8
+	VMINPS    Y9, Y7, Y7
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000008
+	JL        after1
+	VPMOVZXWD (DX)(AX*2), Y9
+	VPSLLD    $0x10, Y9, Y9
+	VCMPPS    $0x03, Y9, Y9, Y10
+	VORPS     Y10, Y2, Y2
+	VMINPS    Y9, Y1, Y1
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, CX
+	JMP       by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X9
+	VPBROADCASTD X9, Y9
+	VPCMPGTD     lanes<>+0(SB), Y9, Y9
+	VPXOR        X10, X10, X10
+	VMOVDQU      X10, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy1:
+	MOVWLZX   (AX)(DX*2), BX
+	MOVW      BX, (SP)(DX*2)
+	INCQ      DX
+	CMPQ      DX, CX
+	JL        copy1
+	VPMOVZXWD (SP), Y10
+	VPSLLD    $0x10, Y10, Y10
+	VCMPPS    $0x03, Y10, Y10, Y11
+	VORPS     Y11, Y2, Y2
+	VBLENDVPS Y9, Y10, Y0, Y10
+	VMINPS    Y10, Y1, Y1
+
+done:
+	VMINPS       Y3, Y1, Y1
+	VADDPS       Y4, Y2, Y2
+	VMINPS       Y5, Y1, Y1
+	VADDPS       Y6, Y2, Y2
+	VMINPS       Y7, Y1, Y1
+	VADDPS       Y8, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X2
+	VPERMILPS    $0x0e, X2, X0
+	VADDPS       X0, X2, X2
+	VPERMILPS    $0x01, X2, X0
+	VADDPS       X0, X2, X2
+	VUCOMISS     X2, X2
+	JP           nan
+	VEXTRACTF128 $0x01, Y1, X0
+	VMINPS       X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VMINPS       X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VMINPS       X0, X1, X1
+	MOVSS        X1, ret+24(FP)
+	VZEROUPPER
+	RET
+
+nan:
+	MOVSS X2, ret+24(FP)
+	VZEROUPPER
+	RET

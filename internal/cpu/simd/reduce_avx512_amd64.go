@@ -23,3 +23,33 @@ func sumSquaresAVX512(x []float32) float32
 //
 //go:noescape
 func maxAVX512(x []float32) float32
+
+// minAVX512 is the smallest element of x, NaN if there is one, +Inf if x is empty.
+//
+//go:noescape
+func minAVX512(x []float32) float32
+
+// dotBF16AVX512 is Σ x·y.
+//
+//go:noescape
+func dotBF16AVX512(x []uint16, y []uint16) float32
+
+// sumBF16AVX512 is Σ x.
+//
+//go:noescape
+func sumBF16AVX512(x []uint16) float32
+
+// sumSquaresBF16AVX512 is Σ x².
+//
+//go:noescape
+func sumSquaresBF16AVX512(x []uint16) float32
+
+// maxBF16AVX512 is the largest element of x, NaN if there is one, −Inf if x is empty.
+//
+//go:noescape
+func maxBF16AVX512(x []uint16) float32
+
+// minBF16AVX512 is the smallest element of x, NaN if there is one, +Inf if x is empty.
+//
+//go:noescape
+func minBF16AVX512(x []uint16) float32

@@ -295,3 +295,535 @@ nan:
 	MOVSS X2, ret+24(FP)
 	VZEROUPPER
 	RET
+
+// func minAVX512(x []float32) float32
+// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+TEXT ·minAVX512(SB), NOSPLIT, $0-28
+	MOVL         $0x7f800000, AX
+	VPBROADCASTD AX, Z0
+	VMOVUPS      Z0, Z0
+	MOVQ         x_len+8(FP), CX
+	MOVQ         x_base+0(FP), DX
+	XORQ         AX, AX
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z5
+	VMOVAPS      Z0, Z7
+
+by4:
+	CMPQ    CX, $0x00000040
+	JL      after4
+	VMOVUPS (DX)(AX*4), Z0
+	VCMPPS  $0x03, Z0, Z0, K1
+	VMOVAPS Z0, K1, Z2
+	VMINPS  Z0, Z1, Z1
+	VMOVUPS 64(DX)(AX*4), Z0
+	VCMPPS  $0x03, Z0, Z0, K1
+	VMOVAPS Z0, K1, Z4
+	VMINPS  Z0, Z3, Z3
+	VMOVUPS 128(DX)(AX*4), Z0
+	VCMPPS  $0x03, Z0, Z0, K1
+	VMOVAPS Z0, K1, Z6
+	VMINPS  Z0, Z5, Z5
+	VMOVUPS 192(DX)(AX*4), Z0
+	VCMPPS  $0x03, Z0, Z0, K1
+	VMOVAPS Z0, K1, Z8
+	VMINPS  Z0, Z7, Z7
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x00000040, CX
+	JMP     by4
+
+after4:
+by1:
+	CMPQ    CX, $0x00000010
+	JL      after1
+	VMOVUPS (DX)(AX*4), Z0
+	VCMPPS  $0x03, Z0, Z0, K1
+	VMOVAPS Z0, K1, Z2
+	VMINPS  Z0, Z1, Z1
+	ADDQ    $0x00000010, AX
+	SUBQ    $0x00000010, CX
+	JMP     by1
+
+after1:
+	TESTQ     CX, CX
+	JZ        done
+	MOVQ      $-1, BX
+	BZHIQ     CX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (DX)(AX*4), K1, Z0
+	VCMPPS    $0x03, Z0, Z0, K2
+	VMOVAPS   Z0, K2, Z2
+	VMINPS    Z0, Z1, K1, Z1
+
+done:
+	VMINPS        Z3, Z1, Z1
+	VADDPS        Z4, Z2, Z2
+	VMINPS        Z5, Z1, Z1
+	VADDPS        Z6, Z2, Z2
+	VMINPS        Z7, Z1, Z1
+	VADDPS        Z8, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VPERMILPS     $0x0e, X2, X0
+	VADDPS        X0, X2, X2
+	VPERMILPS     $0x01, X2, X0
+	VADDPS        X0, X2, X2
+	VUCOMISS      X2, X2
+	JP            nan
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VMINPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VMINPS        X0, X1, X1
+	VPERMILPS     $0x0e, X1, X0
+	VMINPS        X0, X1, X1
+	VPERMILPS     $0x01, X1, X0
+	VMINPS        X0, X1, X1
+	MOVSS         X1, ret+24(FP)
+	VZEROUPPER
+	RET
+
+nan:
+	MOVSS X2, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func dotBF16AVX512(x []uint16, y []uint16) float32
+// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+TEXT ·dotBF16AVX512(SB), NOSPLIT, $0-52
+	MOVQ   x_len+8(FP), CX
+	MOVQ   x_base+0(FP), DX
+	MOVQ   y_base+24(FP), BX
+	XORQ   AX, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+by4:
+	CMPQ        CX, $0x00000040
+	JL          after4
+	VPMOVZXWD   (DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   (BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z0
+	VPMOVZXWD   32(DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   32(BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z1
+	VPMOVZXWD   64(DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   64(BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z2
+	VPMOVZXWD   96(DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   96(BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z3
+	ADDQ        $0x00000040, AX
+	SUBQ        $0x00000040, CX
+	JMP         by4
+
+after4:
+by1:
+	CMPQ        CX, $0x00000010
+	JL          after1
+	VPMOVZXWD   (DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   (BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z0
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, CX
+	JMP         by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, SI
+	BZHIQ       CX, SI, SI
+	KMOVW       SI, K1
+	VPMOVZXWD.Z (DX)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z4, Z5, Z0
+
+done:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x0e, X0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x01, X0, X1
+	VADDPS        X1, X0, X0
+	MOVSS         X0, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func sumBF16AVX512(x []uint16) float32
+// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+TEXT ·sumBF16AVX512(SB), NOSPLIT, $0-28
+	MOVQ   x_len+8(FP), CX
+	MOVQ   x_base+0(FP), DX
+	XORQ   AX, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (DX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z0, Z0
+	VPMOVZXWD 32(DX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z1, Z1
+	VPMOVZXWD 64(DX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z2, Z2
+	VPMOVZXWD 96(DX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z3, Z3
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (DX)(AX*2), Z4
+	VPSLLD    $0x10, Z4, Z4
+	VADDPS    Z4, Z0, Z0
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, BX
+	BZHIQ       CX, BX, BX
+	KMOVW       BX, K1
+	VPMOVZXWD.Z (DX)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VADDPS      Z4, Z0, Z0
+
+done:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x0e, X0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x01, X0, X1
+	VADDPS        X1, X0, X0
+	MOVSS         X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func sumSquaresBF16AVX512(x []uint16) float32
+// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+TEXT ·sumSquaresBF16AVX512(SB), NOSPLIT, $0-28
+	MOVQ   x_len+8(FP), CX
+	MOVQ   x_base+0(FP), DX
+	XORQ   AX, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+by4:
+	CMPQ        CX, $0x00000040
+	JL          after4
+	VPMOVZXWD   (DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z4, Z4, Z0
+	VPMOVZXWD   32(DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z4, Z4, Z1
+	VPMOVZXWD   64(DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z4, Z4, Z2
+	VPMOVZXWD   96(DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z4, Z4, Z3
+	ADDQ        $0x00000040, AX
+	SUBQ        $0x00000040, CX
+	JMP         by4
+
+after4:
+by1:
+	CMPQ        CX, $0x00000010
+	JL          after1
+	VPMOVZXWD   (DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z4, Z4, Z0
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, CX
+	JMP         by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, BX
+	BZHIQ       CX, BX, BX
+	KMOVW       BX, K1
+	VPMOVZXWD.Z (DX)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z4, Z4, Z0
+
+done:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x0e, X0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x01, X0, X1
+	VADDPS        X1, X0, X0
+	MOVSS         X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func maxBF16AVX512(x []uint16) float32
+// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+TEXT ·maxBF16AVX512(SB), NOSPLIT, $0-28
+	MOVL         $0xff800000, AX
+	VPBROADCASTD AX, Z0
+	VMOVUPS      Z0, Z0
+	MOVQ         x_len+8(FP), CX
+	MOVQ         x_base+0(FP), DX
+	XORQ         AX, AX
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z5
+	VMOVAPS      Z0, Z7
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (DX)(AX*2), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VCMPPS    $0x03, Z0, Z0, K1
+	VMOVAPS   Z0, K1, Z2
+	VMAXPS    Z0, Z1, Z1
+	VPMOVZXWD 32(DX)(AX*2), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VCMPPS    $0x03, Z0, Z0, K1
+	VMOVAPS   Z0, K1, Z4
+	VMAXPS    Z0, Z3, Z3
+	VPMOVZXWD 64(DX)(AX*2), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VCMPPS    $0x03, Z0, Z0, K1
+	VMOVAPS   Z0, K1, Z6
+	VMAXPS    Z0, Z5, Z5
+	VPMOVZXWD 96(DX)(AX*2), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VCMPPS    $0x03, Z0, Z0, K1
+	VMOVAPS   Z0, K1, Z8
+	VMAXPS    Z0, Z7, Z7
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (DX)(AX*2), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VCMPPS    $0x03, Z0, Z0, K1
+	VMOVAPS   Z0, K1, Z2
+	VMAXPS    Z0, Z1, Z1
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, BX
+	BZHIQ       CX, BX, BX
+	KMOVW       BX, K1
+	VPMOVZXWD.Z (DX)(AX*2), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VCMPPS      $0x03, Z0, Z0, K2
+	VMOVAPS     Z0, K2, Z2
+	VMAXPS      Z0, Z1, K1, Z1
+
+done:
+	VMAXPS        Z3, Z1, Z1
+	VADDPS        Z4, Z2, Z2
+	VMAXPS        Z5, Z1, Z1
+	VADDPS        Z6, Z2, Z2
+	VMAXPS        Z7, Z1, Z1
+	VADDPS        Z8, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VPERMILPS     $0x0e, X2, X0
+	VADDPS        X0, X2, X2
+	VPERMILPS     $0x01, X2, X0
+	VADDPS        X0, X2, X2
+	VUCOMISS      X2, X2
+	JP            nan
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VMAXPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VMAXPS        X0, X1, X1
+	VPERMILPS     $0x0e, X1, X0
+	VMAXPS        X0, X1, X1
+	VPERMILPS     $0x01, X1, X0
+	VMAXPS        X0, X1, X1
+	MOVSS         X1, ret+24(FP)
+	VZEROUPPER
+	RET
+
+nan:
+	MOVSS X2, ret+24(FP)
+	VZEROUPPER
+	RET
+
+// func minBF16AVX512(x []uint16) float32
+// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+TEXT ·minBF16AVX512(SB), NOSPLIT, $0-28
+	MOVL         $0x7f800000, AX
+	VPBROADCASTD AX, Z0
+	VMOVUPS      Z0, Z0
+	MOVQ         x_len+8(FP), CX
+	MOVQ         x_base+0(FP), DX
+	XORQ         AX, AX
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VMOVAPS      Z0, Z1
+	VMOVAPS      Z0, Z3
+	VMOVAPS      Z0, Z5
+	VMOVAPS      Z0, Z7
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VPMOVZXWD (DX)(AX*2), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VCMPPS    $0x03, Z0, Z0, K1
+	VMOVAPS   Z0, K1, Z2
+	VMINPS    Z0, Z1, Z1
+	VPMOVZXWD 32(DX)(AX*2), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VCMPPS    $0x03, Z0, Z0, K1
+	VMOVAPS   Z0, K1, Z4
+	VMINPS    Z0, Z3, Z3
+	VPMOVZXWD 64(DX)(AX*2), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VCMPPS    $0x03, Z0, Z0, K1
+	VMOVAPS   Z0, K1, Z6
+	VMINPS    Z0, Z5, Z5
+	VPMOVZXWD 96(DX)(AX*2), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VCMPPS    $0x03, Z0, Z0, K1
+	VMOVAPS   Z0, K1, Z8
+	VMINPS    Z0, Z7, Z7
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VPMOVZXWD (DX)(AX*2), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VCMPPS    $0x03, Z0, Z0, K1
+	VMOVAPS   Z0, K1, Z2
+	VMINPS    Z0, Z1, Z1
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, BX
+	BZHIQ       CX, BX, BX
+	KMOVW       BX, K1
+	VPMOVZXWD.Z (DX)(AX*2), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VCMPPS      $0x03, Z0, Z0, K2
+	VMOVAPS     Z0, K2, Z2
+	VMINPS      Z0, Z1, K1, Z1
+
+done:
+	VMINPS        Z3, Z1, Z1
+	VADDPS        Z4, Z2, Z2
+	VMINPS        Z5, Z1, Z1
+	VADDPS        Z6, Z2, Z2
+	VMINPS        Z7, Z1, Z1
+	VADDPS        Z8, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VPERMILPS     $0x0e, X2, X0
+	VADDPS        X0, X2, X2
+	VPERMILPS     $0x01, X2, X0
+	VADDPS        X0, X2, X2
+	VUCOMISS      X2, X2
+	JP            nan
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VMINPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VMINPS        X0, X1, X1
+	VPERMILPS     $0x0e, X1, X0
+	VMINPS        X0, X1, X1
+	VPERMILPS     $0x01, X1, X0
+	VMINPS        X0, X1, X1
+	MOVSS         X1, ret+24(FP)
+	VZEROUPPER
+	RET
+
+nan:
+	MOVSS X2, ret+24(FP)
+	VZEROUPPER
+	RET

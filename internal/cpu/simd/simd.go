@@ -94,6 +94,9 @@ func ForEachPath(f func(name string)) {
 }
 
 func init() {
+	for i := range tables {
+		tables[i].complete()
+	}
 	name, forced := os.LookupEnv("HONE_SIMD")
 	if !forced || name == "" {
 		name = preferred.String()
