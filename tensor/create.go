@@ -35,7 +35,7 @@ func Scalar[T Element](p Place, x T) *Tensor {
 // FromBytes copies elements in their little-endian form, as checkpoint files hold them, to a new tensor.
 // It panics if the shape does not need len(data) bytes.
 func FromBytes(p Place, dt DType, data []byte, shape ...int) *Tensor {
-	if n := shapeLen(shape) * dt.Size(); n != len(data) {
+	if n := dt.Bytes(shapeLen(shape)); n != len(data) {
 		badShape("FromBytes", dt, shape, "the shape needs %d bytes, the slice has %d", n, len(data))
 	}
 	t := alloc(p, dt, shape...)
@@ -56,7 +56,7 @@ func ToSlice[T Element](t *Tensor) []T {
 		s := t.dev.NewScope()
 		defer s.Close()
 		src = alloc(s, want, t.view.Dims()...)
-		t.dev.backend.Copy(&src.view, &t.view)
+		convert("ToSlice", src, t)
 	}
 	out := make([]T, t.Len())
 	t.dev.backend.CopyOut(bytesOf(out), src.view.Ptr)
@@ -70,6 +70,7 @@ func (t *Tensor) Float64s() []float64 { return ToSlice[float64](t) }
 // Bytes copies the elements, row-major and little-endian, to the host.
 func (t *Tensor) Bytes() []byte {
 	t.alive("Bytes")
+	t.blocksInOrder("Bytes")
 	src := t
 	if !t.view.Contiguous() {
 		s := t.dev.NewScope()
@@ -77,7 +78,7 @@ func (t *Tensor) Bytes() []byte {
 		src = alloc(s, t.view.DType, t.view.Dims()...)
 		t.dev.backend.Copy(&src.view, &t.view)
 	}
-	out := make([]byte, t.Len()*t.view.DType.Size())
+	out := make([]byte, t.view.DType.Bytes(t.Len()))
 	t.dev.backend.CopyOut(out, src.view.Ptr)
 	runtime.KeepAlive(t)
 	return out
@@ -128,6 +129,9 @@ func Ones(p Place, dt DType, shape ...int) *Tensor { return Full(p, dt, 1, shape
 
 // Full is a new tensor whose elements are all value, converted to dt.
 func Full(p Place, dt DType, value float64, shape ...int) *Tensor {
+	if dt.IsQuantized() {
+		badShape("Full", dt, shape, "%s", onlyWeights)
+	}
 	t := alloc(p, dt, shape...)
 	t.dev.backend.Fill(&t.view, value)
 	return t
@@ -169,6 +173,7 @@ func (t *Tensor) draw(op string, d backend.Dist, r *Rand, lo, hi float64) {
 // Fill sets every element to value, in place.
 func (t *Tensor) Fill(value float64) {
 	t.mutable("Fill")
+	t.unquantized("Fill")
 	t.dev.backend.Fill(&t.view, value)
 }
 
@@ -193,7 +198,7 @@ func (t *Tensor) CopyFrom(src *Tensor) {
 	if !sameDims(t, src) || t.dev != src.dev {
 		fail("CopyFrom", []*Tensor{t, src}, "shapes and devices must be equal")
 	}
-	t.dev.backend.Copy(&t.view, &src.view)
+	convert("CopyFrom", t, src)
 	runtime.KeepAlive(src)
 }
 
@@ -210,7 +215,7 @@ func CopyFromSlice[T Element](t *Tensor, data []T) {
 // It panics if data does not hold t.Len() elements or t is not contiguous.
 func CopyFromBytes(t *Tensor, dt DType, data []byte) {
 	t.mutable("CopyFromBytes")
-	if len(data) != t.Len()*dt.Size() || !t.view.Contiguous() {
+	if len(data) != dt.Bytes(t.Len()) || !t.view.Contiguous() {
 		fail("CopyFromBytes", []*Tensor{t}, "%d bytes of %s do not fill it, or it is not contiguous", len(data), dt)
 	}
 	if dt == t.view.DType {
@@ -219,7 +224,7 @@ func CopyFromBytes(t *Tensor, dt DType, data []byte) {
 	}
 	s := t.dev.NewScope()
 	defer s.Close()
-	t.dev.backend.Copy(&t.view, &FromBytes(s, dt, data, t.view.Dims()...).view)
+	convert("CopyFromBytes", t, FromBytes(s, dt, data, t.view.Dims()...))
 }
 
 // Bind makes a long-lived tensor use data, elements of its own dtype in their little-endian form, instead of
@@ -231,12 +236,12 @@ func CopyFromBytes(t *Tensor, dt DType, data []byte) {
 // aligned to its elements. No view of t may exist yet. It panics if data does not hold t.Len() elements.
 func Bind(t *Tensor, data []byte, owner any) bool {
 	t.mutable("Bind")
-	if len(data) != t.Len()*t.view.DType.Size() {
+	if len(data) != t.view.DType.Bytes(t.Len()) {
 		fail("Bind", []*Tensor{t}, "%d bytes do not fill it", len(data))
 	}
 	_, host := backend.Fused[backend.HostMemory](t.dev.backend)
 	if !host || t.scope != nil || t.mem != &t.own || len(data) == 0 ||
-		uintptr(unsafe.Pointer(&data[0]))%uintptr(t.view.DType.Size()) != 0 {
+		!t.view.DType.IsQuantized() && uintptr(unsafe.Pointer(&data[0]))%uintptr(t.view.DType.Size()) != 0 {
 		return false
 	}
 	t.view.Ptr = unsafe.Pointer(&data[0])
@@ -247,11 +252,12 @@ func Bind(t *Tensor, data []byte, owner any) bool {
 // WriteTo writes the elements, row-major and little-endian, in pieces.
 func (t *Tensor) WriteTo(w io.Writer) (int64, error) {
 	t.alive("WriteTo")
+	t.blocksInOrder("WriteTo")
 	if !t.view.Contiguous() {
 		n, err := w.Write(t.Bytes())
 		return int64(n), err
 	}
-	left := t.Len() * t.view.DType.Size()
+	left := t.view.DType.Bytes(t.Len())
 	buf := make([]byte, min(left, 4<<20))
 	total := int64(0)
 	for at := 0; left > 0; {

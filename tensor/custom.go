@@ -20,7 +20,7 @@ type CustomOp struct {
 // Custom runs op on inputs, long-lived ones included, and records it. It panics if Forward or Backward
 // returns tensors that do not fit.
 func Custom(op CustomOp, inputs ...*Tensor) []*Tensor {
-	s := scopeOf(op.Name, inputs)
+	s := scopeOfAny(op.Name, inputs)
 	ins := bring(s, inputs)
 	plain := make([]*Tensor, len(ins))
 	for i, t := range ins {

@@ -7,11 +7,18 @@ import (
 	"github.com/x448/float16"
 )
 
-// DType is the type of a tensor's elements: F32, F64, BF16, F16, I32, I64, U8 or Bool. Its methods are
-// Size (bytes an element), String ("f32"), IsFloat and Accumulator (the dtype in which sums are kept).
+// DType is the type of a tensor's elements: F32, F64, BF16, F16, I32, I64, U8 or Bool, or that of quantised
+// weights, Q8_0 or Q4_0. Its methods are Bytes (what so many elements take), Size (bytes an element, or a
+// block), Block (elements that are stored together), String ("f32"), IsFloat, IsQuantized and Accumulator
+// (the dtype in which sums are kept).
 type DType = backend.DType
 
 // The element types. BF16 and F16 are storage formats: arithmetic on them happens in F32.
+//
+// Q8_0 and Q4_0 are for frozen weights: blocks of 32 elements of the last axis, whose length must be a
+// multiple of that, in 34 and 18 bytes, as ggml's formats of those names. To quantises, with ggml's rounding,
+// and converts back; Linear takes such a tensor as its weight and MatMul as its right operand. A matrix can be
+// transposed and the first axis sliced; everything else panics.
 const (
 	F32  = backend.F32
 	F64  = backend.F64
@@ -21,6 +28,8 @@ const (
 	I64  = backend.I64
 	U8   = backend.U8
 	Bool = backend.Bool
+	Q8_0 = backend.Q8_0
+	Q4_0 = backend.Q4_0
 )
 
 // MaxRank is the largest number of axes of a tensor.

@@ -357,14 +357,15 @@ func (t *Tensor) ReLU() *Tensor {
 }
 
 // To converts to another dtype: float to integer truncates toward zero, anything nonzero is true, and
-// narrower floats are rounded to nearest, ties to even. Gradients flow between float dtypes.
+// narrower floats are rounded to nearest, ties to even. To Q8_0 and Q4_0 quantises floats and from them
+// gives their values back; see there. Gradients flow between float dtypes.
 func (t *Tensor) To(dt DType) *Tensor {
 	if t.view.DType == dt {
 		return t
 	}
-	s := scopeOf("To", []*Tensor{t})
+	s := scopeOfAny("To", []*Tensor{t})
 	out := alloc(s, dt, t.view.Dims()...)
-	s.dev.backend.Copy(&out.view, &t.view)
+	convert("To", out, t)
 	if !dt.IsFloat() || !t.view.DType.IsFloat() {
 		return out
 	}

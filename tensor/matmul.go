@@ -7,11 +7,12 @@ import (
 )
 
 // MatMul is the matrix product over the last two axes: [..., m, k] · [..., k, n] → [..., m, n]. The axes
-// before them broadcast. Both operands have rank 2 or more and one float dtype; sums are kept in F32
-// (F64 for F64) and rounded once.
+// before them broadcast. Both operands have rank 2 or more and one float dtype, or y is a quantised matrix
+// [k, n], through which gradients flow to t; sums are kept in F32 (F64 for F64) and rounded once. A quantised
+// y is fast as the transpose of one whose blocks lie along k.
 func (t *Tensor) MatMul(y *Tensor) *Tensor {
 	ins := []*Tensor{t, y}
-	s := scopeOf("MatMul", ins)
+	s := scopeOfAny("MatMul", ins)
 	checkMatMul("MatMul", t, y)
 	if k, l := t.Dim(-1), y.Dim(-2); k != l {
 		fail("MatMul", ins, "the inner dimensions %d and %d differ", k, l)
@@ -33,15 +34,15 @@ func (t *Tensor) MatMul(y *Tensor) *Tensor {
 	})
 }
 
-// Linear is x·wᵀ, plus bias if it is not nil: x [..., in], w [out, in], bias [out] → [..., out]. w is laid
-// out as checkpoints and torch.nn.functional.linear have it.
+// Linear is x·wᵀ, plus bias if it is not nil: x [..., in], w [out, in], bias [out] → [..., out], of one float
+// dtype; w may be quantised. w is laid out as checkpoints and torch.nn.functional.linear have it.
 func Linear(x, w, bias *Tensor) *Tensor {
 	ins := []*Tensor{x, w, bias}
-	s := scopeOf("Linear", ins)
-	if w.view.Rank != 2 || x.view.Rank == 0 || x.Dim(-1) != w.Dim(1) || x.view.DType != w.view.DType || !x.view.DType.IsFloat() {
-		fail("Linear", ins, "needs x [..., in] and w [out, in] of one float dtype")
+	s := scopeOfAny("Linear", ins)
+	if w.view.Rank != 2 || x.view.Rank == 0 || x.Dim(-1) != w.Dim(1) || !multipliable(x, w) {
+		fail("Linear", ins, "needs x [..., in] and w [out, in] of one float dtype, or w quantised")
 	}
-	if bias != nil && (!bias.hasShape(w.Dim(0)) || bias.view.DType != w.view.DType) {
+	if bias != nil && (!bias.hasShape(w.Dim(0)) || bias.view.DType != x.view.DType) {
 		fail("Linear", ins, "needs bias [out] of the same dtype")
 	}
 	ins = bring(s, ins)
@@ -107,6 +108,10 @@ func transposed(t *Tensor) *Tensor {
 
 // multiply sets out = x·y, or adds to it, bringing the operands into the form that backends take.
 func multiply(out, x, y *Tensor, accumulate bool) {
+	if y.view.DType.IsQuantized() {
+		multiplyQuantized(out, x, y, accumulate)
+		return
+	}
 	xv, yv := matrices(x, out), matrices(y, out)
 	if mat := out.view.Rank; mat > 2 && yv.Strides[0] == 0 && y.view.Rank == 2 && x.view.Contiguous() && out.view.Contiguous() {
 		// one right operand for the whole batch: a single product of all rows
@@ -172,9 +177,17 @@ func checkMatMul(op string, x, y *Tensor) {
 	if x.view.Rank < 2 || y.view.Rank < 2 {
 		fail(op, []*Tensor{x, y}, "both operands need two axes or more")
 	}
-	if x.view.DType != y.view.DType || !x.view.DType.IsFloat() {
-		fail(op, []*Tensor{x, y}, "both operands need one float dtype")
+	if !multipliable(x, y) {
+		fail(op, []*Tensor{x, y}, "both operands need one float dtype; only the right one may be quantised")
 	}
+	if y.view.DType.IsQuantized() && y.view.Rank != 2 {
+		fail(op, []*Tensor{x, y}, "a quantised operand must be a matrix; see Index")
+	}
+}
+
+// multipliable reports whether the dtypes of x and y go together in a product.
+func multipliable(x, y *Tensor) bool {
+	return x.view.DType.IsFloat() && (x.view.DType == y.view.DType || y.view.DType.IsQuantized())
 }
 
 // leading is the broadcast of the axes before the last two.

@@ -96,8 +96,9 @@ func (s *Scope) clear() {
 // Keep is a long-lived copy of t on the scope's device.
 func (s *Scope) Keep(t *Tensor) *Tensor {
 	t.alive("Keep")
+	t.blocksInOrder("Keep")
 	out := alloc(s.dev, t.view.DType, t.view.Dims()...)
-	s.dev.backend.Copy(&out.view, &t.view)
+	convert("Keep", out, t)
 	runtime.KeepAlive(t)
 	return out
 }
@@ -200,7 +201,7 @@ type BlockFunc = func(x ...*Tensor) []*Tensor
 // computed on the way all that backward does not need is freed at once. fn must reach scoped tensors by
 // its arguments only: a captured one panics.
 func Block(fn BlockFunc, inputs ...*Tensor) []*Tensor {
-	s := scopeOf("Block", inputs)
+	s := scopeOfAny("Block", inputs)
 	inner := s.child(s.tape)
 	if s.tape != nil {
 		s.tape.nodes = append(s.tape.nodes, &node{op: "Block", block: inner})
@@ -227,7 +228,7 @@ func (s *Scope) adoptAll(op string, ts []*Tensor) []*Tensor {
 // "Training Deep Nets with Sublinear Memory Cost", 2016). Random numbers are drawn again from the same
 // place of the stream, so that dropout repeats its mask to the bit. fn must compute the same both times.
 func Checkpoint(fn BlockFunc, inputs ...*Tensor) []*Tensor {
-	s := scopeOf("Checkpoint", inputs)
+	s := scopeOfAny("Checkpoint", inputs)
 	if s.tape == nil {
 		return Block(fn, inputs...)
 	}
@@ -283,8 +284,19 @@ func Checkpoint(fn BlockFunc, inputs ...*Tensor) []*Tensor {
 	return outs
 }
 
-// scopeOf is the one scope of ts. It panics if two scopes meet, if none is there, or a tensor is dead.
+// scopeOf is the one scope of ts. It panics if two scopes meet, if none is there, a tensor is dead, or one is
+// quantised.
 func scopeOf(op string, ts []*Tensor) *Scope {
+	for _, t := range ts {
+		if t != nil && t.view.DType.IsQuantized() {
+			fail(op, ts, "%s", onlyWeights)
+		}
+	}
+	return scopeOfAny(op, ts)
+}
+
+// scopeOfAny is scopeOf for ops that take quantised tensors too.
+func scopeOfAny(op string, ts []*Tensor) *Scope {
 	var s *Scope
 	for _, t := range ts {
 		if t == nil {

@@ -42,12 +42,12 @@ type storage struct {
 // alloc is a new contiguous tensor, contents undefined.
 func alloc(p Place, dt DType, shape ...int) *Tensor {
 	dev, s := p.place()
-	n := dt.Size()
+	n := 1
 	for _, d := range shape {
 		if d < 0 {
 			badShape("alloc", dt, shape, "negative dimension")
 		}
-		if d > 0 && n > (1<<55)/d {
+		if d > 0 && n > (1<<52)/d {
 			badShape("alloc", dt, shape, "more elements than memory can address")
 		}
 		n *= d
@@ -55,6 +55,10 @@ func alloc(p Place, dt DType, shape ...int) *Tensor {
 	if len(shape) > MaxRank {
 		badShape("alloc", dt, shape, "more than %d axes", MaxRank)
 	}
+	if dt.IsQuantized() && (len(shape) == 0 || shape[len(shape)-1]%dt.Block() != 0) {
+		badShape("alloc", dt, shape, "the last axis must be a multiple of the %d elements of a block", dt.Block())
+	}
+	n = dt.Bytes(n)
 	t := &Tensor{dev: dev, scope: s}
 	t.mem = &t.own
 	if s != nil {
@@ -177,7 +181,7 @@ func (t *Tensor) String() string {
 	var show func(axis, offset, stride int)
 	show = func(axis, offset, stride int) {
 		if axis == t.view.Rank {
-			if t.view.DType.IsFloat() {
+			if t.view.DType.IsFloat() || t.view.DType.IsQuantized() {
 				fmt.Fprintf(&b, "%.4g", values[offset])
 			} else {
 				fmt.Fprintf(&b, "%g", values[offset])

@@ -9,6 +9,7 @@ import "github.com/hone-ml/hone/internal/backend"
 // inferred. It copies only if t is not contiguous.
 func (t *Tensor) Reshape(shape ...int) *Tensor {
 	t.viewable("Reshape")
+	t.unquantized("Reshape")
 	dims := append(make([]int, 0, MaxRank), shape...)
 	infer, n := -1, 1
 	for i, d := range dims {
@@ -48,6 +49,9 @@ func (t *Tensor) Flatten() *Tensor { return t.Reshape(-1) }
 func (t *Tensor) Transpose(a, b int) *Tensor {
 	t.viewable("Transpose")
 	a, b = t.axis("Transpose", a), t.axis("Transpose", b)
+	if t.view.Rank != 2 {
+		t.unquantized("Transpose")
+	}
 	v := t.view
 	v.Shape[a], v.Shape[b] = v.Shape[b], v.Shape[a]
 	v.Strides[a], v.Strides[b] = v.Strides[b], v.Strides[a]
@@ -61,6 +65,9 @@ func (t *Tensor) T() *Tensor { return t.Transpose(-1, -2) }
 func (t *Tensor) Slice(axis, lo, hi int) *Tensor {
 	t.viewable("Slice")
 	axis = t.axis("Slice", axis)
+	if axis != 0 || !t.view.Contiguous() || t.view.Rank == 1 {
+		t.unquantized("Slice")
+	}
 	n := t.view.Shape[axis]
 	from, to := lo, hi
 	if from < 0 {
@@ -110,6 +117,7 @@ func (t *Tensor) Squeeze(axis int) *Tensor {
 // Unsqueeze inserts an axis of length 1 before the given one; -1 appends it.
 func (t *Tensor) Unsqueeze(axis int) *Tensor {
 	t.viewable("Unsqueeze")
+	t.unquantized("Unsqueeze")
 	at := axis
 	if at < 0 {
 		at += t.view.Rank + 1
@@ -132,6 +140,7 @@ func (t *Tensor) Unsqueeze(axis int) *Tensor {
 // Expand repeats axes of length 1, and adds axes in front, to reach shape, without copying.
 func (t *Tensor) Expand(shape ...int) *Tensor {
 	t.viewable("Expand")
+	t.unquantized("Expand")
 	if len(shape) < t.view.Rank || len(shape) > MaxRank || shapeLen(shape) < 0 || !expands(t.view.Dims(), shape) {
 		fail("Expand", []*Tensor{t}, "cannot expand to %v", shape)
 	}
@@ -187,6 +196,7 @@ func (t *Tensor) Contiguous() *Tensor {
 		return t
 	}
 	t.viewable("Contiguous")
+	t.unquantized("Contiguous")
 	var p Place = t.dev
 	if t.scope != nil {
 		p = t.scope

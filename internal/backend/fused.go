@@ -79,6 +79,22 @@ type SquareSummer interface {
 	SumSquares(out, x *View, chunk int)
 }
 
+// Quantizer converts between quantised weights and F32, BF16 or F16, as package quant does. x and out are
+// contiguous and of one length.
+type Quantizer interface {
+	Quantize(out, x *View)
+	Dequantize(out, x *View)
+}
+
+// QuantizedMatMuler multiplies by quantised weights: out = x·wᵀ, or out += x·wᵀ with accumulate.
+//
+// x is F32, BF16 or F16 [M, K] and out x's dtype or F32 [M, N], both with contiguous rows (any row
+// stride); w is Q8_0 or Q4_0 [N, K], contiguous. Sums are kept in F32. Weights may be rounded to x's dtype
+// first.
+type QuantizedMatMuler interface {
+	MatMulQuantized(out, x, w *View, accumulate bool)
+}
+
 // HostMemory is implemented by backends whose kernels also work on host memory that did not come from
 // Alloc, such as a mapped file. It may be aligned to the element only.
 type HostMemory interface{ UsesHostMemory() }

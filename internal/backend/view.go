@@ -22,15 +22,31 @@ const (
 	I64
 	U8
 	Bool
+	Q8_0 // quantised weights in blocks of 32, see package quant
+	Q4_0
 )
 
 var dtypes = [...]struct {
-	name string
-	size int
-}{F32: {"f32", 4}, F64: {"f64", 8}, BF16: {"bf16", 2}, F16: {"f16", 2}, I32: {"i32", 4}, I64: {"i64", 8}, U8: {"u8", 1}, Bool: {"bool", 1}}
+	name  string
+	size  int // of a block, in bytes
+	block int // the logarithm of its elements
+}{
+	F32: {"f32", 4, 0}, F64: {"f64", 8, 0}, BF16: {"bf16", 2, 0}, F16: {"f16", 2, 0},
+	I32: {"i32", 4, 0}, I64: {"i64", 8, 0}, U8: {"u8", 1, 0}, Bool: {"bool", 1, 0},
+	Q8_0: {"q8_0", 34, 5}, Q4_0: {"q4_0", 18, 5},
+}
 
-// Size is the number of bytes of an element.
+// Size is the number of bytes of an element or, of a quantised dtype, of a block.
 func (d DType) Size() int { return dtypes[d].size }
+
+// Block is the number of elements that are stored together: 1, but for quantised dtypes.
+func (d DType) Block() int { return 1 << dtypes[d].block }
+
+// Bytes is what n elements take, whole blocks of them.
+func (d DType) Bytes(n int) int {
+	t := &dtypes[d]
+	return n >> t.block * t.size
+}
 
 // String is the lower-case name: "f32", "bf16", "i64", "bool".
 func (d DType) String() string {
@@ -42,6 +58,10 @@ func (d DType) String() string {
 
 // IsFloat reports whether d is F32, F64, BF16 or F16.
 func (d DType) IsFloat() bool { return d <= F16 }
+
+// IsQuantized reports whether d is Q8_0 or Q4_0: weights in blocks, which nothing computes with but
+// products, see QuantizedMatMuler.
+func (d DType) IsQuantized() bool { return d >= Q8_0 }
 
 // Accumulator is the dtype in which sums of d are kept: F64 for F64, F32 for other floats,
 // and d itself for the rest.
@@ -105,7 +125,7 @@ func (v *View) RowsContiguous() bool {
 
 // At is the view of element i along the first axis: rank is one less.
 func (v *View) At(i int) View {
-	w := View{Ptr: unsafe.Add(v.Ptr, i*v.Strides[0]*v.DType.Size()), DType: v.DType, Rank: v.Rank - 1}
+	w := View{Ptr: unsafe.Add(v.Ptr, v.DType.Bytes(i*v.Strides[0])), DType: v.DType, Rank: v.Rank - 1}
 	copy(w.Shape[:], v.Shape[1:v.Rank])
 	copy(w.Strides[:], v.Strides[1:v.Rank])
 	return w
@@ -114,7 +134,7 @@ func (v *View) At(i int) View {
 // Slice is the view of [lo, hi) along an axis.
 func (v *View) Slice(axis, lo, hi int) View {
 	w := *v
-	w.Ptr = unsafe.Add(v.Ptr, lo*v.Strides[axis]*v.DType.Size())
+	w.Ptr = unsafe.Add(v.Ptr, v.DType.Bytes(lo*v.Strides[axis]))
 	w.Shape[axis] = hi - lo
 	return w
 }

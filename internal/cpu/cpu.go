@@ -40,6 +40,9 @@ var (
 	_ backend.CrossEntropyer = (*Backend)(nil)
 	_ backend.AdamWer        = (*Backend)(nil)
 	_ backend.SquareSummer   = (*Backend)(nil)
+
+	_ backend.Quantizer         = (*Backend)(nil)
+	_ backend.QuantizedMatMuler = (*Backend)(nil)
 )
 
 // architecture stands in where the system does not name its processor.

@@ -163,6 +163,15 @@ func (f *file) table(name string, words []uint32) operand.Mem {
 	return m
 }
 
+// floats is a table of float32.
+func (f *file) floats(name string, values []float64) operand.Mem {
+	words := make([]uint32, len(values))
+	for i, v := range values {
+		words[i] = math.Float32bits(float32(v))
+	}
+	return f.table(name, words)
+}
+
 // partial makes the first n lanes, 0 < n ≤ lanes, those that loadPart and storePart touch.
 func (e *emitter) partial(n reg.Register) {
 	if e.wide() {

@@ -14,62 +14,26 @@ const thinRows = 4
 // all the time. They are bound by how fast the weights come from memory, so these are read once, as one
 // stream, row after row: four rows at a time, each a stream of its own, were a quarter slower.
 func (x isa) thinKernels(f *file) {
-	for _, w := range []weights{x.weightsF32(), x.weightsBF16()} {
+	for _, w := range []weights{weightsF32(), x.weightsBF16(), x.weightsQ8(), x.weightsQ4()} {
 		for m := 1; m <= thinRows; m++ {
 			x.thinKernel(f, w, m)
 		}
-	}
-}
-
-// weights are a format in which a row of a matrix is stored.
-type weights struct {
-	kind string
-	size int // bytes of an element
-	// load reads the vector that lies bytes behind p; part reads the lanes of emitter.partial only.
-	load func(e *emitter, p reg.Register, bytes int, v reg.VecVirtual, part bool)
-	// scalarTail says that load cannot read a part, and loads one element instead.
-	scalarTail func(e *emitter, p reg.Register, v reg.VecVirtual)
-}
-
-func (x isa) weightsF32() weights {
-	return weights{kind: "F32", size: 4,
-		load: func(e *emitter, p reg.Register, bytes int, v reg.VecVirtual, part bool) {
-			e.load(operand.Mem{Base: p, Disp: bytes}, v, part)
-		}}
-}
-
-func (x isa) weightsBF16() weights {
-	w := weights{kind: "BF16", size: 2,
-		load: func(e *emitter, p reg.Register, bytes int, v reg.VecVirtual, part bool) {
-			if m := (operand.Mem{Base: p, Disp: bytes}); part {
-				e.VPMOVZXWD_Z(m, e.kmask, v)
-			} else {
-				e.VPMOVZXWD(m, v)
-			}
-			e.VPSLLD(operand.Imm(16), v, v)
-		}}
-	if !x.wide() { // there are no masks for 16-bit elements
-		w.scalarTail = func(e *emitter, p reg.Register, v reg.VecVirtual) {
-			bits := e.GP32()
-			e.MOVWLZX(operand.Mem{Base: p}, bits)
-			e.SHLL(operand.Imm(16), bits)
-			e.VMOVD(bits, v.AsX())
+		if w.begin != nil {
+			x.dequantizeKernel(f, w)
 		}
 	}
-	return w
 }
 
 // thinKernel writes the product with m vectors. The sums of a row are kept in the same number of
 // accumulators whatever m is, so that a vector's result does not depend on its company.
 func (x isa) thinKernel(f *file, w weights, m int) {
-	const (
-		vectors = 4 // a turn
-		ahead   = 2048
-	)
-	sums := 2
+	const ahead = 2048
+	sums, turn := 2, 32 // accumulators, and elements a turn
 	if x.wide() {
-		sums = 4
+		sums, turn = 4, 64
 	}
+	chunk := max(w.block, x.lanes)
+	chunkBytes := w.bytes(chunk)
 	e := x.function(f, fmt.Sprintf("thin%sx%d", w.kind, m),
 		"func(out *float32, os int, x *float32, xs int, w *byte, ws, rows, k int)",
 		fmt.Sprintf("multiplies rows of k elements of a %s matrix, ws bytes apart, by the rows of x,\n"+
@@ -84,23 +48,30 @@ func (x isa) thinKernel(f *file, w weights, m int) {
 		acc[i] = e.vecs(sums)
 	}
 
-	step := func(vector int, part bool) {
-		v := e.vec()
-		w.load(e, p, vector*x.lanes*w.size, v, part)
-		for i := range acc {
-			a := acc[i][vector%sums]
-			if !part {
-				e.VFMADD231PS(xs.row(i, vector*x.lanes*4), v, a)
-				continue
+	multiply := func(at int, part bool) { // the chunk that is so many chunks on
+		var scale reg.VecVirtual
+		if w.begin != nil {
+			scale = w.begin(e, p, at*chunkBytes)
+		}
+		for j := range chunk / x.lanes {
+			vector := at*chunk/x.lanes + j
+			v := e.vec()
+			w.load(e, p, at*chunkBytes, j, scale, v, part)
+			for i := range acc {
+				a, m := acc[i][vector%sums], xs.row(i, vector*x.lanes*4)
+				if !part {
+					e.VFMADD231PS(m, v, a)
+					continue
+				}
+				t := e.vec()
+				e.load(m, t, true)
+				e.VFMADD231PS(t, v, a)
 			}
-			t := e.vec()
-			e.load(xs.row(i, vector*x.lanes*4), t, true)
-			e.VFMADD231PS(t, v, a)
 		}
 	}
-	advance := func(elements int) {
+	advance := func(elements, bytes int) {
 		e.ADDQ(operand.U32(uint32(elements*4)), xs.base)
-		e.ADDQ(operand.U32(uint32(elements*w.size)), p)
+		e.ADDQ(operand.U32(uint32(bytes)), p)
 		e.SUBQ(operand.U32(uint32(elements)), n)
 	}
 
@@ -113,30 +84,32 @@ func (x isa) thinKernel(f *file, w weights, m int) {
 			e.zero(a)
 		}
 	}
-	e.SUBQ(operand.U32(uint32(vectors*x.lanes)), n)
+	e.SUBQ(operand.U32(uint32(turn)), n)
 	e.JL(operand.LabelRef("few"))
 	e.Label("turn")
-	for line := 0; line < vectors*x.lanes*w.size; line += 64 {
+	for line := 0; line < w.bytes(turn); line += 64 {
 		e.PREFETCHT1(operand.Mem{Base: p, Disp: ahead + line})
 	}
-	for v := range vectors {
-		step(v, false)
+	for at := range turn / chunk {
+		multiply(at, false)
 	}
-	advance(vectors * x.lanes)
+	advance(turn, w.bytes(turn))
 	e.JGE(operand.LabelRef("turn"))
 	e.Label("few")
-	e.ADDQ(operand.U32(uint32((vectors-1)*x.lanes)), n)
-	e.JL(operand.LabelRef("tail"))
-	e.Label("vector")
-	step(0, false)
-	advance(x.lanes)
-	e.JGE(operand.LabelRef("vector"))
-	e.Label("tail")
-	e.ADDQ(operand.U32(uint32(x.lanes)), n)
-	if w.scalarTail == nil {
+	if turn > chunk {
+		e.ADDQ(operand.U32(uint32(turn-chunk)), n)
+		e.JL(operand.LabelRef("tail"))
+		e.Label("chunk")
+		multiply(0, false)
+		advance(chunk, chunkBytes)
+		e.JGE(operand.LabelRef("chunk"))
+		e.Label("tail")
+	}
+	if w.block == 1 && w.element == nil {
+		e.ADDQ(operand.U32(uint32(chunk)), n)
 		e.JZ(operand.LabelRef("fold"))
 		e.partial(n)
-		step(0, true)
+		multiply(0, true)
 		e.Label("fold")
 	}
 	for i, a := range acc {
@@ -147,16 +120,16 @@ func (x isa) thinKernel(f *file, w weights, m int) {
 		}
 		e.foldLanes(acc[i][0], e.VADDPS)
 	}
-	if w.scalarTail != nil {
-		e.TESTQ(n, n)
+	if w.element != nil {
+		e.ADDQ(operand.U32(uint32(chunk)), n)
 		e.JZ(operand.LabelRef("store"))
 		e.Label("element")
 		v := e.vec()
-		w.scalarTail(e, p, v)
+		w.element(e, p, v)
 		for i, a := range acc {
 			e.VFMADD231SS(xs.row(i, 0), v.AsX(), a[0].AsX())
 		}
-		advance(1)
+		advance(1, w.bytes(1))
 		e.JNZ(operand.LabelRef("element"))
 		e.Label("store")
 	}
@@ -167,5 +140,24 @@ func (x isa) thinKernel(f *file, w weights, m int) {
 	e.ADDQ(stride, row)
 	e.DECQ(left)
 	e.JNZ(operand.LabelRef("row"))
+	e.end()
+}
+
+// dequantizeKernel writes the conversion of whole blocks to F32.
+func (x isa) dequantizeKernel(f *file, w weights) {
+	e := x.function(f, "dequantize"+w.kind, "func(dst *float32, src *byte, blocks int)",
+		fmt.Sprintf("sets dst to the weights of so many blocks of %s.", w.kind))
+	dst, src, left := e.pointer("dst", false), e.pointer("src", false), e.integer("blocks")
+	e.Label("block")
+	scale := w.begin(e, src, 0)
+	for j := range w.block / x.lanes {
+		v := e.vec()
+		w.load(e, src, 0, j, scale, v, false)
+		e.store(v, operand.Mem{Base: dst, Disp: j * x.lanes * 4}, false)
+	}
+	e.ADDQ(operand.U32(uint32(w.block*4)), dst)
+	e.ADDQ(operand.U32(uint32(w.bytes(w.block))), src)
+	e.DECQ(left)
+	e.JNZ(operand.LabelRef("block"))
 	e.end()
 }

@@ -66,6 +66,8 @@ var cases = []testCase{
 	fused[backend.CrossEntropyer]("CrossEntropy", testCrossEntropy),
 	fused[backend.AdamWer]("AdamW", testAdamW),
 	fused[backend.SquareSummer]("SumSquares", testSumSquares),
+	fused[backend.Quantizer]("Quantize", testQuantize),
+	fused[backend.QuantizedMatMuler]("MatMulQuantized", testMatMulQuantized),
 }
 
 func core(name string, run func(s *suite)) testCase {

@@ -205,6 +205,21 @@ func (m mutant) SumSquares(out, x *backend.View, chunk int) {
 	m.Backend.SumSquares(out, x, chunk)
 	m.after("SumSquares", out)
 }
+func (m mutant) Quantize(out, x *backend.View) {
+	m.Backend.Quantize(out, x)
+	if n := out.DType.Bytes(out.Len()); m.key == "Quantize" && n > 0 {
+		bytes := unsafe.Slice((*byte)(out.Ptr), n)
+		bytes[n-1]++
+	}
+}
+func (m mutant) Dequantize(out, x *backend.View) {
+	m.Backend.Dequantize(out, x)
+	m.after("Dequantize", out)
+}
+func (m mutant) MatMulQuantized(out, x, w *backend.View, accumulate bool) {
+	m.Backend.MatMulQuantized(out, x, w, accumulate && m.key != "overwrites")
+	m.after("MatMulQuantized", out)
+}
 
 func TestSuiteCatchesEveryMutant(t *testing.T) {
 	tests := []struct {
@@ -248,6 +263,12 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 		{"another remainder", "AdamW remainder", bump, "AdamW"},
 		{"a changed input", "AdamW grad", nudge, "AdamW"},
 		{"a thousandth too much", "SumSquares", nudge, ""},
+		{"another step", "Quantize", nil, ""},
+		{"a thousandth too much", "Dequantize", nudge, "Quantize"},
+		{"a thousandth too much", "MatMulQuantized", nudge, ""},
+		{"a write behind the output", "MatMulQuantized", overrun, ""},
+		{"accumulate ignored", "overwrites", nil, "MatMulQuantized"},
+		{"bits that depend on the processors", "MatMulQuantized", scheduled, ""},
 		{"another number", "Random", bump, ""},
 		{"another index", "Reduce", bump, ""},
 		{"a flipped comparison", "Binary", bump, ""},
@@ -288,7 +309,7 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 type bare struct{ backend.Backend }
 
 func TestOptionalKernelsAreTestedWhereTheyExist(t *testing.T) {
-	for _, name := range []string{"Softmax", "RMSNorm", "RoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "SumSquares"} {
+	for _, name := range []string{"Softmax", "RMSNorm", "RoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "SumSquares", "Quantize", "MatMulQuantized"} {
 		if backendtest.Supported(bare{cpu.New()}, name) {
 			t.Errorf("%s would be tested on a backend without it", name)
 		}

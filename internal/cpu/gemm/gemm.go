@@ -22,8 +22,9 @@ import (
 	"github.com/hone-ml/hone/internal/cpu/pool"
 )
 
-// Operand is a strided matrix of a float dtype: element (i, j) lies i·RowStride + j·ColStride elements
-// behind Ptr. Any strides are right; those with one of the two equal to 1 are fast.
+// Operand is a strided matrix of a float dtype: element (i, j) lies i·RowStride + j·ColStride elements behind
+// Ptr. Any strides are right; those with one of the two equal to 1 are fast. The right operand of at most
+// ThinRows contiguous rows may be quantised too, with columns of whole blocks: its RowStride is 1.
 type Operand struct {
 	Ptr                  unsafe.Pointer
 	DType                backend.DType
@@ -32,7 +33,7 @@ type Operand struct {
 
 // at is the address of element (i, j).
 func (o Operand) at(i, j int) unsafe.Pointer {
-	return unsafe.Add(o.Ptr, (i*o.RowStride+j*o.ColStride)*o.DType.Size())
+	return unsafe.Add(o.Ptr, o.DType.Bytes(i*o.RowStride+j*o.ColStride))
 }
 
 // from is the part of the matrix that begins at element (i, j).

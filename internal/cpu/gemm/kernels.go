@@ -28,6 +28,8 @@ type kernels struct {
 	// thin are the kernels for a few vectors by the dtype of the matrix, each by the number of vectors
 	// less one. There is one for F32 or, for sums in F64, none at all.
 	thin map[backend.DType][]thinKernel
+	// dequantize sets dst to the weights of so many blocks, which are not 0, by their dtype.
+	dequantize map[backend.DType]func(dst *float32, src *byte, blocks int)
 }
 
 // A thinKernel multiplies rows of k elements of the matrix w, ws bytes apart, by vectors, the rows of x, xs

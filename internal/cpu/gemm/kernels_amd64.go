@@ -27,6 +27,12 @@ var (
 		thin: map[backend.DType][]thinKernel{
 			backend.F32:  {thinF32x1AVX2, thinF32x2AVX2, thinF32x3AVX2, thinF32x4AVX2},
 			backend.BF16: {thinBF16x1AVX2, thinBF16x2AVX2, thinBF16x3AVX2, thinBF16x4AVX2},
+			backend.Q8_0: {thinQ8x1AVX2, thinQ8x2AVX2, thinQ8x3AVX2, thinQ8x4AVX2},
+			backend.Q4_0: {thinQ4x1AVX2, thinQ4x2AVX2, thinQ4x3AVX2, thinQ4x4AVX2},
+		},
+		dequantize: map[backend.DType]func(dst *float32, src *byte, blocks int){
+			backend.Q8_0: dequantizeQ8AVX2,
+			backend.Q4_0: dequantizeQ4AVX2,
 		},
 	}
 	kernelsAVX512 = kernels{
@@ -37,6 +43,12 @@ var (
 		thin: map[backend.DType][]thinKernel{
 			backend.F32:  {thinF32x1AVX512, thinF32x2AVX512, thinF32x3AVX512, thinF32x4AVX512},
 			backend.BF16: {thinBF16x1AVX512, thinBF16x2AVX512, thinBF16x3AVX512, thinBF16x4AVX512},
+			backend.Q8_0: {thinQ8x1AVX512, thinQ8x2AVX512, thinQ8x3AVX512, thinQ8x4AVX512},
+			backend.Q4_0: {thinQ4x1AVX512, thinQ4x2AVX512, thinQ4x3AVX512, thinQ4x4AVX512},
+		},
+		dequantize: map[backend.DType]func(dst *float32, src *byte, blocks int){
+			backend.Q8_0: dequantizeQ8AVX512,
+			backend.Q4_0: dequantizeQ4AVX512,
 		},
 	}
 )

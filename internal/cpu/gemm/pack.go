@@ -107,6 +107,8 @@ func widen(dst unsafe.Pointer, dtype backend.DType, src Operand, n int) {
 		copy(d, unsafe.Slice((*float32)(src.Ptr), n))
 	case src.DType == backend.BF16 && src.ColStride == 1:
 		simd.BF16ToF32(d, unsafe.Slice((*uint16)(src.Ptr), n))
+	case src.DType.IsQuantized():
+		Dequantize(d, unsafe.Slice((*byte)(src.Ptr), src.DType.Bytes(n)), src.DType)
 	case src.DType == backend.F16 && src.ColStride == 1:
 		for j, h := range unsafe.Slice((*uint16)(src.Ptr), n) {
 			d[j] = float16.Frombits(h).Float32()

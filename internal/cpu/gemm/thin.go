@@ -8,9 +8,11 @@ import (
 	"github.com/hone-ml/hone/internal/cpu/simd"
 )
 
+// ThinRows is the largest height of a left operand that is multiplied by dot products: of a matrix whose
+// columns lie in one piece.
+const ThinRows = 8
+
 const (
-	// dotRows is the largest height of a left operand that is multiplied by dot products.
-	dotRows = 8
 	// dotTask and dotLongTask bound how much of the right operand a task reads: the longer its piece of
 	// memory, the better it comes, but every processor should get a few.
 	dotTask     = 1 << 17
@@ -37,7 +39,7 @@ func thin(w *Workspace, r runner, ks *kernels, p product) bool {
 	w.thin = thinProduct{product: p, ks: ks}
 	t := &w.thin
 	switch {
-	case p.m <= dotRows && (p.b.RowStride == 1 || p.k == 1):
+	case p.m <= ThinRows && (p.b.RowStride == 1 || p.k == 1):
 		t.readRows(w)
 		t.cols = t.dotCols()
 		r.run(w, ceilDiv(p.n, t.cols), dotting{t})
@@ -102,7 +104,7 @@ type dotting struct{ *thinProduct }
 
 // dotCols is the number of columns that a task of dotting is to do.
 func (t *thinProduct) dotCols() int {
-	column := t.k * t.b.DType.Size()
+	column := t.b.DType.Bytes(t.k)
 	share := t.n * column / (4 * runtime.GOMAXPROCS(0))
 	return max(min(max(share, dotTask), dotLongTask)/column, 1)
 }
@@ -122,8 +124,8 @@ func (t dotting) do(w *Workspace, task int) {
 	if groups > 1 {
 		step = dotShare
 	}
-	stride := columns.RowStride * columns.DType.Size()
-	step = max(step/(t.k*columns.DType.Size()), 1)
+	stride := columns.DType.Bytes(columns.RowStride)
+	step = max(step/columns.DType.Bytes(t.k), 1)
 	out := Operand{w.result.grow(t.m * cols * 4), backend.F32, cols, 1}
 	for j := 0; j < cols; j += step {
 		for i := 0; i < t.m; i += vectors {

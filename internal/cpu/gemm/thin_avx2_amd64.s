@@ -47,13 +47,13 @@ few:
 	ADDQ $0x00000018, R8
 	JL   tail
 
-vector:
+chunk:
 	VMOVUPS     (DI), Y2
 	VFMADD231PS (CX), Y2, Y0
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x00000008, R8
-	JGE         vector
+	JGE         chunk
 
 tail:
 	ADDQ         $0x00000008, R8
@@ -140,14 +140,14 @@ few:
 	ADDQ $0x00000018, R10
 	JL   tail
 
-vector:
+chunk:
 	VMOVUPS     (R9), Y4
 	VFMADD231PS (DX), Y4, Y0
 	VFMADD231PS (DX)(BX*1), Y4, Y2
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x00000008, R10
-	JGE         vector
+	JGE         chunk
 
 tail:
 	ADDQ         $0x00000008, R10
@@ -240,7 +240,7 @@ few:
 	ADDQ $0x00000018, R10
 	JL   tail
 
-vector:
+chunk:
 	VMOVUPS     (R9), Y6
 	VFMADD231PS (DX), Y6, Y0
 	VFMADD231PS (DX)(BX*1), Y6, Y2
@@ -248,7 +248,7 @@ vector:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x00000008, R10
-	JGE         vector
+	JGE         chunk
 
 tail:
 	ADDQ         $0x00000008, R10
@@ -357,7 +357,7 @@ few:
 	ADDQ $0x00000018, R12
 	JL   tail
 
-vector:
+chunk:
 	VMOVUPS     (R11), Y8
 	VFMADD231PS (BX), Y8, Y0
 	VFMADD231PS (BX)(SI*1), Y8, Y2
@@ -366,7 +366,7 @@ vector:
 	ADDQ        $0x00000020, BX
 	ADDQ        $0x00000020, R11
 	SUBQ        $0x00000008, R12
-	JGE         vector
+	JGE         chunk
 
 tail:
 	ADDQ         $0x00000008, R12
@@ -470,17 +470,16 @@ few:
 	ADDQ $0x00000018, R8
 	JL   tail
 
-vector:
+chunk:
 	VPMOVZXWD   (DI), Y2
 	VPSLLD      $0x10, Y2, Y2
 	VFMADD231PS (CX), Y2, Y0
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000010, DI
 	SUBQ        $0x00000008, R8
-	JGE         vector
+	JGE         chunk
 
 tail:
-	ADDQ         $0x00000008, R8
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -488,7 +487,7 @@ tail:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	TESTQ        R8, R8
+	ADDQ         $0x00000008, R8
 	JZ           store
 
 element:
@@ -562,7 +561,7 @@ few:
 	ADDQ $0x00000018, R10
 	JL   tail
 
-vector:
+chunk:
 	VPMOVZXWD   (R9), Y4
 	VPSLLD      $0x10, Y4, Y4
 	VFMADD231PS (DX), Y4, Y0
@@ -570,10 +569,9 @@ vector:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000010, R9
 	SUBQ        $0x00000008, R10
-	JGE         vector
+	JGE         chunk
 
 tail:
-	ADDQ         $0x00000008, R10
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -588,7 +586,7 @@ tail:
 	VADDPS       X1, X2, X2
 	VPERMILPS    $0x01, X2, X1
 	VADDPS       X1, X2, X2
-	TESTQ        R10, R10
+	ADDQ         $0x00000008, R10
 	JZ           store
 
 element:
@@ -670,7 +668,7 @@ few:
 	ADDQ $0x00000018, R10
 	JL   tail
 
-vector:
+chunk:
 	VPMOVZXWD   (R9), Y6
 	VPSLLD      $0x10, Y6, Y6
 	VFMADD231PS (DX), Y6, Y0
@@ -679,10 +677,9 @@ vector:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000010, R9
 	SUBQ        $0x00000008, R10
-	JGE         vector
+	JGE         chunk
 
 tail:
-	ADDQ         $0x00000008, R10
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -704,7 +701,7 @@ tail:
 	VADDPS       X1, X4, X4
 	VPERMILPS    $0x01, X4, X1
 	VADDPS       X1, X4, X4
-	TESTQ        R10, R10
+	ADDQ         $0x00000008, R10
 	JZ           store
 
 element:
@@ -794,7 +791,7 @@ few:
 	ADDQ $0x00000018, R12
 	JL   tail
 
-vector:
+chunk:
 	VPMOVZXWD   (R11), Y8
 	VPSLLD      $0x10, Y8, Y8
 	VFMADD231PS (BX), Y8, Y0
@@ -804,10 +801,9 @@ vector:
 	ADDQ        $0x00000020, BX
 	ADDQ        $0x00000010, R11
 	SUBQ        $0x00000008, R12
-	JGE         vector
+	JGE         chunk
 
 tail:
-	ADDQ         $0x00000008, R12
 	VADDPS       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
@@ -836,7 +832,7 @@ tail:
 	VADDPS       X1, X6, X6
 	VPERMILPS    $0x01, X6, X1
 	VADDPS       X1, X6, X6
-	TESTQ        R12, R12
+	ADDQ         $0x00000008, R12
 	JZ           store
 
 element:
@@ -861,5 +857,811 @@ store:
 	ADDQ   R9, R8
 	DECQ   R10
 	JNZ    row
+	VZEROUPPER
+	RET
+
+// func thinQ8x1AVX2(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·thinQ8x1AVX2(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), CX
+	MOVQ x+16(FP), CX
+	MOVQ xs+24(FP), DX
+	LEAQ (DX)(DX*2), DX
+	MOVQ w+32(FP), DX
+	MOVQ ws+40(FP), BX
+	MOVQ rows+48(FP), SI
+	MOVQ CX, R9
+
+row:
+	MOVQ   DX, DI
+	MOVQ   R9, CX
+	MOVQ   k+56(FP), R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	SUBQ   $0x00000020, R8
+	JL     few
+
+turn:
+	PREFETCHT1   2048(DI)
+	VPBROADCASTW (DI), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVSXBD    2(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  (CX), Y3, Y0
+	VPMOVSXBD    10(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  32(CX), Y3, Y1
+	VPMOVSXBD    18(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  64(CX), Y3, Y0
+	VPMOVSXBD    26(DI), Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  96(CX), Y3, Y1
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000022, DI
+	SUBQ         $0x00000020, R8
+	JGE          turn
+
+few:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	ADDQ         $0x04, AX
+	ADDQ         BX, DX
+	DECQ         SI
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func thinQ8x2AVX2(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·thinQ8x2AVX2(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ x+16(FP), DX
+	MOVQ xs+24(FP), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ w+32(FP), SI
+	MOVQ ws+40(FP), DI
+	MOVQ rows+48(FP), R8
+	MOVQ DX, R11
+
+row:
+	MOVQ   SI, R9
+	MOVQ   R11, DX
+	MOVQ   k+56(FP), R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	SUBQ   $0x00000020, R10
+	JL     few
+
+turn:
+	PREFETCHT1   2048(R9)
+	VPBROADCASTW (R9), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVSXBD    2(R9), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  (DX), Y5, Y0
+	VFMADD231PS  (DX)(BX*1), Y5, Y2
+	VPMOVSXBD    10(R9), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  32(DX), Y5, Y1
+	VFMADD231PS  32(DX)(BX*1), Y5, Y3
+	VPMOVSXBD    18(R9), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  64(DX), Y5, Y0
+	VFMADD231PS  64(DX)(BX*1), Y5, Y2
+	VPMOVSXBD    26(R9), Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  96(DX), Y5, Y1
+	VFMADD231PS  96(DX)(BX*1), Y5, Y3
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000022, R9
+	SUBQ         $0x00000020, R10
+	JGE          turn
+
+few:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X1
+	VADDPS       X1, X2, X2
+	VPERMILPS    $0x0e, X2, X1
+	VADDPS       X1, X2, X2
+	VPERMILPS    $0x01, X2, X1
+	VADDPS       X1, X2, X2
+	VMOVSS       X0, (AX)
+	VMOVSS       X2, (AX)(CX*1)
+	ADDQ         $0x04, AX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func thinQ8x3AVX2(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·thinQ8x3AVX2(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ x+16(FP), DX
+	MOVQ xs+24(FP), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ w+32(FP), SI
+	MOVQ ws+40(FP), DI
+	MOVQ rows+48(FP), R8
+	MOVQ DX, R11
+
+row:
+	MOVQ   SI, R9
+	MOVQ   R11, DX
+	MOVQ   k+56(FP), R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	SUBQ   $0x00000020, R10
+	JL     few
+
+turn:
+	PREFETCHT1   2048(R9)
+	VPBROADCASTW (R9), X6
+	VCVTPH2PS    X6, Y6
+	VPMOVSXBD    2(R9), Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  (DX), Y7, Y0
+	VFMADD231PS  (DX)(BX*1), Y7, Y2
+	VFMADD231PS  (DX)(BX*2), Y7, Y4
+	VPMOVSXBD    10(R9), Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  32(DX), Y7, Y1
+	VFMADD231PS  32(DX)(BX*1), Y7, Y3
+	VFMADD231PS  32(DX)(BX*2), Y7, Y5
+	VPMOVSXBD    18(R9), Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  64(DX), Y7, Y0
+	VFMADD231PS  64(DX)(BX*1), Y7, Y2
+	VFMADD231PS  64(DX)(BX*2), Y7, Y4
+	VPMOVSXBD    26(R9), Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  96(DX), Y7, Y1
+	VFMADD231PS  96(DX)(BX*1), Y7, Y3
+	VFMADD231PS  96(DX)(BX*2), Y7, Y5
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000022, R9
+	SUBQ         $0x00000020, R10
+	JGE          turn
+
+few:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X1
+	VADDPS       X1, X2, X2
+	VPERMILPS    $0x0e, X2, X1
+	VADDPS       X1, X2, X2
+	VPERMILPS    $0x01, X2, X1
+	VADDPS       X1, X2, X2
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X1
+	VADDPS       X1, X4, X4
+	VPERMILPS    $0x0e, X4, X1
+	VADDPS       X1, X4, X4
+	VPERMILPS    $0x01, X4, X1
+	VADDPS       X1, X4, X4
+	VMOVSS       X0, (AX)
+	VMOVSS       X2, (AX)(CX*1)
+	VMOVSS       X4, (AX)(CX*2)
+	ADDQ         $0x04, AX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func thinQ8x4AVX2(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·thinQ8x4AVX2(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ x+16(FP), BX
+	MOVQ xs+24(FP), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ w+32(FP), R8
+	MOVQ ws+40(FP), R9
+	MOVQ rows+48(FP), R10
+	MOVQ BX, R13
+
+row:
+	MOVQ   R8, R11
+	MOVQ   R13, BX
+	MOVQ   k+56(FP), R12
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	SUBQ   $0x00000020, R12
+	JL     few
+
+turn:
+	PREFETCHT1   2048(R11)
+	VPBROADCASTW (R11), X8
+	VCVTPH2PS    X8, Y8
+	VPMOVSXBD    2(R11), Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  (BX), Y9, Y0
+	VFMADD231PS  (BX)(SI*1), Y9, Y2
+	VFMADD231PS  (BX)(SI*2), Y9, Y4
+	VFMADD231PS  (BX)(DI*1), Y9, Y6
+	VPMOVSXBD    10(R11), Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  32(BX), Y9, Y1
+	VFMADD231PS  32(BX)(SI*1), Y9, Y3
+	VFMADD231PS  32(BX)(SI*2), Y9, Y5
+	VFMADD231PS  32(BX)(DI*1), Y9, Y7
+	VPMOVSXBD    18(R11), Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  64(BX), Y9, Y0
+	VFMADD231PS  64(BX)(SI*1), Y9, Y2
+	VFMADD231PS  64(BX)(SI*2), Y9, Y4
+	VFMADD231PS  64(BX)(DI*1), Y9, Y6
+	VPMOVSXBD    26(R11), Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  96(BX), Y9, Y1
+	VFMADD231PS  96(BX)(SI*1), Y9, Y3
+	VFMADD231PS  96(BX)(SI*2), Y9, Y5
+	VFMADD231PS  96(BX)(DI*1), Y9, Y7
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000022, R11
+	SUBQ         $0x00000020, R12
+	JGE          turn
+
+few:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X1
+	VADDPS       X1, X2, X2
+	VPERMILPS    $0x0e, X2, X1
+	VADDPS       X1, X2, X2
+	VPERMILPS    $0x01, X2, X1
+	VADDPS       X1, X2, X2
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X1
+	VADDPS       X1, X4, X4
+	VPERMILPS    $0x0e, X4, X1
+	VADDPS       X1, X4, X4
+	VPERMILPS    $0x01, X4, X1
+	VADDPS       X1, X4, X4
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X1
+	VADDPS       X1, X6, X6
+	VPERMILPS    $0x0e, X6, X1
+	VADDPS       X1, X6, X6
+	VPERMILPS    $0x01, X6, X1
+	VADDPS       X1, X6, X6
+	VMOVSS       X0, (AX)
+	VMOVSS       X2, (AX)(CX*1)
+	VMOVSS       X4, (AX)(CX*2)
+	VMOVSS       X6, (AX)(DX*1)
+	ADDQ         $0x04, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func dequantizeQ8AVX2(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·dequantizeQ8AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	VPBROADCASTW (CX), X0
+	VCVTPH2PS    X0, Y0
+	VPMOVSXBD    2(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	VPMOVSXBD    10(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VPMOVSXBD    18(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 64(AX)
+	VPMOVSXBD    26(CX), Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 96(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x00000022, CX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func thinQ4x1AVX2(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·thinQ4x1AVX2(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), CX
+	MOVQ x+16(FP), CX
+	MOVQ xs+24(FP), DX
+	LEAQ (DX)(DX*2), DX
+	MOVQ w+32(FP), DX
+	MOVQ ws+40(FP), BX
+	MOVQ rows+48(FP), SI
+	MOVQ CX, R9
+
+row:
+	MOVQ   DX, DI
+	MOVQ   R9, CX
+	MOVQ   k+56(FP), R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	SUBQ   $0x00000020, R8
+	JL     few
+
+turn:
+	PREFETCHT1   2048(DI)
+	VPBROADCASTW (DI), X2
+	VCVTPH2PS    X2, Y2
+	VPMOVZXBD    2(DI), Y3
+	VPAND        low<>+0(SB), Y3, Y3
+	VPSUBD       eight<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  (CX), Y3, Y0
+	VPMOVZXBD    10(DI), Y3
+	VPAND        low<>+0(SB), Y3, Y3
+	VPSUBD       eight<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  32(CX), Y3, Y1
+	VPMOVZXBD    2(DI), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPSUBD       eight<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  64(CX), Y3, Y0
+	VPMOVZXBD    10(DI), Y3
+	VPSRLD       $0x04, Y3, Y3
+	VPSUBD       eight<>+0(SB), Y3, Y3
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VFMADD231PS  96(CX), Y3, Y1
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000012, DI
+	SUBQ         $0x00000020, R8
+	JGE          turn
+
+few:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, (AX)
+	ADDQ         $0x04, AX
+	ADDQ         BX, DX
+	DECQ         SI
+	JNZ          row
+	VZEROUPPER
+	RET
+
+DATA low<>+0(SB)/4, $0x0000000f
+DATA low<>+4(SB)/4, $0x0000000f
+DATA low<>+8(SB)/4, $0x0000000f
+DATA low<>+12(SB)/4, $0x0000000f
+DATA low<>+16(SB)/4, $0x0000000f
+DATA low<>+20(SB)/4, $0x0000000f
+DATA low<>+24(SB)/4, $0x0000000f
+DATA low<>+28(SB)/4, $0x0000000f
+GLOBL low<>(SB), RODATA|NOPTR, $32
+
+DATA eight<>+0(SB)/4, $0x00000008
+DATA eight<>+4(SB)/4, $0x00000008
+DATA eight<>+8(SB)/4, $0x00000008
+DATA eight<>+12(SB)/4, $0x00000008
+DATA eight<>+16(SB)/4, $0x00000008
+DATA eight<>+20(SB)/4, $0x00000008
+DATA eight<>+24(SB)/4, $0x00000008
+DATA eight<>+28(SB)/4, $0x00000008
+GLOBL eight<>(SB), RODATA|NOPTR, $32
+
+// func thinQ4x2AVX2(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·thinQ4x2AVX2(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ x+16(FP), DX
+	MOVQ xs+24(FP), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ w+32(FP), SI
+	MOVQ ws+40(FP), DI
+	MOVQ rows+48(FP), R8
+	MOVQ DX, R11
+
+row:
+	MOVQ   SI, R9
+	MOVQ   R11, DX
+	MOVQ   k+56(FP), R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	SUBQ   $0x00000020, R10
+	JL     few
+
+turn:
+	PREFETCHT1   2048(R9)
+	VPBROADCASTW (R9), X4
+	VCVTPH2PS    X4, Y4
+	VPMOVZXBD    2(R9), Y5
+	VPAND        low<>+0(SB), Y5, Y5
+	VPSUBD       eight<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  (DX), Y5, Y0
+	VFMADD231PS  (DX)(BX*1), Y5, Y2
+	VPMOVZXBD    10(R9), Y5
+	VPAND        low<>+0(SB), Y5, Y5
+	VPSUBD       eight<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  32(DX), Y5, Y1
+	VFMADD231PS  32(DX)(BX*1), Y5, Y3
+	VPMOVZXBD    2(R9), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPSUBD       eight<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  64(DX), Y5, Y0
+	VFMADD231PS  64(DX)(BX*1), Y5, Y2
+	VPMOVZXBD    10(R9), Y5
+	VPSRLD       $0x04, Y5, Y5
+	VPSUBD       eight<>+0(SB), Y5, Y5
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VFMADD231PS  96(DX), Y5, Y1
+	VFMADD231PS  96(DX)(BX*1), Y5, Y3
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000012, R9
+	SUBQ         $0x00000020, R10
+	JGE          turn
+
+few:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X1
+	VADDPS       X1, X2, X2
+	VPERMILPS    $0x0e, X2, X1
+	VADDPS       X1, X2, X2
+	VPERMILPS    $0x01, X2, X1
+	VADDPS       X1, X2, X2
+	VMOVSS       X0, (AX)
+	VMOVSS       X2, (AX)(CX*1)
+	ADDQ         $0x04, AX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func thinQ4x3AVX2(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·thinQ4x3AVX2(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ x+16(FP), DX
+	MOVQ xs+24(FP), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ w+32(FP), SI
+	MOVQ ws+40(FP), DI
+	MOVQ rows+48(FP), R8
+	MOVQ DX, R11
+
+row:
+	MOVQ   SI, R9
+	MOVQ   R11, DX
+	MOVQ   k+56(FP), R10
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	SUBQ   $0x00000020, R10
+	JL     few
+
+turn:
+	PREFETCHT1   2048(R9)
+	VPBROADCASTW (R9), X6
+	VCVTPH2PS    X6, Y6
+	VPMOVZXBD    2(R9), Y7
+	VPAND        low<>+0(SB), Y7, Y7
+	VPSUBD       eight<>+0(SB), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  (DX), Y7, Y0
+	VFMADD231PS  (DX)(BX*1), Y7, Y2
+	VFMADD231PS  (DX)(BX*2), Y7, Y4
+	VPMOVZXBD    10(R9), Y7
+	VPAND        low<>+0(SB), Y7, Y7
+	VPSUBD       eight<>+0(SB), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  32(DX), Y7, Y1
+	VFMADD231PS  32(DX)(BX*1), Y7, Y3
+	VFMADD231PS  32(DX)(BX*2), Y7, Y5
+	VPMOVZXBD    2(R9), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPSUBD       eight<>+0(SB), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  64(DX), Y7, Y0
+	VFMADD231PS  64(DX)(BX*1), Y7, Y2
+	VFMADD231PS  64(DX)(BX*2), Y7, Y4
+	VPMOVZXBD    10(R9), Y7
+	VPSRLD       $0x04, Y7, Y7
+	VPSUBD       eight<>+0(SB), Y7, Y7
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y6, Y7, Y7
+	VFMADD231PS  96(DX), Y7, Y1
+	VFMADD231PS  96(DX)(BX*1), Y7, Y3
+	VFMADD231PS  96(DX)(BX*2), Y7, Y5
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000012, R9
+	SUBQ         $0x00000020, R10
+	JGE          turn
+
+few:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X1
+	VADDPS       X1, X2, X2
+	VPERMILPS    $0x0e, X2, X1
+	VADDPS       X1, X2, X2
+	VPERMILPS    $0x01, X2, X1
+	VADDPS       X1, X2, X2
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X1
+	VADDPS       X1, X4, X4
+	VPERMILPS    $0x0e, X4, X1
+	VADDPS       X1, X4, X4
+	VPERMILPS    $0x01, X4, X1
+	VADDPS       X1, X4, X4
+	VMOVSS       X0, (AX)
+	VMOVSS       X2, (AX)(CX*1)
+	VMOVSS       X4, (AX)(CX*2)
+	ADDQ         $0x04, AX
+	ADDQ         DI, SI
+	DECQ         R8
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func thinQ4x4AVX2(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·thinQ4x4AVX2(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ x+16(FP), BX
+	MOVQ xs+24(FP), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ w+32(FP), R8
+	MOVQ ws+40(FP), R9
+	MOVQ rows+48(FP), R10
+	MOVQ BX, R13
+
+row:
+	MOVQ   R8, R11
+	MOVQ   R13, BX
+	MOVQ   k+56(FP), R12
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	SUBQ   $0x00000020, R12
+	JL     few
+
+turn:
+	PREFETCHT1   2048(R11)
+	VPBROADCASTW (R11), X8
+	VCVTPH2PS    X8, Y8
+	VPMOVZXBD    2(R11), Y9
+	VPAND        low<>+0(SB), Y9, Y9
+	VPSUBD       eight<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  (BX), Y9, Y0
+	VFMADD231PS  (BX)(SI*1), Y9, Y2
+	VFMADD231PS  (BX)(SI*2), Y9, Y4
+	VFMADD231PS  (BX)(DI*1), Y9, Y6
+	VPMOVZXBD    10(R11), Y9
+	VPAND        low<>+0(SB), Y9, Y9
+	VPSUBD       eight<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  32(BX), Y9, Y1
+	VFMADD231PS  32(BX)(SI*1), Y9, Y3
+	VFMADD231PS  32(BX)(SI*2), Y9, Y5
+	VFMADD231PS  32(BX)(DI*1), Y9, Y7
+	VPMOVZXBD    2(R11), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPSUBD       eight<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  64(BX), Y9, Y0
+	VFMADD231PS  64(BX)(SI*1), Y9, Y2
+	VFMADD231PS  64(BX)(SI*2), Y9, Y4
+	VFMADD231PS  64(BX)(DI*1), Y9, Y6
+	VPMOVZXBD    10(R11), Y9
+	VPSRLD       $0x04, Y9, Y9
+	VPSUBD       eight<>+0(SB), Y9, Y9
+	VCVTDQ2PS    Y9, Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD231PS  96(BX), Y9, Y1
+	VFMADD231PS  96(BX)(SI*1), Y9, Y3
+	VFMADD231PS  96(BX)(SI*2), Y9, Y5
+	VFMADD231PS  96(BX)(DI*1), Y9, Y7
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000012, R11
+	SUBQ         $0x00000020, R12
+	JGE          turn
+
+few:
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X1
+	VADDPS       X1, X2, X2
+	VPERMILPS    $0x0e, X2, X1
+	VADDPS       X1, X2, X2
+	VPERMILPS    $0x01, X2, X1
+	VADDPS       X1, X2, X2
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X1
+	VADDPS       X1, X4, X4
+	VPERMILPS    $0x0e, X4, X1
+	VADDPS       X1, X4, X4
+	VPERMILPS    $0x01, X4, X1
+	VADDPS       X1, X4, X4
+	VADDPS       Y7, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X1
+	VADDPS       X1, X6, X6
+	VPERMILPS    $0x0e, X6, X1
+	VADDPS       X1, X6, X6
+	VPERMILPS    $0x01, X6, X1
+	VADDPS       X1, X6, X6
+	VMOVSS       X0, (AX)
+	VMOVSS       X2, (AX)(CX*1)
+	VMOVSS       X4, (AX)(CX*2)
+	VMOVSS       X6, (AX)(DX*1)
+	ADDQ         $0x04, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func dequantizeQ4AVX2(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, F16C
+TEXT ·dequantizeQ4AVX2(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	VPBROADCASTW (CX), X0
+	VCVTPH2PS    X0, Y0
+	VPMOVZXBD    2(CX), Y1
+	VPAND        low<>+0(SB), Y1, Y1
+	VPSUBD       eight<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (AX)
+	VPMOVZXBD    10(CX), Y1
+	VPAND        low<>+0(SB), Y1, Y1
+	VPSUBD       eight<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(AX)
+	VPMOVZXBD    2(CX), Y1
+	VPSRLD       $0x04, Y1, Y1
+	VPSUBD       eight<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 64(AX)
+	VPMOVZXBD    10(CX), Y1
+	VPSRLD       $0x04, Y1, Y1
+	VPSUBD       eight<>+0(SB), Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 96(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x00000012, CX
+	DECQ         DX
+	JNZ          block
 	VZEROUPPER
 	RET

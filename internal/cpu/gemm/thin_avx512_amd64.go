@@ -59,3 +59,69 @@ func thinBF16x3AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int,
 //
 //go:noescape
 func thinBF16x4AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+
+// thinQ8x1AVX512 multiplies rows of k elements of a Q8 matrix, ws bytes apart, by the rows of x,
+// 1 vectors xs bytes apart: element r of row i of out, whose rows are os bytes apart, becomes the
+// product of row i of x and row r of w.
+//
+//go:noescape
+func thinQ8x1AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+
+// thinQ8x2AVX512 multiplies rows of k elements of a Q8 matrix, ws bytes apart, by the rows of x,
+// 2 vectors xs bytes apart: element r of row i of out, whose rows are os bytes apart, becomes the
+// product of row i of x and row r of w.
+//
+//go:noescape
+func thinQ8x2AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+
+// thinQ8x3AVX512 multiplies rows of k elements of a Q8 matrix, ws bytes apart, by the rows of x,
+// 3 vectors xs bytes apart: element r of row i of out, whose rows are os bytes apart, becomes the
+// product of row i of x and row r of w.
+//
+//go:noescape
+func thinQ8x3AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+
+// thinQ8x4AVX512 multiplies rows of k elements of a Q8 matrix, ws bytes apart, by the rows of x,
+// 4 vectors xs bytes apart: element r of row i of out, whose rows are os bytes apart, becomes the
+// product of row i of x and row r of w.
+//
+//go:noescape
+func thinQ8x4AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+
+// dequantizeQ8AVX512 sets dst to the weights of so many blocks of Q8.
+//
+//go:noescape
+func dequantizeQ8AVX512(dst *float32, src *byte, blocks int)
+
+// thinQ4x1AVX512 multiplies rows of k elements of a Q4 matrix, ws bytes apart, by the rows of x,
+// 1 vectors xs bytes apart: element r of row i of out, whose rows are os bytes apart, becomes the
+// product of row i of x and row r of w.
+//
+//go:noescape
+func thinQ4x1AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+
+// thinQ4x2AVX512 multiplies rows of k elements of a Q4 matrix, ws bytes apart, by the rows of x,
+// 2 vectors xs bytes apart: element r of row i of out, whose rows are os bytes apart, becomes the
+// product of row i of x and row r of w.
+//
+//go:noescape
+func thinQ4x2AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+
+// thinQ4x3AVX512 multiplies rows of k elements of a Q4 matrix, ws bytes apart, by the rows of x,
+// 3 vectors xs bytes apart: element r of row i of out, whose rows are os bytes apart, becomes the
+// product of row i of x and row r of w.
+//
+//go:noescape
+func thinQ4x3AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+
+// thinQ4x4AVX512 multiplies rows of k elements of a Q4 matrix, ws bytes apart, by the rows of x,
+// 4 vectors xs bytes apart: element r of row i of out, whose rows are os bytes apart, becomes the
+// product of row i of x and row r of w.
+//
+//go:noescape
+func thinQ4x4AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+
+// dequantizeQ4AVX512 sets dst to the weights of so many blocks of Q4.
+//
+//go:noescape
+func dequantizeQ4AVX512(dst *float32, src *byte, blocks int)

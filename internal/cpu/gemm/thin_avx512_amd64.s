@@ -51,13 +51,13 @@ few:
 	ADDQ $0x00000030, R8
 	JL   tail
 
-vector:
+chunk:
 	VMOVUPS     (DI), Z4
 	VFMADD231PS (CX), Z4, Z0
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, DI
 	SUBQ        $0x00000010, R8
-	JGE         vector
+	JGE         chunk
 
 tail:
 	ADDQ        $0x00000010, R8
@@ -144,14 +144,14 @@ few:
 	ADDQ $0x00000030, R10
 	JL   tail
 
-vector:
+chunk:
 	VMOVUPS     (R9), Z8
 	VFMADD231PS (DX), Z8, Z0
 	VFMADD231PS (DX)(BX*1), Z8, Z4
 	ADDQ        $0x00000040, DX
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x00000010, R10
-	JGE         vector
+	JGE         chunk
 
 tail:
 	ADDQ        $0x00000010, R10
@@ -260,7 +260,7 @@ few:
 	ADDQ $0x00000030, R10
 	JL   tail
 
-vector:
+chunk:
 	VMOVUPS     (R9), Z12
 	VFMADD231PS (DX), Z12, Z0
 	VFMADD231PS (DX)(BX*1), Z12, Z4
@@ -268,7 +268,7 @@ vector:
 	ADDQ        $0x00000040, DX
 	ADDQ        $0x00000040, R9
 	SUBQ        $0x00000010, R10
-	JGE         vector
+	JGE         chunk
 
 tail:
 	ADDQ        $0x00000010, R10
@@ -399,7 +399,7 @@ few:
 	ADDQ $0x00000030, R12
 	JL   tail
 
-vector:
+chunk:
 	VMOVUPS     (R11), Z16
 	VFMADD231PS (BX), Z16, Z0
 	VFMADD231PS (BX)(SI*1), Z16, Z4
@@ -408,7 +408,7 @@ vector:
 	ADDQ        $0x00000040, BX
 	ADDQ        $0x00000040, R11
 	SUBQ        $0x00000010, R12
-	JGE         vector
+	JGE         chunk
 
 tail:
 	ADDQ        $0x00000010, R12
@@ -531,14 +531,14 @@ few:
 	ADDQ $0x00000030, R8
 	JL   tail
 
-vector:
+chunk:
 	VPMOVZXWD   (DI), Z4
 	VPSLLD      $0x10, Z4, Z4
 	VFMADD231PS (CX), Z4, Z0
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000020, DI
 	SUBQ        $0x00000010, R8
-	JGE         vector
+	JGE         chunk
 
 tail:
 	ADDQ        $0x00000010, R8
@@ -628,7 +628,7 @@ few:
 	ADDQ $0x00000030, R10
 	JL   tail
 
-vector:
+chunk:
 	VPMOVZXWD   (R9), Z8
 	VPSLLD      $0x10, Z8, Z8
 	VFMADD231PS (DX), Z8, Z0
@@ -636,7 +636,7 @@ vector:
 	ADDQ        $0x00000040, DX
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x00000010, R10
-	JGE         vector
+	JGE         chunk
 
 tail:
 	ADDQ        $0x00000010, R10
@@ -748,7 +748,7 @@ few:
 	ADDQ $0x00000030, R10
 	JL   tail
 
-vector:
+chunk:
 	VPMOVZXWD   (R9), Z12
 	VPSLLD      $0x10, Z12, Z12
 	VFMADD231PS (DX), Z12, Z0
@@ -757,7 +757,7 @@ vector:
 	ADDQ        $0x00000040, DX
 	ADDQ        $0x00000020, R9
 	SUBQ        $0x00000010, R10
-	JGE         vector
+	JGE         chunk
 
 tail:
 	ADDQ        $0x00000010, R10
@@ -891,7 +891,7 @@ few:
 	ADDQ $0x00000030, R12
 	JL   tail
 
-vector:
+chunk:
 	VPMOVZXWD   (R11), Z16
 	VPSLLD      $0x10, Z16, Z16
 	VFMADD231PS (BX), Z16, Z0
@@ -901,7 +901,7 @@ vector:
 	ADDQ        $0x00000040, BX
 	ADDQ        $0x00000020, R11
 	SUBQ        $0x00000010, R12
-	JGE         vector
+	JGE         chunk
 
 tail:
 	ADDQ        $0x00000010, R12
@@ -973,5 +973,1077 @@ fold:
 	ADDQ          R9, R8
 	DECQ          R10
 	JNZ           row
+	VZEROUPPER
+	RET
+
+// func thinQ8x1AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·thinQ8x1AVX512(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), CX
+	MOVQ x+16(FP), CX
+	MOVQ xs+24(FP), DX
+	LEAQ (DX)(DX*2), DX
+	MOVQ w+32(FP), DX
+	MOVQ ws+40(FP), BX
+	MOVQ rows+48(FP), SI
+	MOVQ CX, R9
+
+row:
+	MOVQ   DX, DI
+	MOVQ   R9, CX
+	MOVQ   k+56(FP), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	SUBQ   $0x00000040, R8
+	JL     few
+
+turn:
+	PREFETCHT1   2048(DI)
+	PREFETCHT1   2112(DI)
+	VPBROADCASTW (DI), Y4
+	VCVTPH2PS    Y4, Z4
+	VPMOVSXBD    2(DI), Z5
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VFMADD231PS  (CX), Z5, Z0
+	VPMOVSXBD    18(DI), Z5
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VFMADD231PS  64(CX), Z5, Z1
+	VPBROADCASTW 34(DI), Y4
+	VCVTPH2PS    Y4, Z4
+	VPMOVSXBD    36(DI), Z5
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VFMADD231PS  128(CX), Z5, Z2
+	VPMOVSXBD    52(DI), Z5
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VFMADD231PS  192(CX), Z5, Z3
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000044, DI
+	SUBQ         $0x00000040, R8
+	JGE          turn
+
+few:
+	ADDQ $0x00000020, R8
+	JL   tail
+
+chunk:
+	VPBROADCASTW (DI), Y4
+	VCVTPH2PS    Y4, Z4
+	VPMOVSXBD    2(DI), Z5
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VFMADD231PS  (CX), Z5, Z0
+	VPMOVSXBD    18(DI), Z5
+	VCVTDQ2PS    Z5, Z5
+	VMULPS       Z4, Z5, Z5
+	VFMADD231PS  64(CX), Z5, Z1
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000022, DI
+	SUBQ         $0x00000020, R8
+	JGE          chunk
+
+tail:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VPERMILPS     $0x0e, X0, X4
+	VADDPS        X4, X0, X0
+	VPERMILPS     $0x01, X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSS        X0, (AX)
+	ADDQ          $0x04, AX
+	ADDQ          BX, DX
+	DECQ          SI
+	JNZ           row
+	VZEROUPPER
+	RET
+
+// func thinQ8x2AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·thinQ8x2AVX512(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ x+16(FP), DX
+	MOVQ xs+24(FP), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ w+32(FP), SI
+	MOVQ ws+40(FP), DI
+	MOVQ rows+48(FP), R8
+	MOVQ DX, R11
+
+row:
+	MOVQ   SI, R9
+	MOVQ   R11, DX
+	MOVQ   k+56(FP), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	SUBQ   $0x00000040, R10
+	JL     few
+
+turn:
+	PREFETCHT1   2048(R9)
+	PREFETCHT1   2112(R9)
+	VPBROADCASTW (R9), Y8
+	VCVTPH2PS    Y8, Z8
+	VPMOVSXBD    2(R9), Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VFMADD231PS  (DX), Z9, Z0
+	VFMADD231PS  (DX)(BX*1), Z9, Z4
+	VPMOVSXBD    18(R9), Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VFMADD231PS  64(DX), Z9, Z1
+	VFMADD231PS  64(DX)(BX*1), Z9, Z5
+	VPBROADCASTW 34(R9), Y8
+	VCVTPH2PS    Y8, Z8
+	VPMOVSXBD    36(R9), Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VFMADD231PS  128(DX), Z9, Z2
+	VFMADD231PS  128(DX)(BX*1), Z9, Z6
+	VPMOVSXBD    52(R9), Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VFMADD231PS  192(DX), Z9, Z3
+	VFMADD231PS  192(DX)(BX*1), Z9, Z7
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000044, R9
+	SUBQ         $0x00000040, R10
+	JGE          turn
+
+few:
+	ADDQ $0x00000020, R10
+	JL   tail
+
+chunk:
+	VPBROADCASTW (R9), Y8
+	VCVTPH2PS    Y8, Z8
+	VPMOVSXBD    2(R9), Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VFMADD231PS  (DX), Z9, Z0
+	VFMADD231PS  (DX)(BX*1), Z9, Z4
+	VPMOVSXBD    18(R9), Z9
+	VCVTDQ2PS    Z9, Z9
+	VMULPS       Z8, Z9, Z9
+	VFMADD231PS  64(DX), Z9, Z1
+	VFMADD231PS  64(DX)(BX*1), Z9, Z5
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000022, R9
+	SUBQ         $0x00000020, R10
+	JGE          chunk
+
+tail:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X8
+	VADDPS        X8, X0, X0
+	VPERMILPS     $0x0e, X0, X8
+	VADDPS        X8, X0, X0
+	VPERMILPS     $0x01, X0, X8
+	VADDPS        X8, X0, X0
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z7, Z5, Z5
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPS        X8, X4, X4
+	VPERMILPS     $0x0e, X4, X8
+	VADDPS        X8, X4, X4
+	VPERMILPS     $0x01, X4, X8
+	VADDPS        X8, X4, X4
+	VMOVSS        X0, (AX)
+	VMOVSS        X4, (AX)(CX*1)
+	ADDQ          $0x04, AX
+	ADDQ          DI, SI
+	DECQ          R8
+	JNZ           row
+	VZEROUPPER
+	RET
+
+// func thinQ8x3AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·thinQ8x3AVX512(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ x+16(FP), DX
+	MOVQ xs+24(FP), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ w+32(FP), SI
+	MOVQ ws+40(FP), DI
+	MOVQ rows+48(FP), R8
+	MOVQ DX, R11
+
+row:
+	MOVQ   SI, R9
+	MOVQ   R11, DX
+	MOVQ   k+56(FP), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	SUBQ   $0x00000040, R10
+	JL     few
+
+turn:
+	PREFETCHT1   2048(R9)
+	PREFETCHT1   2112(R9)
+	VPBROADCASTW (R9), Y12
+	VCVTPH2PS    Y12, Z12
+	VPMOVSXBD    2(R9), Z13
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z12, Z13, Z13
+	VFMADD231PS  (DX), Z13, Z0
+	VFMADD231PS  (DX)(BX*1), Z13, Z4
+	VFMADD231PS  (DX)(BX*2), Z13, Z8
+	VPMOVSXBD    18(R9), Z13
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z12, Z13, Z13
+	VFMADD231PS  64(DX), Z13, Z1
+	VFMADD231PS  64(DX)(BX*1), Z13, Z5
+	VFMADD231PS  64(DX)(BX*2), Z13, Z9
+	VPBROADCASTW 34(R9), Y12
+	VCVTPH2PS    Y12, Z12
+	VPMOVSXBD    36(R9), Z13
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z12, Z13, Z13
+	VFMADD231PS  128(DX), Z13, Z2
+	VFMADD231PS  128(DX)(BX*1), Z13, Z6
+	VFMADD231PS  128(DX)(BX*2), Z13, Z10
+	VPMOVSXBD    52(R9), Z13
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z12, Z13, Z13
+	VFMADD231PS  192(DX), Z13, Z3
+	VFMADD231PS  192(DX)(BX*1), Z13, Z7
+	VFMADD231PS  192(DX)(BX*2), Z13, Z11
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000044, R9
+	SUBQ         $0x00000040, R10
+	JGE          turn
+
+few:
+	ADDQ $0x00000020, R10
+	JL   tail
+
+chunk:
+	VPBROADCASTW (R9), Y12
+	VCVTPH2PS    Y12, Z12
+	VPMOVSXBD    2(R9), Z13
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z12, Z13, Z13
+	VFMADD231PS  (DX), Z13, Z0
+	VFMADD231PS  (DX)(BX*1), Z13, Z4
+	VFMADD231PS  (DX)(BX*2), Z13, Z8
+	VPMOVSXBD    18(R9), Z13
+	VCVTDQ2PS    Z13, Z13
+	VMULPS       Z12, Z13, Z13
+	VFMADD231PS  64(DX), Z13, Z1
+	VFMADD231PS  64(DX)(BX*1), Z13, Z5
+	VFMADD231PS  64(DX)(BX*2), Z13, Z9
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000022, R9
+	SUBQ         $0x00000020, R10
+	JGE          chunk
+
+tail:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y12
+	VADDPS        Y12, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X12
+	VADDPS        X12, X0, X0
+	VPERMILPS     $0x0e, X0, X12
+	VADDPS        X12, X0, X0
+	VPERMILPS     $0x01, X0, X12
+	VADDPS        X12, X0, X0
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z7, Z5, Z5
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y12
+	VADDPS        Y12, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X12
+	VADDPS        X12, X4, X4
+	VPERMILPS     $0x0e, X4, X12
+	VADDPS        X12, X4, X4
+	VPERMILPS     $0x01, X4, X12
+	VADDPS        X12, X4, X4
+	VADDPS        Z10, Z8, Z8
+	VADDPS        Z11, Z9, Z9
+	VADDPS        Z9, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y12
+	VADDPS        Y12, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X12
+	VADDPS        X12, X8, X8
+	VPERMILPS     $0x0e, X8, X12
+	VADDPS        X12, X8, X8
+	VPERMILPS     $0x01, X8, X12
+	VADDPS        X12, X8, X8
+	VMOVSS        X0, (AX)
+	VMOVSS        X4, (AX)(CX*1)
+	VMOVSS        X8, (AX)(CX*2)
+	ADDQ          $0x04, AX
+	ADDQ          DI, SI
+	DECQ          R8
+	JNZ           row
+	VZEROUPPER
+	RET
+
+// func thinQ8x4AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·thinQ8x4AVX512(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ x+16(FP), BX
+	MOVQ xs+24(FP), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ w+32(FP), R8
+	MOVQ ws+40(FP), R9
+	MOVQ rows+48(FP), R10
+	MOVQ BX, R13
+
+row:
+	MOVQ   R8, R11
+	MOVQ   R13, BX
+	MOVQ   k+56(FP), R12
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	SUBQ   $0x00000040, R12
+	JL     few
+
+turn:
+	PREFETCHT1   2048(R11)
+	PREFETCHT1   2112(R11)
+	VPBROADCASTW (R11), Y16
+	VCVTPH2PS    Y16, Z16
+	VPMOVSXBD    2(R11), Z17
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z16, Z17, Z17
+	VFMADD231PS  (BX), Z17, Z0
+	VFMADD231PS  (BX)(SI*1), Z17, Z4
+	VFMADD231PS  (BX)(SI*2), Z17, Z8
+	VFMADD231PS  (BX)(DI*1), Z17, Z12
+	VPMOVSXBD    18(R11), Z17
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z16, Z17, Z17
+	VFMADD231PS  64(BX), Z17, Z1
+	VFMADD231PS  64(BX)(SI*1), Z17, Z5
+	VFMADD231PS  64(BX)(SI*2), Z17, Z9
+	VFMADD231PS  64(BX)(DI*1), Z17, Z13
+	VPBROADCASTW 34(R11), Y16
+	VCVTPH2PS    Y16, Z16
+	VPMOVSXBD    36(R11), Z17
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z16, Z17, Z17
+	VFMADD231PS  128(BX), Z17, Z2
+	VFMADD231PS  128(BX)(SI*1), Z17, Z6
+	VFMADD231PS  128(BX)(SI*2), Z17, Z10
+	VFMADD231PS  128(BX)(DI*1), Z17, Z14
+	VPMOVSXBD    52(R11), Z17
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z16, Z17, Z17
+	VFMADD231PS  192(BX), Z17, Z3
+	VFMADD231PS  192(BX)(SI*1), Z17, Z7
+	VFMADD231PS  192(BX)(SI*2), Z17, Z11
+	VFMADD231PS  192(BX)(DI*1), Z17, Z15
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000044, R11
+	SUBQ         $0x00000040, R12
+	JGE          turn
+
+few:
+	ADDQ $0x00000020, R12
+	JL   tail
+
+chunk:
+	VPBROADCASTW (R11), Y16
+	VCVTPH2PS    Y16, Z16
+	VPMOVSXBD    2(R11), Z17
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z16, Z17, Z17
+	VFMADD231PS  (BX), Z17, Z0
+	VFMADD231PS  (BX)(SI*1), Z17, Z4
+	VFMADD231PS  (BX)(SI*2), Z17, Z8
+	VFMADD231PS  (BX)(DI*1), Z17, Z12
+	VPMOVSXBD    18(R11), Z17
+	VCVTDQ2PS    Z17, Z17
+	VMULPS       Z16, Z17, Z17
+	VFMADD231PS  64(BX), Z17, Z1
+	VFMADD231PS  64(BX)(SI*1), Z17, Z5
+	VFMADD231PS  64(BX)(SI*2), Z17, Z9
+	VFMADD231PS  64(BX)(DI*1), Z17, Z13
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000022, R11
+	SUBQ         $0x00000020, R12
+	JGE          chunk
+
+tail:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y16
+	VADDPS        Y16, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X16
+	VADDPS        X16, X0, X0
+	VPERMILPS     $0x0e, X0, X16
+	VADDPS        X16, X0, X0
+	VPERMILPS     $0x01, X0, X16
+	VADDPS        X16, X0, X0
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z7, Z5, Z5
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y16
+	VADDPS        Y16, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X16
+	VADDPS        X16, X4, X4
+	VPERMILPS     $0x0e, X4, X16
+	VADDPS        X16, X4, X4
+	VPERMILPS     $0x01, X4, X16
+	VADDPS        X16, X4, X4
+	VADDPS        Z10, Z8, Z8
+	VADDPS        Z11, Z9, Z9
+	VADDPS        Z9, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y16
+	VADDPS        Y16, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X8
+	VPERMILPS     $0x0e, X8, X16
+	VADDPS        X16, X8, X8
+	VPERMILPS     $0x01, X8, X16
+	VADDPS        X16, X8, X8
+	VADDPS        Z14, Z12, Z12
+	VADDPS        Z15, Z13, Z13
+	VADDPS        Z13, Z12, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y16
+	VADDPS        Y16, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X16
+	VADDPS        X16, X12, X12
+	VPERMILPS     $0x0e, X12, X16
+	VADDPS        X16, X12, X12
+	VPERMILPS     $0x01, X12, X16
+	VADDPS        X16, X12, X12
+	VMOVSS        X0, (AX)
+	VMOVSS        X4, (AX)(CX*1)
+	VMOVSS        X8, (AX)(CX*2)
+	VMOVSS        X12, (AX)(DX*1)
+	ADDQ          $0x04, AX
+	ADDQ          R9, R8
+	DECQ          R10
+	JNZ           row
+	VZEROUPPER
+	RET
+
+// func dequantizeQ8AVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·dequantizeQ8AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	VPBROADCASTW (CX), Y0
+	VCVTPH2PS    Y0, Z0
+	VPMOVSXBD    2(CX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, (AX)
+	VPMOVSXBD    18(CX), Z1
+	VCVTDQ2PS    Z1, Z1
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x00000022, CX
+	DECQ         DX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func thinQ4x1AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·thinQ4x1AVX512(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), CX
+	MOVQ x+16(FP), CX
+	MOVQ xs+24(FP), DX
+	LEAQ (DX)(DX*2), DX
+	MOVQ w+32(FP), DX
+	MOVQ ws+40(FP), BX
+	MOVQ rows+48(FP), SI
+	MOVQ CX, R9
+
+row:
+	MOVQ   DX, DI
+	MOVQ   R9, CX
+	MOVQ   k+56(FP), R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	SUBQ   $0x00000040, R8
+	JL     few
+
+turn:
+	PREFETCHT1   2048(DI)
+	VPBROADCASTW (DI), Y4
+	VCVTPH2PS    Y4, Z4
+	VMULPS       steps<>+0(SB), Z4, Z4
+	VPMOVZXBD    2(DI), Z5
+	VPERMPS      Z4, Z5, Z5
+	VFMADD231PS  (CX), Z5, Z0
+	VPMOVZXBD    2(DI), Z5
+	VPSRLD       $0x04, Z5, Z5
+	VPERMPS      Z4, Z5, Z5
+	VFMADD231PS  64(CX), Z5, Z1
+	VPBROADCASTW 18(DI), Y4
+	VCVTPH2PS    Y4, Z4
+	VMULPS       steps<>+0(SB), Z4, Z4
+	VPMOVZXBD    20(DI), Z5
+	VPERMPS      Z4, Z5, Z5
+	VFMADD231PS  128(CX), Z5, Z2
+	VPMOVZXBD    20(DI), Z5
+	VPSRLD       $0x04, Z5, Z5
+	VPERMPS      Z4, Z5, Z5
+	VFMADD231PS  192(CX), Z5, Z3
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000024, DI
+	SUBQ         $0x00000040, R8
+	JGE          turn
+
+few:
+	ADDQ $0x00000020, R8
+	JL   tail
+
+chunk:
+	VPBROADCASTW (DI), Y4
+	VCVTPH2PS    Y4, Z4
+	VMULPS       steps<>+0(SB), Z4, Z4
+	VPMOVZXBD    2(DI), Z5
+	VPERMPS      Z4, Z5, Z5
+	VFMADD231PS  (CX), Z5, Z0
+	VPMOVZXBD    2(DI), Z5
+	VPSRLD       $0x04, Z5, Z5
+	VPERMPS      Z4, Z5, Z5
+	VFMADD231PS  64(CX), Z5, Z1
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000012, DI
+	SUBQ         $0x00000020, R8
+	JGE          chunk
+
+tail:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VPERMILPS     $0x0e, X0, X4
+	VADDPS        X4, X0, X0
+	VPERMILPS     $0x01, X0, X4
+	VADDPS        X4, X0, X0
+	VMOVSS        X0, (AX)
+	ADDQ          $0x04, AX
+	ADDQ          BX, DX
+	DECQ          SI
+	JNZ           row
+	VZEROUPPER
+	RET
+
+DATA steps<>+0(SB)/4, $0xc1000000
+DATA steps<>+4(SB)/4, $0xc0e00000
+DATA steps<>+8(SB)/4, $0xc0c00000
+DATA steps<>+12(SB)/4, $0xc0a00000
+DATA steps<>+16(SB)/4, $0xc0800000
+DATA steps<>+20(SB)/4, $0xc0400000
+DATA steps<>+24(SB)/4, $0xc0000000
+DATA steps<>+28(SB)/4, $0xbf800000
+DATA steps<>+32(SB)/4, $0x00000000
+DATA steps<>+36(SB)/4, $0x3f800000
+DATA steps<>+40(SB)/4, $0x40000000
+DATA steps<>+44(SB)/4, $0x40400000
+DATA steps<>+48(SB)/4, $0x40800000
+DATA steps<>+52(SB)/4, $0x40a00000
+DATA steps<>+56(SB)/4, $0x40c00000
+DATA steps<>+60(SB)/4, $0x40e00000
+GLOBL steps<>(SB), RODATA|NOPTR, $64
+
+// func thinQ4x2AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·thinQ4x2AVX512(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ x+16(FP), DX
+	MOVQ xs+24(FP), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ w+32(FP), SI
+	MOVQ ws+40(FP), DI
+	MOVQ rows+48(FP), R8
+	MOVQ DX, R11
+
+row:
+	MOVQ   SI, R9
+	MOVQ   R11, DX
+	MOVQ   k+56(FP), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	SUBQ   $0x00000040, R10
+	JL     few
+
+turn:
+	PREFETCHT1   2048(R9)
+	VPBROADCASTW (R9), Y8
+	VCVTPH2PS    Y8, Z8
+	VMULPS       steps<>+0(SB), Z8, Z8
+	VPMOVZXBD    2(R9), Z9
+	VPERMPS      Z8, Z9, Z9
+	VFMADD231PS  (DX), Z9, Z0
+	VFMADD231PS  (DX)(BX*1), Z9, Z4
+	VPMOVZXBD    2(R9), Z9
+	VPSRLD       $0x04, Z9, Z9
+	VPERMPS      Z8, Z9, Z9
+	VFMADD231PS  64(DX), Z9, Z1
+	VFMADD231PS  64(DX)(BX*1), Z9, Z5
+	VPBROADCASTW 18(R9), Y8
+	VCVTPH2PS    Y8, Z8
+	VMULPS       steps<>+0(SB), Z8, Z8
+	VPMOVZXBD    20(R9), Z9
+	VPERMPS      Z8, Z9, Z9
+	VFMADD231PS  128(DX), Z9, Z2
+	VFMADD231PS  128(DX)(BX*1), Z9, Z6
+	VPMOVZXBD    20(R9), Z9
+	VPSRLD       $0x04, Z9, Z9
+	VPERMPS      Z8, Z9, Z9
+	VFMADD231PS  192(DX), Z9, Z3
+	VFMADD231PS  192(DX)(BX*1), Z9, Z7
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000024, R9
+	SUBQ         $0x00000040, R10
+	JGE          turn
+
+few:
+	ADDQ $0x00000020, R10
+	JL   tail
+
+chunk:
+	VPBROADCASTW (R9), Y8
+	VCVTPH2PS    Y8, Z8
+	VMULPS       steps<>+0(SB), Z8, Z8
+	VPMOVZXBD    2(R9), Z9
+	VPERMPS      Z8, Z9, Z9
+	VFMADD231PS  (DX), Z9, Z0
+	VFMADD231PS  (DX)(BX*1), Z9, Z4
+	VPMOVZXBD    2(R9), Z9
+	VPSRLD       $0x04, Z9, Z9
+	VPERMPS      Z8, Z9, Z9
+	VFMADD231PS  64(DX), Z9, Z1
+	VFMADD231PS  64(DX)(BX*1), Z9, Z5
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000012, R9
+	SUBQ         $0x00000020, R10
+	JGE          chunk
+
+tail:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X8
+	VADDPS        X8, X0, X0
+	VPERMILPS     $0x0e, X0, X8
+	VADDPS        X8, X0, X0
+	VPERMILPS     $0x01, X0, X8
+	VADDPS        X8, X0, X0
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z7, Z5, Z5
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPS        X8, X4, X4
+	VPERMILPS     $0x0e, X4, X8
+	VADDPS        X8, X4, X4
+	VPERMILPS     $0x01, X4, X8
+	VADDPS        X8, X4, X4
+	VMOVSS        X0, (AX)
+	VMOVSS        X4, (AX)(CX*1)
+	ADDQ          $0x04, AX
+	ADDQ          DI, SI
+	DECQ          R8
+	JNZ           row
+	VZEROUPPER
+	RET
+
+// func thinQ4x3AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·thinQ4x3AVX512(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ x+16(FP), DX
+	MOVQ xs+24(FP), BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ w+32(FP), SI
+	MOVQ ws+40(FP), DI
+	MOVQ rows+48(FP), R8
+	MOVQ DX, R11
+
+row:
+	MOVQ   SI, R9
+	MOVQ   R11, DX
+	MOVQ   k+56(FP), R10
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	SUBQ   $0x00000040, R10
+	JL     few
+
+turn:
+	PREFETCHT1   2048(R9)
+	VPBROADCASTW (R9), Y12
+	VCVTPH2PS    Y12, Z12
+	VMULPS       steps<>+0(SB), Z12, Z12
+	VPMOVZXBD    2(R9), Z13
+	VPERMPS      Z12, Z13, Z13
+	VFMADD231PS  (DX), Z13, Z0
+	VFMADD231PS  (DX)(BX*1), Z13, Z4
+	VFMADD231PS  (DX)(BX*2), Z13, Z8
+	VPMOVZXBD    2(R9), Z13
+	VPSRLD       $0x04, Z13, Z13
+	VPERMPS      Z12, Z13, Z13
+	VFMADD231PS  64(DX), Z13, Z1
+	VFMADD231PS  64(DX)(BX*1), Z13, Z5
+	VFMADD231PS  64(DX)(BX*2), Z13, Z9
+	VPBROADCASTW 18(R9), Y12
+	VCVTPH2PS    Y12, Z12
+	VMULPS       steps<>+0(SB), Z12, Z12
+	VPMOVZXBD    20(R9), Z13
+	VPERMPS      Z12, Z13, Z13
+	VFMADD231PS  128(DX), Z13, Z2
+	VFMADD231PS  128(DX)(BX*1), Z13, Z6
+	VFMADD231PS  128(DX)(BX*2), Z13, Z10
+	VPMOVZXBD    20(R9), Z13
+	VPSRLD       $0x04, Z13, Z13
+	VPERMPS      Z12, Z13, Z13
+	VFMADD231PS  192(DX), Z13, Z3
+	VFMADD231PS  192(DX)(BX*1), Z13, Z7
+	VFMADD231PS  192(DX)(BX*2), Z13, Z11
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000024, R9
+	SUBQ         $0x00000040, R10
+	JGE          turn
+
+few:
+	ADDQ $0x00000020, R10
+	JL   tail
+
+chunk:
+	VPBROADCASTW (R9), Y12
+	VCVTPH2PS    Y12, Z12
+	VMULPS       steps<>+0(SB), Z12, Z12
+	VPMOVZXBD    2(R9), Z13
+	VPERMPS      Z12, Z13, Z13
+	VFMADD231PS  (DX), Z13, Z0
+	VFMADD231PS  (DX)(BX*1), Z13, Z4
+	VFMADD231PS  (DX)(BX*2), Z13, Z8
+	VPMOVZXBD    2(R9), Z13
+	VPSRLD       $0x04, Z13, Z13
+	VPERMPS      Z12, Z13, Z13
+	VFMADD231PS  64(DX), Z13, Z1
+	VFMADD231PS  64(DX)(BX*1), Z13, Z5
+	VFMADD231PS  64(DX)(BX*2), Z13, Z9
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000012, R9
+	SUBQ         $0x00000020, R10
+	JGE          chunk
+
+tail:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y12
+	VADDPS        Y12, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X12
+	VADDPS        X12, X0, X0
+	VPERMILPS     $0x0e, X0, X12
+	VADDPS        X12, X0, X0
+	VPERMILPS     $0x01, X0, X12
+	VADDPS        X12, X0, X0
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z7, Z5, Z5
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y12
+	VADDPS        Y12, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X12
+	VADDPS        X12, X4, X4
+	VPERMILPS     $0x0e, X4, X12
+	VADDPS        X12, X4, X4
+	VPERMILPS     $0x01, X4, X12
+	VADDPS        X12, X4, X4
+	VADDPS        Z10, Z8, Z8
+	VADDPS        Z11, Z9, Z9
+	VADDPS        Z9, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y12
+	VADDPS        Y12, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X12
+	VADDPS        X12, X8, X8
+	VPERMILPS     $0x0e, X8, X12
+	VADDPS        X12, X8, X8
+	VPERMILPS     $0x01, X8, X12
+	VADDPS        X12, X8, X8
+	VMOVSS        X0, (AX)
+	VMOVSS        X4, (AX)(CX*1)
+	VMOVSS        X8, (AX)(CX*2)
+	ADDQ          $0x04, AX
+	ADDQ          DI, SI
+	DECQ          R8
+	JNZ           row
+	VZEROUPPER
+	RET
+
+// func thinQ4x4AVX512(out *float32, os int, x *float32, xs int, w *byte, ws int, rows int, k int)
+// Requires: AVX, AVX2, AVX512F, AVX512VL, MMX+
+TEXT ·thinQ4x4AVX512(SB), NOSPLIT, $0-64
+	MOVQ out+0(FP), AX
+	MOVQ os+8(FP), CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ x+16(FP), BX
+	MOVQ xs+24(FP), SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ w+32(FP), R8
+	MOVQ ws+40(FP), R9
+	MOVQ rows+48(FP), R10
+	MOVQ BX, R13
+
+row:
+	MOVQ   R8, R11
+	MOVQ   R13, BX
+	MOVQ   k+56(FP), R12
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	SUBQ   $0x00000040, R12
+	JL     few
+
+turn:
+	PREFETCHT1   2048(R11)
+	VPBROADCASTW (R11), Y16
+	VCVTPH2PS    Y16, Z16
+	VMULPS       steps<>+0(SB), Z16, Z16
+	VPMOVZXBD    2(R11), Z17
+	VPERMPS      Z16, Z17, Z17
+	VFMADD231PS  (BX), Z17, Z0
+	VFMADD231PS  (BX)(SI*1), Z17, Z4
+	VFMADD231PS  (BX)(SI*2), Z17, Z8
+	VFMADD231PS  (BX)(DI*1), Z17, Z12
+	VPMOVZXBD    2(R11), Z17
+	VPSRLD       $0x04, Z17, Z17
+	VPERMPS      Z16, Z17, Z17
+	VFMADD231PS  64(BX), Z17, Z1
+	VFMADD231PS  64(BX)(SI*1), Z17, Z5
+	VFMADD231PS  64(BX)(SI*2), Z17, Z9
+	VFMADD231PS  64(BX)(DI*1), Z17, Z13
+	VPBROADCASTW 18(R11), Y16
+	VCVTPH2PS    Y16, Z16
+	VMULPS       steps<>+0(SB), Z16, Z16
+	VPMOVZXBD    20(R11), Z17
+	VPERMPS      Z16, Z17, Z17
+	VFMADD231PS  128(BX), Z17, Z2
+	VFMADD231PS  128(BX)(SI*1), Z17, Z6
+	VFMADD231PS  128(BX)(SI*2), Z17, Z10
+	VFMADD231PS  128(BX)(DI*1), Z17, Z14
+	VPMOVZXBD    20(R11), Z17
+	VPSRLD       $0x04, Z17, Z17
+	VPERMPS      Z16, Z17, Z17
+	VFMADD231PS  192(BX), Z17, Z3
+	VFMADD231PS  192(BX)(SI*1), Z17, Z7
+	VFMADD231PS  192(BX)(SI*2), Z17, Z11
+	VFMADD231PS  192(BX)(DI*1), Z17, Z15
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000024, R11
+	SUBQ         $0x00000040, R12
+	JGE          turn
+
+few:
+	ADDQ $0x00000020, R12
+	JL   tail
+
+chunk:
+	VPBROADCASTW (R11), Y16
+	VCVTPH2PS    Y16, Z16
+	VMULPS       steps<>+0(SB), Z16, Z16
+	VPMOVZXBD    2(R11), Z17
+	VPERMPS      Z16, Z17, Z17
+	VFMADD231PS  (BX), Z17, Z0
+	VFMADD231PS  (BX)(SI*1), Z17, Z4
+	VFMADD231PS  (BX)(SI*2), Z17, Z8
+	VFMADD231PS  (BX)(DI*1), Z17, Z12
+	VPMOVZXBD    2(R11), Z17
+	VPSRLD       $0x04, Z17, Z17
+	VPERMPS      Z16, Z17, Z17
+	VFMADD231PS  64(BX), Z17, Z1
+	VFMADD231PS  64(BX)(SI*1), Z17, Z5
+	VFMADD231PS  64(BX)(SI*2), Z17, Z9
+	VFMADD231PS  64(BX)(DI*1), Z17, Z13
+	ADDQ         $0x00000080, BX
+	ADDQ         $0x00000012, R11
+	SUBQ         $0x00000020, R12
+	JGE          chunk
+
+tail:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y16
+	VADDPS        Y16, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X16
+	VADDPS        X16, X0, X0
+	VPERMILPS     $0x0e, X0, X16
+	VADDPS        X16, X0, X0
+	VPERMILPS     $0x01, X0, X16
+	VADDPS        X16, X0, X0
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z7, Z5, Z5
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y16
+	VADDPS        Y16, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X16
+	VADDPS        X16, X4, X4
+	VPERMILPS     $0x0e, X4, X16
+	VADDPS        X16, X4, X4
+	VPERMILPS     $0x01, X4, X16
+	VADDPS        X16, X4, X4
+	VADDPS        Z10, Z8, Z8
+	VADDPS        Z11, Z9, Z9
+	VADDPS        Z9, Z8, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y16
+	VADDPS        Y16, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X8
+	VPERMILPS     $0x0e, X8, X16
+	VADDPS        X16, X8, X8
+	VPERMILPS     $0x01, X8, X16
+	VADDPS        X16, X8, X8
+	VADDPS        Z14, Z12, Z12
+	VADDPS        Z15, Z13, Z13
+	VADDPS        Z13, Z12, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y16
+	VADDPS        Y16, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X16
+	VADDPS        X16, X12, X12
+	VPERMILPS     $0x0e, X12, X16
+	VADDPS        X16, X12, X12
+	VPERMILPS     $0x01, X12, X16
+	VADDPS        X16, X12, X12
+	VMOVSS        X0, (AX)
+	VMOVSS        X4, (AX)(CX*1)
+	VMOVSS        X8, (AX)(CX*2)
+	VMOVSS        X12, (AX)(DX*1)
+	ADDQ          $0x04, AX
+	ADDQ          R9, R8
+	DECQ          R10
+	JNZ           row
+	VZEROUPPER
+	RET
+
+// func dequantizeQ4AVX512(dst *float32, src *byte, blocks int)
+// Requires: AVX, AVX2, AVX512F
+TEXT ·dequantizeQ4AVX512(SB), NOSPLIT, $0-24
+	MOVQ dst+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ blocks+16(FP), DX
+
+block:
+	VPBROADCASTW (CX), Y0
+	VCVTPH2PS    Y0, Z0
+	VMULPS       steps<>+0(SB), Z0, Z0
+	VPMOVZXBD    2(CX), Z1
+	VPERMPS      Z0, Z1, Z1
+	VMOVUPS      Z1, (AX)
+	VPMOVZXBD    2(CX), Z1
+	VPSRLD       $0x04, Z1, Z1
+	VPERMPS      Z0, Z1, Z1
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x00000012, CX
+	DECQ         DX
+	JNZ          block
 	VZEROUPPER
 	RET

@@ -30,12 +30,12 @@ func TestARowOfAThinProductDoesNotDependOnTheOthers(t *testing.T) {
 		r := rand.New(rand.NewPCG(43, 44))
 		for _, dt := range weightDTypes {
 			const n, k = 70, 275
-			a, b := newMatrix(dt, dotRows, k, rowMajor).fill(r), newMatrix(dt, k, n, colMajor).fill(r)
-			alone := newMatrix(backend.F32, dotRows, n, rowMajor)
-			for i := range dotRows {
+			a, b := newMatrix(dt, ThinRows, k, rowMajor).fill(r), newMatrix(dt, k, n, colMajor).fill(r)
+			alone := newMatrix(backend.F32, ThinRows, n, rowMajor)
+			for i := range ThinRows {
 				Mul(alone.from(i, 0), a.from(i, 0), b.Operand, 1, n, k, false)
 			}
-			for m := 2; m <= dotRows; m++ {
+			for m := 2; m <= ThinRows; m++ {
 				c := newMatrix(backend.F32, m, n, rowMajor)
 				Mul(c.Operand, a.Operand, b.Operand, m, n, k, false)
 				if size := m * n * 4; !bytes.Equal(elements(c, size), elements(alone, size)) {
