@@ -66,7 +66,7 @@ func temporary(d *Device, s *Scope, fn func(s *Scope)) {
 // quantize sets the contiguous blocks out to the floats x.
 func quantize(out, x *Tensor) {
 	temporary(out.dev, out.scope, func(s *Scope) {
-		fused, ok := out.dev.backend.(backend.Quantizer)
+		fused, ok := backend.Fused[backend.Quantizer](out.dev.backend)
 		if !x.view.Contiguous() || x.view.DType == F64 || !ok && x.view.DType != F32 {
 			c := alloc(s, F32, x.view.Dims()...)
 			out.dev.backend.Copy(&c.view, &x.view)
@@ -88,7 +88,7 @@ func dequantize(out, x *Tensor) {
 		out, x = transposed(out), transposed(x)
 	}
 	temporary(out.dev, out.scope, func(s *Scope) {
-		fused, ok := out.dev.backend.(backend.Quantizer)
+		fused, ok := backend.Fused[backend.Quantizer](out.dev.backend)
 		to := out
 		if !out.view.Contiguous() || out.view.DType == F64 || !ok && out.view.DType != F32 {
 			to = alloc(s, F32, out.view.Dims()...)
@@ -110,7 +110,7 @@ func dequantize(out, x *Tensor) {
 func multiplyQuantized(out, x, y *Tensor, accumulate bool) {
 	rows := rowsOf(x)
 	product := out.alias(backend.NewView(out.view.Ptr, out.view.DType, rows.Dim(0), y.Dim(1)))
-	fused, ok := out.dev.backend.(backend.QuantizedMatMuler)
+	fused, ok := backend.Fused[backend.QuantizedMatMuler](out.dev.backend)
 	if ok && !y.view.Contiguous() && x.view.DType != F64 {
 		fused.MatMulQuantized(&product.view, &rows.view, &transposed(y).view, accumulate)
 		return

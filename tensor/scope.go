@@ -246,7 +246,7 @@ func Checkpoint(fn BlockFunc, inputs ...*Tensor) []*Tensor {
 	for i, o := range outs { // an output that is an input would be its own gradient's source
 		if slices.ContainsFunc(ins, func(t *Tensor) bool { return t.mem == o.mem }) {
 			outs[i] = like(o)
-			s.dev.backend.Copy(&outs[i].view, &o.view)
+			convert("Checkpoint", outs[i], o)
 		} else if slices.Contains(outs[:i], o) {
 			outs[i] = o.detached() // each place has a gradient of its own
 		}

@@ -47,7 +47,7 @@ func alloc(p Place, dt DType, shape ...int) *Tensor {
 		if d < 0 {
 			badShape("alloc", dt, shape, "negative dimension")
 		}
-		if d > 0 && n > (1<<52)/d {
+		if d > 0 && n > (1<<55)/dt.Size()/d {
 			badShape("alloc", dt, shape, "more elements than memory can address")
 		}
 		n *= d

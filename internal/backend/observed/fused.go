@@ -83,6 +83,19 @@ func (b *Backend) SumSquares(out, x *backend.View, chunk int) {
 	b.run("SumSquares", 2*elements(x), views{out}, views{x}, func() { fused[backend.SquareSummer](b).SumSquares(out, x, chunk) })
 }
 
+func (b *Backend) Quantize(out, x *backend.View) {
+	b.run("Quantize", 3*elements(x), views{out}, views{x}, func() { fused[backend.Quantizer](b).Quantize(out, x) })
+}
+
+func (b *Backend) Dequantize(out, x *backend.View) {
+	b.run("Dequantize", elements(x), views{out}, views{x}, func() { fused[backend.Quantizer](b).Dequantize(out, x) })
+}
+
+func (b *Backend) MatMulQuantized(out, x, w *backend.View, accumulate bool) {
+	b.run("MatMulQuantized", products(out, x), views{out}, views{x, w},
+		func() { fused[backend.QuantizedMatMuler](b).MatMulQuantized(out, x, w, accumulate) })
+}
+
 var (
 	_ backend.HostMemory     = (*Backend)(nil)
 	_ backend.Softmaxer      = (*Backend)(nil)
@@ -93,4 +106,7 @@ var (
 	_ backend.CrossEntropyer = (*Backend)(nil)
 	_ backend.AdamWer        = (*Backend)(nil)
 	_ backend.SquareSummer   = (*Backend)(nil)
+
+	_ backend.Quantizer         = (*Backend)(nil)
+	_ backend.QuantizedMatMuler = (*Backend)(nil)
 )

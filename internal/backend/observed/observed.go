@@ -67,13 +67,13 @@ func elements(v *backend.View) float64 { return float64(v.Len()) }
 
 // footprint is the number of bytes that lie behind a view.
 func footprint(v *backend.View) int {
-	n := v.DType.Size()
+	n := 1
 	for i, d := range v.Dims() {
 		if v.Strides[i] != 0 || d == 0 {
 			n *= d
 		}
 	}
-	return n
+	return v.DType.Bytes(n)
 }
 
 // fused is an optional kernel of the backend below. Callers have asked backend.Fused before.
