@@ -33,7 +33,7 @@ func (x isa) microKernel(f *file, mr, nv int, byRows bool) {
 		name, line = "microRows", "row"
 	}
 	e := x.function(f, fmt.Sprintf("%s%dx%d", name, mr, nv*x.lanes),
-		"func(k int, a *float32, as int, b *float32, bs int, c *float32, cs, cols int, accumulate bool)",
+		"func(k int, a *float32, as int, b *float32, bs int, c *float32, cs, cols int, accumulate bool, next uintptr)",
 		fmt.Sprintf("sets the %d×cols tile c to a·b, or adds a·b to it. Each %s of a lies in one piece,\n"+
 			"as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has %d columns,\n"+
 			"of which the first cols, %d < cols, count.", mr, line, nv*x.lanes, (nv-1)*x.lanes))
@@ -62,6 +62,10 @@ func (x isa) microKernel(f *file, mr, nv int, byRows bool) {
 		}
 	}
 
+	ahead, stride, last := e.pointer("c", false), e.integer("cs"), e.GP64()
+	e.IMUL3Q(operand.Imm(uint64(mr-1)), stride, last)
+	e.ADDQ(ahead, last)
+	next := e.integer("next")
 	acc := e.vecs(mr * nv)
 	for _, v := range acc {
 		e.zero(v)
@@ -88,6 +92,14 @@ func (x isa) microKernel(f *file, mr, nv int, byRows bool) {
 		step(u)
 	}
 	advance(unroll)
+	e.PREFETCHT1(operand.Mem{Base: next})
+	e.ADDQ(operand.Imm(64), next)
+	for j := range nv {
+		e.PREFETCHT0(operand.Mem{Base: ahead, Disp: j * x.lanes * 4})
+	}
+	e.ADDQ(stride, ahead)
+	e.CMPQ(ahead, last)
+	e.CMOVQHI(last, ahead)
 	e.SUBQ(operand.Imm(unroll), k)
 	e.JGE(operand.LabelRef("unrolled"))
 	e.Label("rest")

@@ -4,19 +4,23 @@ import "unsafe"
 
 // Sizes of blocks, in elements.
 const (
-	// blockK is the length of the sums that a micro-kernel keeps in registers. A panel of b, 32 columns of
-	// it, fills two thirds of a first-level cache of 48 KiB.
-	blockK = 256
+	// blockK is the length of the sums that a micro-kernel keeps in registers: the longer, the rarer a tile
+	// of the result is read and written again. A panel of b, 32 columns of it, then no longer fits the
+	// first-level cache; it streams from the second, which costs less.
+	blockK = 512
 	// blockRows is the height of a task's tile: blockRows×blockK of a take a fraction of the second-level
-	// cache, while each panel of b is used blockRows/mr times.
+	// cache, while each panel of b is used blockRows/mr times, which leaves time to prefetch the next.
 	blockRows = 96
 	// spanK bounds the part of k that is done at a time, packedA and packedB what of a and b is packed at a
-	// time: more than these 4 MiB would cost misses of the TLB.
-	spanK   = 8 * blockK
-	packedA = 1 << 20
-	packedB = 1 << 20
-	// packWork is the number of elements that a task packs, some 3 µs.
-	packWork = 1 << 15
+	// time, 16 MiB each: packing an operand twice costs more than the caches that they overflow.
+	spanK   = 8 * 256
+	packedA = 1 << 22
+	packedB = 1 << 22
+	// packWork is the number of elements that a task packs, some 5 µs; where lanes lie in one piece they
+	// are slabK×slabLanes of them.
+	packWork  = 1 << 15
+	slabK     = 16
+	slabLanes = packWork / slabK
 	// tileWork is the number of multiplications below which a tile is not divided further, some 5 µs.
 	tileWork = 1 << 19
 	// manyTiles is the number of tiles from which there are enough for any balance.
@@ -65,7 +69,7 @@ type block struct {
 	aInPlace, bInPlace   bool // the micro-kernel reads the operand where it is; in b, whole panels only
 	aIsPacked, bIsPacked bool // the workspace has it from the block before
 
-	depth        int // k is divided into blocks of this depth; the last may be less deep
+	depth        int // k is divided into blocks of this depth, whole slabs; the last may be less deep
 	packTasksA   int // of the tasks of packing, those that pack a
 	across, cols int // tiles side by side, and their width
 
@@ -79,7 +83,7 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 func (bl *block) multiply(w *Workspace, r runner) {
 	ks := bl.ks
-	bl.depth = ceilDiv(ceilDiv(bl.k, ceilDiv(bl.k, blockK)), 4) * 4
+	bl.depth = ceilDiv(ceilDiv(bl.k, ceilDiv(bl.k, blockK)), slabK) * slabK
 	if bl.bInPlace {
 		bl.unpackedB = bl.n / ks.nr * ks.nr
 	}
@@ -106,45 +110,96 @@ func (bl *block) rows() int {
 func (bl *block) pack(w *Workspace, r runner) {
 	ks := bl.ks
 	size := ks.dtype.Size()
-	depths := ceilDiv(bl.k, bl.depth)
+	depths, slabs := ceilDiv(bl.k, bl.depth), ceilDiv(bl.k, slabK)
 
 	bl.packTasksA = 0
 	if !bl.aInPlace {
-		tiles := depths * ceilDiv(bl.m, bl.rows())
-		bl.packedA = w.a.grow(bl.m*bl.k*size + tiles*slack)
-		if !bl.aIsPacked {
-			bl.packTasksA = tiles
+		tiles := ceilDiv(bl.m, bl.rows())
+		bl.packedA = w.a.grow(bl.m*bl.k*size + depths*tiles*slack)
+		switch {
+		case bl.aIsPacked:
+		case bl.a.RowStride == 1:
+			bl.packTasksA = slabs * ceilDiv(bl.m, bl.slabRows())
+		default:
+			bl.packTasksA = depths * tiles
 		}
 	}
 	tasksB := 0
-	if bl.unpackedB < bl.n {
-		bl.packedB = w.b.grow(bl.k * ceilDiv(bl.n-bl.unpackedB, ks.nr) * ks.nr * size)
-		if !bl.bIsPacked {
-			tasksB = depths * ceilDiv(bl.n-bl.unpackedB, bl.packCols())
+	if cols := bl.n - bl.unpackedB; cols > 0 {
+		bl.packedB = w.b.grow(bl.k * ceilDiv(cols, ks.nr) * ks.nr * size)
+		switch {
+		case bl.bIsPacked:
+		case bl.b.ColStride == 1:
+			tasksB = slabs * ceilDiv(cols, bl.slabCols())
+		default:
+			tasksB = depths * ceilDiv(cols, bl.packCols())
 		}
 	}
 	r.run(w, bl.packTasksA+tasksB, packing{bl})
 }
 
-// packCols is the number of columns of b that a task packs.
+// packCols is the number of columns of b that a task packs where rows lie in one piece.
 func (bl *block) packCols() int { return max(1, packWork/(bl.depth*bl.ks.nr)) * bl.ks.nr }
+
+// slabRows and slabCols are the rows of a and the columns of b in a slab: whole tiles, and whole panels.
+func (bl *block) slabRows() int { return ceilDiv(slabLanes, bl.rows()) * bl.rows() }
+func (bl *block) slabCols() int { return ceilDiv(slabLanes, bl.ks.nr) * bl.ks.nr }
 
 // packing is the job of packing both operands.
 type packing struct{ *block }
 
 func (bl packing) do(w *Workspace, task int) {
-	depths := ceilDiv(bl.k, bl.depth)
-	if task < bl.packTasksA {
-		p, i := task%depths*bl.depth, task/depths*bl.rows()
-		kb := min(bl.depth, bl.k-p)
-		bl.ks.packA(w, bl.panelsOfA(p, kb, i), bl.a.from(i, p), min(bl.rows(), bl.m-i), kb)
-		return
+	depths, slabs := ceilDiv(bl.k, bl.depth), ceilDiv(bl.k, slabK)
+	inA := task < bl.packTasksA
+	if !inA {
+		task -= bl.packTasksA
 	}
-	task -= bl.packTasksA
-	p, j := task%depths*bl.depth, bl.unpackedB+task/depths*bl.packCols()
-	kb := min(bl.depth, bl.k-p)
-	panel, _ := bl.panelOfB(p, kb, j)
-	bl.ks.packB(w, panel, bl.b.from(p, j), kb, min(bl.packCols(), bl.n-j))
+	depth := func(p int) int { return min(bl.depth, bl.k-p) }
+	switch {
+	case inA && bl.a.RowStride == 1:
+		bl.slabOfA(w, task/slabs*bl.slabRows(), task%slabs*slabK)
+	case inA:
+		i, p := task/depths*bl.rows(), task%depths*bl.depth
+		bl.ks.packA(w, bl.panelsOfA(p, depth(p), i), bl.a.from(i, p), min(bl.rows(), bl.m-i), depth(p))
+	case bl.b.ColStride == 1:
+		bl.slabOfB(w, bl.unpackedB+task/slabs*bl.slabCols(), task%slabs*slabK)
+	default:
+		j, p := bl.unpackedB+task/depths*bl.packCols(), task%depths*bl.depth
+		panel, _ := bl.panelOfB(p, depth(p), j)
+		bl.ks.packB(w, panel, bl.b.from(p, j), depth(p), min(bl.packCols(), bl.n-j))
+	}
+}
+
+// slabOfA packs a few columns of a, each in one piece, from row i on: it reads long rows of memory, of
+// which every panel gets a little.
+func (bl *block) slabOfA(w *Workspace, i, p int) {
+	ks, size := bl.ks, bl.ks.dtype.Size()
+	k, rows := min(slabK, bl.k-p), min(bl.slabRows(), bl.m-i)
+	first := p / bl.depth * bl.depth
+	kb := min(bl.depth, bl.k-first)
+	a := ks.staged(w, bl.a.from(i, p), rows, k)
+	for tile := 0; tile < rows; tile += bl.rows() {
+		panels := bl.panelsOfA(first, kb, i+tile)
+		height := min(bl.rows(), rows-tile)
+		for row := 0; row < height; {
+			h := panelRows(height-row, ks.mr)
+			ks.packPanel(unsafe.Add(panels, (row*kb+(p-first)*h)*size), h, a.from(tile+row, 0), h, k)
+			row += h
+		}
+	}
+}
+
+// slabOfB packs a few rows of b, each in one piece, from column j on.
+func (bl *block) slabOfB(w *Workspace, j, p int) {
+	ks := bl.ks
+	k, cols := min(slabK, bl.k-p), min(bl.slabCols(), bl.n-j)
+	first := p / bl.depth * bl.depth
+	kb := min(bl.depth, bl.k-first)
+	b := ks.staged(w, bl.b.from(p, j).transposed(), cols, k)
+	for col := 0; col < cols; col += ks.nr {
+		panel, pitch := bl.panelOfB(first, kb, j+col)
+		ks.packPanel(unsafe.Add(panel, (p-first)*pitch), ks.nr, b.from(col, 0), min(ks.nr, cols-col), k)
+	}
 }
 
 // panelsOfA is the address of the packed rows of the tile at row i, columns from p on, kb deep. There is
@@ -174,21 +229,63 @@ func (bl tiling) do(w *Workspace, task int) {
 	size := ks.dtype.Size()
 	for p := 0; p < bl.k; p += bl.depth {
 		kb := min(bl.depth, bl.k-p)
+		var nextA ahead
+		if after := p + bl.depth; after < bl.k && !bl.aInPlace {
+			deep := min(bl.depth, bl.k-after)
+			nextA = ahead{uintptr(bl.panelsOfA(after, deep, i)), m * deep * size}
+		}
 		for col := j; col < end; col += ks.nr {
 			b, brs := bl.panelOfB(p, kb, col)
+			var nextB ahead
+			if col+ks.nr < end {
+				nextB = bl.aheadB(p, col+ks.nr)
+			} else if after := p + bl.depth; after < bl.k {
+				nextB = bl.aheadB(after, j)
+			}
 			for row := 0; row < m; {
 				h := panelRows(m-row, ks.mr)
 				a, ars, acs := bl.a.at(i+row, p), bl.a.RowStride*size, bl.a.ColStride*size
 				if !bl.aInPlace {
 					a, ars, acs = unsafe.Add(bl.panelsOfA(p, kb, i), row*kb*size), size, h*size
 				}
+				next := uintptr(b)
+				if nextB.bytes > 0 {
+					next = nextB.take(kb)
+				} else if nextA.bytes > 0 {
+					next = nextA.take(kb)
+				}
 				ks.micro(h, kb, a, ars, acs, b, brs, bl.c.at(i+row, col), bl.c.RowStride*size,
-					min(ks.nr, end-col), bl.accumulate || p > 0)
+					min(ks.nr, end-col), bl.accumulate || p > 0, next)
 				row += h
 			}
 		}
 	}
 	bl.amend(w, i, j, m, end-j)
+}
+
+// ahead is memory that is to be in the cache soon: micro-kernels prefetch it while they compute. Its
+// address is a number, because prefetching may run past the end of what it belongs to.
+type ahead struct {
+	at    uintptr
+	bytes int
+}
+
+// take gives the address of the part that a micro-kernel prefetches during kb steps.
+func (a *ahead) take(kb int) uintptr {
+	at := a.at
+	n := kb / prefetchSteps * cacheLine
+	a.at, a.bytes = at+uintptr(n), a.bytes-n
+	return at
+}
+
+// aheadB is the panel of b at column j, rows from p on, if it is packed.
+func (bl *block) aheadB(p, j int) ahead {
+	if j < bl.unpackedB {
+		return ahead{}
+	}
+	kb := min(bl.depth, bl.k-p)
+	panel, pitch := bl.panelOfB(p, kb, j)
+	return ahead{uintptr(panel), kb * pitch}
 }
 
 // panelRows is the height of the next panel when rows are left: mr, but two panels of like height at the

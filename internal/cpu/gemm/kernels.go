@@ -16,9 +16,11 @@ type kernels struct {
 	vector int           // lanes that packColumns takes at most
 
 	// micro sets, or adds to, the rows×cols tile c the product of rows of a and a panel of b, whose rows of
-	// nr elements are brs bytes apart. One of the strides of a is the size of an element.
+	// nr elements are brs bytes apart. One of the strides of a is the size of an element. Meanwhile it
+	// prefetches the cache lines from next on, one every prefetchSteps of k, and those of c. The addresses
+	// need not be valid.
 	micro func(rows, k int, a unsafe.Pointer, ars, acs int, b unsafe.Pointer, brs int,
-		c unsafe.Pointer, crs, cols int, accumulate bool)
+		c unsafe.Pointer, crs, cols int, accumulate bool, next uintptr)
 	// packColumns interleaves up to vector lanes that lie srs bytes apart, packRows copies k rows of lanes
 	// that lie srs bytes apart. Rows of dst are drs bytes apart and written in order; packColumns writes
 	// whole vectors. Both may be nil.
@@ -37,6 +39,9 @@ type kernels struct {
 // and row r of w. rows is not 0.
 type thinKernel = func(out *float32, os int, x *float32, xs int, w *byte, ws, rows, k int)
 
+// prefetchSteps is the number of steps of k for which a micro-kernel prefetches one cache line.
+const prefetchSteps = 4
+
 // kernelsFor are the kernels of the path in use that multiply operands of these dtypes.
 func kernelsFor(a, b backend.DType) *kernels {
 	if a == backend.F64 || b == backend.F64 {
@@ -53,7 +58,7 @@ var (
 
 // microGeneric is the micro-kernel in plain Go.
 func microGeneric[T float](rows, k int, a unsafe.Pointer, ars, acs int, b unsafe.Pointer, brs int,
-	c unsafe.Pointer, crs, cols int, accumulate bool) {
+	c unsafe.Pointer, crs, cols int, accumulate bool, _ uintptr) {
 	size := int(unsafe.Sizeof(T(0)))
 	ars /= size
 	acs /= size

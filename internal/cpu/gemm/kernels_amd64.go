@@ -53,7 +53,7 @@ var (
 	}
 )
 
-type microKernel func(k int, a *float32, as int, b *float32, bs int, c *float32, cs, cols int, accumulate bool)
+type microKernel func(k int, a *float32, as int, b *float32, bs int, c *float32, cs, cols int, accumulate bool, next uintptr)
 
 // The micro-kernels of AVX2 for an a by columns and by rows, by the vectors and the rows of their tile, each
 // less one.
@@ -114,21 +114,21 @@ var microsAVX512 = [2][2][12]microKernel{
 }
 
 func microAVX2(rows, k int, a unsafe.Pointer, ars, acs int, b unsafe.Pointer, brs int,
-	c unsafe.Pointer, crs, cols int, accumulate bool) {
+	c unsafe.Pointer, crs, cols int, accumulate bool, next uintptr) {
 	family, as := 0, acs
 	if ars != 4 {
 		family, as = 1, ars
 	}
-	microsAVX2[family][(cols-1)/8][rows-1](k, (*float32)(a), as, (*float32)(b), brs, (*float32)(c), crs, cols, accumulate)
+	microsAVX2[family][(cols-1)/8][rows-1](k, (*float32)(a), as, (*float32)(b), brs, (*float32)(c), crs, cols, accumulate, next)
 }
 
 func microAVX512(rows, k int, a unsafe.Pointer, ars, acs int, b unsafe.Pointer, brs int,
-	c unsafe.Pointer, crs, cols int, accumulate bool) {
+	c unsafe.Pointer, crs, cols int, accumulate bool, next uintptr) {
 	family, as := 0, acs
 	if ars != 4 {
 		family, as = 1, ars
 	}
-	microsAVX512[family][(cols-1)/16][rows-1](k, (*float32)(a), as, (*float32)(b), brs, (*float32)(c), crs, cols, accumulate)
+	microsAVX512[family][(cols-1)/16][rows-1](k, (*float32)(a), as, (*float32)(b), brs, (*float32)(c), crs, cols, accumulate, next)
 }
 
 func packColumnsF32AVX2(dst unsafe.Pointer, drs int, src unsafe.Pointer, srs, lanes, k int) {

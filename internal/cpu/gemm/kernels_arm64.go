@@ -53,7 +53,7 @@ var microRowsNEON = [3][4]microKernelNEON{
 }
 
 func microNEON(rows, k int, a unsafe.Pointer, ars, acs int, b unsafe.Pointer, brs int,
-	c unsafe.Pointer, crs, cols int, accumulate bool) {
+	c unsafe.Pointer, crs, cols int, accumulate bool, _ uintptr) {
 	nv := (cols - 1) / 4
 	if ars == 4 {
 		microColumnsNEON[nv][rows-1](k, (*float32)(a), acs, (*float32)(b), brs, (*float32)(c), crs, cols, accumulate)

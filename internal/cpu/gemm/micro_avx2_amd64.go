@@ -9,165 +9,165 @@ package gemm
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns1x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns1x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns2x8AVX2 sets the 2×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns2x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns2x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns3x8AVX2 sets the 3×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns3x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns3x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns4x8AVX2 sets the 4×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns4x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns4x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns5x8AVX2 sets the 5×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns5x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns5x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns6x8AVX2 sets the 6×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns6x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns6x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns1x16AVX2 sets the 1×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func microColumns1x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns1x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns2x16AVX2 sets the 2×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func microColumns2x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns2x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns3x16AVX2 sets the 3×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func microColumns3x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns3x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns4x16AVX2 sets the 4×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func microColumns4x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns4x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns5x16AVX2 sets the 5×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func microColumns5x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns5x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns6x16AVX2 sets the 6×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func microColumns6x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns6x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows1x8AVX2 sets the 1×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows1x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows1x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows2x8AVX2 sets the 2×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows2x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows2x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows3x8AVX2 sets the 3×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows3x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows3x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows4x8AVX2 sets the 4×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows4x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows4x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows5x8AVX2 sets the 5×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows5x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows5x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows6x8AVX2 sets the 6×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 8 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows6x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows6x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows1x16AVX2 sets the 1×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func microRows1x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows1x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows2x16AVX2 sets the 2×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func microRows2x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows2x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows3x16AVX2 sets the 3×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func microRows3x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows3x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows4x16AVX2 sets the 4×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func microRows4x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows4x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows5x16AVX2 sets the 5×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func microRows5x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows5x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows6x16AVX2 sets the 6×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 8 < cols, count.
 //
 //go:noescape
-func microRows6x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows6x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)

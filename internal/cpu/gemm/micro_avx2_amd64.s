@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func microColumns1x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microColumns1x8AVX2(SB), NOSPLIT, $0-65
+// func microColumns1x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microColumns1x8AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -14,6 +14,11 @@ TEXT ·microColumns1x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x00, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	SUBQ   $0x04, AX
 	JL     rest
@@ -33,6 +38,12 @@ unrolled:
 	VFMADD231PS  Y1, Y2, Y0
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -80,9 +91,9 @@ DATA lanes<>+24(SB)/4, $0x00000006
 DATA lanes<>+28(SB)/4, $0x00000007
 GLOBL lanes<>(SB), RODATA|NOPTR, $32
 
-// func microColumns2x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microColumns2x8AVX2(SB), NOSPLIT, $0-65
+// func microColumns2x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microColumns2x8AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -90,6 +101,11 @@ TEXT ·microColumns2x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x01, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	SUBQ   $0x04, AX
@@ -118,6 +134,12 @@ unrolled:
 	VFMADD231PS  Y2, Y3, Y1
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -163,9 +185,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns3x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microColumns3x8AVX2(SB), NOSPLIT, $0-65
+// func microColumns3x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microColumns3x8AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -173,6 +195,11 @@ TEXT ·microColumns3x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x02, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -210,6 +237,12 @@ unrolled:
 	VFMADD231PS  Y3, Y4, Y2
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -263,9 +296,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns4x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microColumns4x8AVX2(SB), NOSPLIT, $0-65
+// func microColumns4x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microColumns4x8AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -273,6 +306,11 @@ TEXT ·microColumns4x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x03, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -319,6 +357,12 @@ unrolled:
 	VFMADD231PS  Y4, Y5, Y3
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -380,9 +424,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns5x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microColumns5x8AVX2(SB), NOSPLIT, $0-65
+// func microColumns5x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microColumns5x8AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -390,6 +434,11 @@ TEXT ·microColumns5x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x04, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -445,6 +494,12 @@ unrolled:
 	VFMADD231PS  Y5, Y6, Y4
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -514,9 +569,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns6x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microColumns6x8AVX2(SB), NOSPLIT, $0-65
+// func microColumns6x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microColumns6x8AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -524,6 +579,11 @@ TEXT ·microColumns6x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x05, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -588,6 +648,12 @@ unrolled:
 	VFMADD231PS  Y6, Y7, Y5
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -665,9 +731,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns1x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microColumns1x16AVX2(SB), NOSPLIT, $0-65
+// func microColumns1x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microColumns1x16AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -675,6 +741,11 @@ TEXT ·microColumns1x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x00, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	SUBQ   $0x04, AX
@@ -703,6 +774,13 @@ unrolled:
 	VFMADD231PS  Y3, Y4, Y1
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   32(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -747,9 +825,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns2x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microColumns2x16AVX2(SB), NOSPLIT, $0-65
+// func microColumns2x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microColumns2x16AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -757,6 +835,11 @@ TEXT ·microColumns2x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x01, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -799,6 +882,13 @@ unrolled:
 	VFMADD231PS  Y5, Y6, Y3
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   32(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -856,9 +946,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns3x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microColumns3x16AVX2(SB), NOSPLIT, $0-65
+// func microColumns3x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microColumns3x16AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -866,6 +956,11 @@ TEXT ·microColumns3x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x02, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -922,6 +1017,13 @@ unrolled:
 	VFMADD231PS  Y7, Y8, Y5
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   32(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -992,9 +1094,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns4x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microColumns4x16AVX2(SB), NOSPLIT, $0-65
+// func microColumns4x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microColumns4x16AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -1002,6 +1104,11 @@ TEXT ·microColumns4x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x03, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1072,6 +1179,13 @@ unrolled:
 	VFMADD231PS  Y9, Y10, Y7
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   32(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1155,9 +1269,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns5x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microColumns5x16AVX2(SB), NOSPLIT, $0-65
+// func microColumns5x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microColumns5x16AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -1165,6 +1279,11 @@ TEXT ·microColumns5x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x04, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1249,6 +1368,13 @@ unrolled:
 	VFMADD231PS  Y11, Y12, Y9
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   32(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1345,9 +1471,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns6x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microColumns6x16AVX2(SB), NOSPLIT, $0-65
+// func microColumns6x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microColumns6x16AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -1355,6 +1481,11 @@ TEXT ·microColumns6x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x05, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1453,6 +1584,13 @@ unrolled:
 	VFMADD231PS  Y13, Y14, Y11
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   32(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1562,9 +1700,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows1x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microRows1x8AVX2(SB), NOSPLIT, $0-65
+// func microRows1x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microRows1x8AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -1572,6 +1710,11 @@ TEXT ·microRows1x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), DX
 	MOVQ   bs+32(FP), BX
 	LEAQ   (BX)(BX*2), SI
+	MOVQ   c+40(FP), DI
+	MOVQ   cs+48(FP), R8
+	IMUL3Q $0x00, R8, R9
+	ADDQ   DI, R9
+	MOVQ   next+72(FP), R10
 	VXORPS Y0, Y0, Y0
 	SUBQ   $0x04, AX
 	JL     rest
@@ -1591,6 +1734,12 @@ unrolled:
 	VFMADD231PS  Y1, Y2, Y0
 	LEAQ         (DX)(BX*4), DX
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R10)
+	ADDQ         $0x40, R10
+	PREFETCHT0   (DI)
+	ADDQ         R8, DI
+	CMPQ         DI, R9
+	CMOVQHI      R9, DI
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1628,9 +1777,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows2x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microRows2x8AVX2(SB), NOSPLIT, $0-65
+// func microRows2x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microRows2x8AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -1638,6 +1787,11 @@ TEXT ·microRows2x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), BX
 	MOVQ   bs+32(FP), SI
 	LEAQ   (SI)(SI*2), DI
+	MOVQ   c+40(FP), R8
+	MOVQ   cs+48(FP), R9
+	IMUL3Q $0x01, R9, R10
+	ADDQ   R8, R10
+	MOVQ   next+72(FP), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	SUBQ   $0x04, AX
@@ -1666,6 +1820,12 @@ unrolled:
 	VFMADD231PS  Y2, Y3, Y1
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R11)
+	ADDQ         $0x40, R11
+	PREFETCHT0   (R8)
+	ADDQ         R9, R8
+	CMPQ         R8, R10
+	CMOVQHI      R10, R8
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1711,9 +1871,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows3x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microRows3x8AVX2(SB), NOSPLIT, $0-65
+// func microRows3x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microRows3x8AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -1721,6 +1881,11 @@ TEXT ·microRows3x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), BX
 	MOVQ   bs+32(FP), SI
 	LEAQ   (SI)(SI*2), DI
+	MOVQ   c+40(FP), R8
+	MOVQ   cs+48(FP), R9
+	IMUL3Q $0x02, R9, R10
+	ADDQ   R8, R10
+	MOVQ   next+72(FP), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1758,6 +1923,12 @@ unrolled:
 	VFMADD231PS  Y3, Y4, Y2
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R11)
+	ADDQ         $0x40, R11
+	PREFETCHT0   (R8)
+	ADDQ         R9, R8
+	CMPQ         R8, R10
+	CMOVQHI      R10, R8
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1811,9 +1982,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows4x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microRows4x8AVX2(SB), NOSPLIT, $0-65
+// func microRows4x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microRows4x8AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -1821,6 +1992,11 @@ TEXT ·microRows4x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x03, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1867,6 +2043,12 @@ unrolled:
 	VFMADD231PS  Y4, Y5, Y3
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1928,9 +2110,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows5x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microRows5x8AVX2(SB), NOSPLIT, $0-65
+// func microRows5x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microRows5x8AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -1939,6 +2121,11 @@ TEXT ·microRows5x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
+	MOVQ   c+40(FP), R10
+	MOVQ   cs+48(FP), R11
+	IMUL3Q $0x04, R11, R12
+	ADDQ   R10, R12
+	MOVQ   next+72(FP), R13
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1995,6 +2182,12 @@ unrolled:
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	PREFETCHT0   (R10)
+	ADDQ         R11, R10
+	CMPQ         R10, R12
+	CMOVQHI      R12, R10
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2065,9 +2258,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows6x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microRows6x8AVX2(SB), NOSPLIT, $0-65
+// func microRows6x8AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microRows6x8AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -2076,6 +2269,11 @@ TEXT ·microRows6x8AVX2(SB), NOSPLIT, $0-65
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
+	MOVQ   c+40(FP), R10
+	MOVQ   cs+48(FP), R11
+	IMUL3Q $0x05, R11, R12
+	ADDQ   R10, R12
+	MOVQ   next+72(FP), R13
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2141,6 +2339,12 @@ unrolled:
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	PREFETCHT0   (R10)
+	ADDQ         R11, R10
+	CMPQ         R10, R12
+	CMOVQHI      R12, R10
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2219,9 +2423,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows1x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microRows1x16AVX2(SB), NOSPLIT, $0-65
+// func microRows1x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microRows1x16AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -2229,6 +2433,11 @@ TEXT ·microRows1x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), DX
 	MOVQ   bs+32(FP), BX
 	LEAQ   (BX)(BX*2), SI
+	MOVQ   c+40(FP), DI
+	MOVQ   cs+48(FP), R8
+	IMUL3Q $0x00, R8, R9
+	ADDQ   DI, R9
+	MOVQ   next+72(FP), R10
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	SUBQ   $0x04, AX
@@ -2257,6 +2466,13 @@ unrolled:
 	VFMADD231PS  Y3, Y4, Y1
 	LEAQ         (DX)(BX*4), DX
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R10)
+	ADDQ         $0x40, R10
+	PREFETCHT0   (DI)
+	PREFETCHT0   32(DI)
+	ADDQ         R8, DI
+	CMPQ         DI, R9
+	CMOVQHI      R9, DI
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2301,9 +2517,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows2x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microRows2x16AVX2(SB), NOSPLIT, $0-65
+// func microRows2x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microRows2x16AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -2311,6 +2527,11 @@ TEXT ·microRows2x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), BX
 	MOVQ   bs+32(FP), SI
 	LEAQ   (SI)(SI*2), DI
+	MOVQ   c+40(FP), R8
+	MOVQ   cs+48(FP), R9
+	IMUL3Q $0x01, R9, R10
+	ADDQ   R8, R10
+	MOVQ   next+72(FP), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2353,6 +2574,13 @@ unrolled:
 	VFMADD231PS  Y5, Y6, Y3
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R11)
+	ADDQ         $0x40, R11
+	PREFETCHT0   (R8)
+	PREFETCHT0   32(R8)
+	ADDQ         R9, R8
+	CMPQ         R8, R10
+	CMOVQHI      R10, R8
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2410,9 +2638,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows3x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microRows3x16AVX2(SB), NOSPLIT, $0-65
+// func microRows3x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microRows3x16AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -2420,6 +2648,11 @@ TEXT ·microRows3x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), BX
 	MOVQ   bs+32(FP), SI
 	LEAQ   (SI)(SI*2), DI
+	MOVQ   c+40(FP), R8
+	MOVQ   cs+48(FP), R9
+	IMUL3Q $0x02, R9, R10
+	ADDQ   R8, R10
+	MOVQ   next+72(FP), R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2476,6 +2709,13 @@ unrolled:
 	VFMADD231PS  Y7, Y8, Y5
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R11)
+	ADDQ         $0x40, R11
+	PREFETCHT0   (R8)
+	PREFETCHT0   32(R8)
+	ADDQ         R9, R8
+	CMPQ         R8, R10
+	CMOVQHI      R10, R8
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2546,9 +2786,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows4x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microRows4x16AVX2(SB), NOSPLIT, $0-65
+// func microRows4x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microRows4x16AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -2556,6 +2796,11 @@ TEXT ·microRows4x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x03, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2626,6 +2871,13 @@ unrolled:
 	VFMADD231PS  Y9, Y10, Y7
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   32(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2709,9 +2961,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows5x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microRows5x16AVX2(SB), NOSPLIT, $0-65
+// func microRows5x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microRows5x16AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -2720,6 +2972,11 @@ TEXT ·microRows5x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
+	MOVQ   c+40(FP), R10
+	MOVQ   cs+48(FP), R11
+	IMUL3Q $0x04, R11, R12
+	ADDQ   R10, R12
+	MOVQ   next+72(FP), R13
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2805,6 +3062,13 @@ unrolled:
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	PREFETCHT0   (R10)
+	PREFETCHT0   32(R10)
+	ADDQ         R11, R10
+	CMPQ         R10, R12
+	CMOVQHI      R12, R10
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2902,9 +3166,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows6x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX2, FMA3
-TEXT ·microRows6x16AVX2(SB), NOSPLIT, $0-65
+// func microRows6x16AVX2(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·microRows6x16AVX2(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -2913,6 +3177,11 @@ TEXT ·microRows6x16AVX2(SB), NOSPLIT, $0-65
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
+	MOVQ   c+40(FP), R10
+	MOVQ   cs+48(FP), R11
+	IMUL3Q $0x05, R11, R12
+	ADDQ   R10, R12
+	MOVQ   next+72(FP), R13
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -3012,6 +3281,13 @@ unrolled:
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	PREFETCHT0   (R10)
+	PREFETCHT0   32(R10)
+	ADDQ         R11, R10
+	CMPQ         R10, R12
+	CMOVQHI      R12, R10
 	SUBQ         $0x04, AX
 	JGE          unrolled
 

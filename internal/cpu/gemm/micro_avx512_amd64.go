@@ -9,333 +9,333 @@ package gemm
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns1x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns1x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns2x16AVX512 sets the 2×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns2x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns2x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns3x16AVX512 sets the 3×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns3x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns3x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns4x16AVX512 sets the 4×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns4x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns4x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns5x16AVX512 sets the 5×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns5x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns5x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns6x16AVX512 sets the 6×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns6x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns6x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns7x16AVX512 sets the 7×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns7x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns7x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns8x16AVX512 sets the 8×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns8x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns8x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns9x16AVX512 sets the 9×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns9x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns9x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns10x16AVX512 sets the 10×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns10x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns10x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns11x16AVX512 sets the 11×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns11x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns11x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns12x16AVX512 sets the 12×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microColumns12x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns12x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns1x32AVX512 sets the 1×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microColumns1x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns1x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns2x32AVX512 sets the 2×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microColumns2x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns2x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns3x32AVX512 sets the 3×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microColumns3x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns3x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns4x32AVX512 sets the 4×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microColumns4x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns4x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns5x32AVX512 sets the 5×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microColumns5x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns5x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns6x32AVX512 sets the 6×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microColumns6x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns6x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns7x32AVX512 sets the 7×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microColumns7x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns7x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns8x32AVX512 sets the 8×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microColumns8x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns8x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns9x32AVX512 sets the 9×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microColumns9x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns9x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns10x32AVX512 sets the 10×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microColumns10x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns10x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns11x32AVX512 sets the 11×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microColumns11x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns11x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microColumns12x32AVX512 sets the 12×cols tile c to a·b, or adds a·b to it. Each column of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microColumns12x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microColumns12x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows1x16AVX512 sets the 1×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows1x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows1x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows2x16AVX512 sets the 2×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows2x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows2x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows3x16AVX512 sets the 3×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows3x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows3x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows4x16AVX512 sets the 4×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows4x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows4x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows5x16AVX512 sets the 5×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows5x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows5x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows6x16AVX512 sets the 6×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows6x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows6x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows7x16AVX512 sets the 7×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows7x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows7x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows8x16AVX512 sets the 8×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows8x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows8x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows9x16AVX512 sets the 9×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows9x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows9x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows10x16AVX512 sets the 10×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows10x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows10x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows11x16AVX512 sets the 11×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows11x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows11x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows12x16AVX512 sets the 12×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 16 columns,
 // of which the first cols, 0 < cols, count.
 //
 //go:noescape
-func microRows12x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows12x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows1x32AVX512 sets the 1×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microRows1x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows1x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows2x32AVX512 sets the 2×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microRows2x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows2x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows3x32AVX512 sets the 3×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microRows3x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows3x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows4x32AVX512 sets the 4×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microRows4x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows4x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows5x32AVX512 sets the 5×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microRows5x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows5x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows6x32AVX512 sets the 6×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microRows6x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows6x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows7x32AVX512 sets the 7×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microRows7x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows7x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows8x32AVX512 sets the 8×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microRows8x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows8x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows9x32AVX512 sets the 9×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microRows9x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows9x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows10x32AVX512 sets the 10×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microRows10x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows10x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows11x32AVX512 sets the 11×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microRows11x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows11x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
 
 // microRows12x32AVX512 sets the 12×cols tile c to a·b, or adds a·b to it. Each row of a lies in one piece,
 // as bytes behind the one before; rows of b and c are bs and cs bytes apart. b has 32 columns,
 // of which the first cols, 16 < cols, count.
 //
 //go:noescape
-func microRows12x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
+func microRows12x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func microColumns1x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns1x16AVX512(SB), NOSPLIT, $0-65
+// func microColumns1x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns1x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -14,6 +14,11 @@ TEXT ·microColumns1x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x00, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	SUBQ   $0x04, AX
 	JL     rest
@@ -33,6 +38,12 @@ unrolled:
 	VFMADD231PS  Z1, Z2, Z0
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -70,9 +81,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns2x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns2x16AVX512(SB), NOSPLIT, $0-65
+// func microColumns2x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns2x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -80,6 +91,11 @@ TEXT ·microColumns2x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x01, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	SUBQ   $0x04, AX
@@ -108,6 +124,12 @@ unrolled:
 	VFMADD231PS  Z2, Z3, Z1
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -153,9 +175,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns3x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns3x16AVX512(SB), NOSPLIT, $0-65
+// func microColumns3x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns3x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -163,6 +185,11 @@ TEXT ·microColumns3x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x02, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -200,6 +227,12 @@ unrolled:
 	VFMADD231PS  Z3, Z4, Z2
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -253,9 +286,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns4x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns4x16AVX512(SB), NOSPLIT, $0-65
+// func microColumns4x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns4x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -263,6 +296,11 @@ TEXT ·microColumns4x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x03, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -309,6 +347,12 @@ unrolled:
 	VFMADD231PS  Z4, Z5, Z3
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -370,9 +414,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns5x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns5x16AVX512(SB), NOSPLIT, $0-65
+// func microColumns5x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns5x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -380,6 +424,11 @@ TEXT ·microColumns5x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x04, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -435,6 +484,12 @@ unrolled:
 	VFMADD231PS  Z5, Z6, Z4
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -504,9 +559,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns6x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns6x16AVX512(SB), NOSPLIT, $0-65
+// func microColumns6x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns6x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -514,6 +569,11 @@ TEXT ·microColumns6x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x05, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -578,6 +638,12 @@ unrolled:
 	VFMADD231PS  Z6, Z7, Z5
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -655,9 +721,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns7x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns7x16AVX512(SB), NOSPLIT, $0-65
+// func microColumns7x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns7x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -665,6 +731,11 @@ TEXT ·microColumns7x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x06, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -738,6 +809,12 @@ unrolled:
 	VFMADD231PS  Z7, Z8, Z6
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -823,9 +900,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns8x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns8x16AVX512(SB), NOSPLIT, $0-65
+// func microColumns8x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns8x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -833,6 +910,11 @@ TEXT ·microColumns8x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x07, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -915,6 +997,12 @@ unrolled:
 	VFMADD231PS  Z8, Z9, Z7
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1008,9 +1096,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns9x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns9x16AVX512(SB), NOSPLIT, $0-65
+// func microColumns9x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns9x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -1018,6 +1106,11 @@ TEXT ·microColumns9x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x08, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1109,6 +1202,12 @@ unrolled:
 	VFMADD231PS  Z9, Z10, Z8
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1210,9 +1309,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns10x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns10x16AVX512(SB), NOSPLIT, $0-65
+// func microColumns10x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns10x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -1220,6 +1319,11 @@ TEXT ·microColumns10x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x09, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1320,6 +1424,12 @@ unrolled:
 	VFMADD231PS  Z10, Z11, Z9
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1429,9 +1539,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns11x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns11x16AVX512(SB), NOSPLIT, $0-65
+// func microColumns11x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns11x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -1439,6 +1549,11 @@ TEXT ·microColumns11x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x0a, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1548,6 +1663,12 @@ unrolled:
 	VFMADD231PS  Z11, Z12, Z10
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1665,9 +1786,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns12x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns12x16AVX512(SB), NOSPLIT, $0-65
+// func microColumns12x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns12x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -1675,6 +1796,11 @@ TEXT ·microColumns12x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x0b, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1793,6 +1919,12 @@ unrolled:
 	VFMADD231PS  Z12, Z13, Z11
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -1918,9 +2050,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns1x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns1x32AVX512(SB), NOSPLIT, $0-65
+// func microColumns1x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns1x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -1928,6 +2060,11 @@ TEXT ·microColumns1x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x00, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	SUBQ   $0x04, AX
@@ -1956,6 +2093,13 @@ unrolled:
 	VFMADD231PS  Z3, Z4, Z1
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2000,9 +2144,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns2x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns2x32AVX512(SB), NOSPLIT, $0-65
+// func microColumns2x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns2x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -2010,6 +2154,11 @@ TEXT ·microColumns2x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x01, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2052,6 +2201,13 @@ unrolled:
 	VFMADD231PS  Z5, Z6, Z3
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2109,9 +2265,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns3x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns3x32AVX512(SB), NOSPLIT, $0-65
+// func microColumns3x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns3x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -2119,6 +2275,11 @@ TEXT ·microColumns3x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x02, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2175,6 +2336,13 @@ unrolled:
 	VFMADD231PS  Z7, Z8, Z5
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2245,9 +2413,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns4x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns4x32AVX512(SB), NOSPLIT, $0-65
+// func microColumns4x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns4x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -2255,6 +2423,11 @@ TEXT ·microColumns4x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x03, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2325,6 +2498,13 @@ unrolled:
 	VFMADD231PS  Z9, Z10, Z7
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2408,9 +2588,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns5x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns5x32AVX512(SB), NOSPLIT, $0-65
+// func microColumns5x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns5x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -2418,6 +2598,11 @@ TEXT ·microColumns5x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x04, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2502,6 +2687,13 @@ unrolled:
 	VFMADD231PS  Z11, Z12, Z9
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2598,9 +2790,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns6x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns6x32AVX512(SB), NOSPLIT, $0-65
+// func microColumns6x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns6x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -2608,6 +2800,11 @@ TEXT ·microColumns6x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x05, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2706,6 +2903,13 @@ unrolled:
 	VFMADD231PS  Z13, Z14, Z11
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -2815,9 +3019,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns7x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns7x32AVX512(SB), NOSPLIT, $0-65
+// func microColumns7x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns7x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -2825,6 +3029,11 @@ TEXT ·microColumns7x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x06, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2937,6 +3146,13 @@ unrolled:
 	VFMADD231PS  Z15, Z16, Z13
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -3059,9 +3275,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns8x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns8x32AVX512(SB), NOSPLIT, $0-65
+// func microColumns8x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns8x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -3069,6 +3285,11 @@ TEXT ·microColumns8x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x07, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3195,6 +3416,13 @@ unrolled:
 	VFMADD231PS  Z17, Z18, Z15
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -3330,9 +3558,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns9x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns9x32AVX512(SB), NOSPLIT, $0-65
+// func microColumns9x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns9x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -3340,6 +3568,11 @@ TEXT ·microColumns9x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x08, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3480,6 +3713,13 @@ unrolled:
 	VFMADD231PS  Z19, Z20, Z17
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -3628,9 +3868,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns10x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns10x32AVX512(SB), NOSPLIT, $0-65
+// func microColumns10x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns10x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -3638,6 +3878,11 @@ TEXT ·microColumns10x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x09, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3792,6 +4037,13 @@ unrolled:
 	VFMADD231PS  Z21, Z22, Z19
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -3953,9 +4205,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns11x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns11x32AVX512(SB), NOSPLIT, $0-65
+// func microColumns11x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns11x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -3963,6 +4215,11 @@ TEXT ·microColumns11x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x0a, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4131,6 +4388,13 @@ unrolled:
 	VFMADD231PS  Z23, Z24, Z21
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -4305,9 +4569,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microColumns12x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microColumns12x32AVX512(SB), NOSPLIT, $0-65
+// func microColumns12x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microColumns12x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -4315,6 +4579,11 @@ TEXT ·microColumns12x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x0b, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4497,6 +4766,13 @@ unrolled:
 	VFMADD231PS  Z25, Z26, Z23
 	LEAQ         (SI)(DI*4), SI
 	LEAQ         (CX)(DX*4), CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -4684,9 +4960,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows1x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows1x16AVX512(SB), NOSPLIT, $0-65
+// func microRows1x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows1x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -4694,6 +4970,11 @@ TEXT ·microRows1x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), DX
 	MOVQ   bs+32(FP), BX
 	LEAQ   (BX)(BX*2), SI
+	MOVQ   c+40(FP), DI
+	MOVQ   cs+48(FP), R8
+	IMUL3Q $0x00, R8, R9
+	ADDQ   DI, R9
+	MOVQ   next+72(FP), R10
 	VPXORD Z0, Z0, Z0
 	SUBQ   $0x04, AX
 	JL     rest
@@ -4713,6 +4994,12 @@ unrolled:
 	VFMADD231PS  Z1, Z2, Z0
 	LEAQ         (DX)(BX*4), DX
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R10)
+	ADDQ         $0x40, R10
+	PREFETCHT0   (DI)
+	ADDQ         R8, DI
+	CMPQ         DI, R9
+	CMOVQHI      R9, DI
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -4750,9 +5037,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows2x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows2x16AVX512(SB), NOSPLIT, $0-65
+// func microRows2x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows2x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -4760,6 +5047,11 @@ TEXT ·microRows2x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), BX
 	MOVQ   bs+32(FP), SI
 	LEAQ   (SI)(SI*2), DI
+	MOVQ   c+40(FP), R8
+	MOVQ   cs+48(FP), R9
+	IMUL3Q $0x01, R9, R10
+	ADDQ   R8, R10
+	MOVQ   next+72(FP), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	SUBQ   $0x04, AX
@@ -4788,6 +5080,12 @@ unrolled:
 	VFMADD231PS  Z2, Z3, Z1
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R11)
+	ADDQ         $0x40, R11
+	PREFETCHT0   (R8)
+	ADDQ         R9, R8
+	CMPQ         R8, R10
+	CMOVQHI      R10, R8
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -4833,9 +5131,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows3x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows3x16AVX512(SB), NOSPLIT, $0-65
+// func microRows3x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows3x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -4843,6 +5141,11 @@ TEXT ·microRows3x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), BX
 	MOVQ   bs+32(FP), SI
 	LEAQ   (SI)(SI*2), DI
+	MOVQ   c+40(FP), R8
+	MOVQ   cs+48(FP), R9
+	IMUL3Q $0x02, R9, R10
+	ADDQ   R8, R10
+	MOVQ   next+72(FP), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4880,6 +5183,12 @@ unrolled:
 	VFMADD231PS  Z3, Z4, Z2
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R11)
+	ADDQ         $0x40, R11
+	PREFETCHT0   (R8)
+	ADDQ         R9, R8
+	CMPQ         R8, R10
+	CMOVQHI      R10, R8
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -4933,9 +5242,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows4x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows4x16AVX512(SB), NOSPLIT, $0-65
+// func microRows4x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows4x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -4943,6 +5252,11 @@ TEXT ·microRows4x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x03, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4989,6 +5303,12 @@ unrolled:
 	VFMADD231PS  Z4, Z5, Z3
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -5050,9 +5370,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows5x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows5x16AVX512(SB), NOSPLIT, $0-65
+// func microRows5x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows5x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -5061,6 +5381,11 @@ TEXT ·microRows5x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
+	MOVQ   c+40(FP), R10
+	MOVQ   cs+48(FP), R11
+	IMUL3Q $0x04, R11, R12
+	ADDQ   R10, R12
+	MOVQ   next+72(FP), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5117,6 +5442,12 @@ unrolled:
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	PREFETCHT0   (R10)
+	ADDQ         R11, R10
+	CMPQ         R10, R12
+	CMOVQHI      R12, R10
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -5187,9 +5518,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows6x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows6x16AVX512(SB), NOSPLIT, $0-65
+// func microRows6x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows6x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -5198,6 +5529,11 @@ TEXT ·microRows6x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
+	MOVQ   c+40(FP), R10
+	MOVQ   cs+48(FP), R11
+	IMUL3Q $0x05, R11, R12
+	ADDQ   R10, R12
+	MOVQ   next+72(FP), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5263,6 +5599,12 @@ unrolled:
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	PREFETCHT0   (R10)
+	ADDQ         R11, R10
+	CMPQ         R10, R12
+	CMOVQHI      R12, R10
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -5341,9 +5683,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows7x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows7x16AVX512(SB), NOSPLIT, $0-65
+// func microRows7x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows7x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -5352,6 +5694,11 @@ TEXT ·microRows7x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
+	MOVQ   c+40(FP), R10
+	MOVQ   cs+48(FP), R11
+	IMUL3Q $0x06, R11, R12
+	ADDQ   R10, R12
+	MOVQ   next+72(FP), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5426,6 +5773,12 @@ unrolled:
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	PREFETCHT0   (R10)
+	ADDQ         R11, R10
+	CMPQ         R10, R12
+	CMOVQHI      R12, R10
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -5512,9 +5865,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows8x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows8x16AVX512(SB), NOSPLIT, $0-65
+// func microRows8x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows8x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -5523,6 +5876,11 @@ TEXT ·microRows8x16AVX512(SB), NOSPLIT, $0-65
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
+	MOVQ   c+40(FP), R10
+	MOVQ   cs+48(FP), R11
+	IMUL3Q $0x07, R11, R12
+	ADDQ   R10, R12
+	MOVQ   next+72(FP), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5606,6 +5964,12 @@ unrolled:
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	PREFETCHT0   (R10)
+	ADDQ         R11, R10
+	CMPQ         R10, R12
+	CMOVQHI      R12, R10
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -5700,9 +6064,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows9x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows9x16AVX512(SB), NOSPLIT, $0-65
+// func microRows9x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows9x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -5712,6 +6076,11 @@ TEXT ·microRows9x16AVX512(SB), NOSPLIT, $0-65
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
 	LEAQ   (R9)(DX*4), R10
+	MOVQ   c+40(FP), R11
+	MOVQ   cs+48(FP), R12
+	IMUL3Q $0x08, R12, R13
+	ADDQ   R11, R13
+	MOVQ   next+72(FP), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -5805,6 +6174,12 @@ unrolled:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	PREFETCHT0   (R11)
+	ADDQ         R12, R11
+	CMPQ         R11, R13
+	CMOVQHI      R13, R11
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -5908,9 +6283,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows10x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows10x16AVX512(SB), NOSPLIT, $0-65
+// func microRows10x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows10x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -5920,6 +6295,11 @@ TEXT ·microRows10x16AVX512(SB), NOSPLIT, $0-65
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
 	LEAQ   (R9)(DX*4), R10
+	MOVQ   c+40(FP), R11
+	MOVQ   cs+48(FP), R12
+	IMUL3Q $0x09, R12, R13
+	ADDQ   R11, R13
+	MOVQ   next+72(FP), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6022,6 +6402,12 @@ unrolled:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	PREFETCHT0   (R11)
+	ADDQ         R12, R11
+	CMPQ         R11, R13
+	CMOVQHI      R13, R11
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -6133,9 +6519,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows11x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows11x16AVX512(SB), NOSPLIT, $0-65
+// func microRows11x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows11x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -6145,6 +6531,11 @@ TEXT ·microRows11x16AVX512(SB), NOSPLIT, $0-65
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
 	LEAQ   (R9)(DX*4), R10
+	MOVQ   c+40(FP), R11
+	MOVQ   cs+48(FP), R12
+	IMUL3Q $0x0a, R12, R13
+	ADDQ   R11, R13
+	MOVQ   next+72(FP), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6256,6 +6647,12 @@ unrolled:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	PREFETCHT0   (R11)
+	ADDQ         R12, R11
+	CMPQ         R11, R13
+	CMOVQHI      R13, R11
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -6375,9 +6772,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows12x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows12x16AVX512(SB), NOSPLIT, $0-65
+// func microRows12x16AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows12x16AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -6387,6 +6784,11 @@ TEXT ·microRows12x16AVX512(SB), NOSPLIT, $0-65
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
 	LEAQ   (R9)(DX*4), R10
+	MOVQ   c+40(FP), R11
+	MOVQ   cs+48(FP), R12
+	IMUL3Q $0x0b, R12, R13
+	ADDQ   R11, R13
+	MOVQ   next+72(FP), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6507,6 +6909,12 @@ unrolled:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	PREFETCHT0   (R11)
+	ADDQ         R12, R11
+	CMPQ         R11, R13
+	CMOVQHI      R13, R11
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -6634,9 +7042,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows1x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows1x32AVX512(SB), NOSPLIT, $0-65
+// func microRows1x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows1x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -6644,6 +7052,11 @@ TEXT ·microRows1x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), DX
 	MOVQ   bs+32(FP), BX
 	LEAQ   (BX)(BX*2), SI
+	MOVQ   c+40(FP), DI
+	MOVQ   cs+48(FP), R8
+	IMUL3Q $0x00, R8, R9
+	ADDQ   DI, R9
+	MOVQ   next+72(FP), R10
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	SUBQ   $0x04, AX
@@ -6672,6 +7085,13 @@ unrolled:
 	VFMADD231PS  Z3, Z4, Z1
 	LEAQ         (DX)(BX*4), DX
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R10)
+	ADDQ         $0x40, R10
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         R8, DI
+	CMPQ         DI, R9
+	CMOVQHI      R9, DI
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -6716,9 +7136,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows2x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows2x32AVX512(SB), NOSPLIT, $0-65
+// func microRows2x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows2x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -6726,6 +7146,11 @@ TEXT ·microRows2x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), BX
 	MOVQ   bs+32(FP), SI
 	LEAQ   (SI)(SI*2), DI
+	MOVQ   c+40(FP), R8
+	MOVQ   cs+48(FP), R9
+	IMUL3Q $0x01, R9, R10
+	ADDQ   R8, R10
+	MOVQ   next+72(FP), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6768,6 +7193,13 @@ unrolled:
 	VFMADD231PS  Z5, Z6, Z3
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R11)
+	ADDQ         $0x40, R11
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	CMPQ         R8, R10
+	CMOVQHI      R10, R8
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -6825,9 +7257,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows3x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows3x32AVX512(SB), NOSPLIT, $0-65
+// func microRows3x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows3x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -6835,6 +7267,11 @@ TEXT ·microRows3x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), BX
 	MOVQ   bs+32(FP), SI
 	LEAQ   (SI)(SI*2), DI
+	MOVQ   c+40(FP), R8
+	MOVQ   cs+48(FP), R9
+	IMUL3Q $0x02, R9, R10
+	ADDQ   R8, R10
+	MOVQ   next+72(FP), R11
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -6891,6 +7328,13 @@ unrolled:
 	VFMADD231PS  Z7, Z8, Z5
 	LEAQ         (BX)(SI*4), BX
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R11)
+	ADDQ         $0x40, R11
+	PREFETCHT0   (R8)
+	PREFETCHT0   64(R8)
+	ADDQ         R9, R8
+	CMPQ         R8, R10
+	CMOVQHI      R10, R8
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -6961,9 +7405,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows4x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows4x32AVX512(SB), NOSPLIT, $0-65
+// func microRows4x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows4x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -6971,6 +7415,11 @@ TEXT ·microRows4x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   b+24(FP), SI
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
+	MOVQ   c+40(FP), R9
+	MOVQ   cs+48(FP), R10
+	IMUL3Q $0x03, R10, R11
+	ADDQ   R9, R11
+	MOVQ   next+72(FP), R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7041,6 +7490,13 @@ unrolled:
 	VFMADD231PS  Z9, Z10, Z7
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
+	PREFETCHT1   (R12)
+	ADDQ         $0x40, R12
+	PREFETCHT0   (R9)
+	PREFETCHT0   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R9, R11
+	CMOVQHI      R11, R9
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -7124,9 +7580,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows5x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows5x32AVX512(SB), NOSPLIT, $0-65
+// func microRows5x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows5x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -7135,6 +7591,11 @@ TEXT ·microRows5x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
+	MOVQ   c+40(FP), R10
+	MOVQ   cs+48(FP), R11
+	IMUL3Q $0x04, R11, R12
+	ADDQ   R10, R12
+	MOVQ   next+72(FP), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7220,6 +7681,13 @@ unrolled:
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	ADDQ         R11, R10
+	CMPQ         R10, R12
+	CMOVQHI      R12, R10
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -7317,9 +7785,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows6x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows6x32AVX512(SB), NOSPLIT, $0-65
+// func microRows6x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows6x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -7328,6 +7796,11 @@ TEXT ·microRows6x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
+	MOVQ   c+40(FP), R10
+	MOVQ   cs+48(FP), R11
+	IMUL3Q $0x05, R11, R12
+	ADDQ   R10, R12
+	MOVQ   next+72(FP), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7427,6 +7900,13 @@ unrolled:
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	ADDQ         R11, R10
+	CMPQ         R10, R12
+	CMOVQHI      R12, R10
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -7537,9 +8017,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows7x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows7x32AVX512(SB), NOSPLIT, $0-65
+// func microRows7x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows7x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -7548,6 +8028,11 @@ TEXT ·microRows7x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
+	MOVQ   c+40(FP), R10
+	MOVQ   cs+48(FP), R11
+	IMUL3Q $0x06, R11, R12
+	ADDQ   R10, R12
+	MOVQ   next+72(FP), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7661,6 +8146,13 @@ unrolled:
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	ADDQ         R11, R10
+	CMPQ         R10, R12
+	CMOVQHI      R12, R10
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -7784,9 +8276,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows8x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows8x32AVX512(SB), NOSPLIT, $0-65
+// func microRows8x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows8x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -7795,6 +8287,11 @@ TEXT ·microRows8x32AVX512(SB), NOSPLIT, $0-65
 	MOVQ   bs+32(FP), DI
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
+	MOVQ   c+40(FP), R10
+	MOVQ   cs+48(FP), R11
+	IMUL3Q $0x07, R11, R12
+	ADDQ   R10, R12
+	MOVQ   next+72(FP), R13
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -7922,6 +8419,13 @@ unrolled:
 	LEAQ         (SI)(DI*4), SI
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
+	PREFETCHT1   (R13)
+	ADDQ         $0x40, R13
+	PREFETCHT0   (R10)
+	PREFETCHT0   64(R10)
+	ADDQ         R11, R10
+	CMPQ         R10, R12
+	CMOVQHI      R12, R10
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -8058,9 +8562,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows9x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows9x32AVX512(SB), NOSPLIT, $0-65
+// func microRows9x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows9x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -8070,6 +8574,11 @@ TEXT ·microRows9x32AVX512(SB), NOSPLIT, $0-65
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
 	LEAQ   (R9)(DX*4), R10
+	MOVQ   c+40(FP), R11
+	MOVQ   cs+48(FP), R12
+	IMUL3Q $0x08, R12, R13
+	ADDQ   R11, R13
+	MOVQ   next+72(FP), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8212,6 +8721,13 @@ unrolled:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	ADDQ         R12, R11
+	CMPQ         R11, R13
+	CMOVQHI      R13, R11
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -8362,9 +8878,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows10x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows10x32AVX512(SB), NOSPLIT, $0-65
+// func microRows10x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows10x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -8374,6 +8890,11 @@ TEXT ·microRows10x32AVX512(SB), NOSPLIT, $0-65
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
 	LEAQ   (R9)(DX*4), R10
+	MOVQ   c+40(FP), R11
+	MOVQ   cs+48(FP), R12
+	IMUL3Q $0x09, R12, R13
+	ADDQ   R11, R13
+	MOVQ   next+72(FP), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8530,6 +9051,13 @@ unrolled:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	ADDQ         R12, R11
+	CMPQ         R11, R13
+	CMOVQHI      R13, R11
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -8693,9 +9221,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows11x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows11x32AVX512(SB), NOSPLIT, $0-65
+// func microRows11x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows11x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -8705,6 +9233,11 @@ TEXT ·microRows11x32AVX512(SB), NOSPLIT, $0-65
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
 	LEAQ   (R9)(DX*4), R10
+	MOVQ   c+40(FP), R11
+	MOVQ   cs+48(FP), R12
+	IMUL3Q $0x0a, R12, R13
+	ADDQ   R11, R13
+	MOVQ   next+72(FP), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -8875,6 +9408,13 @@ unrolled:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	ADDQ         R12, R11
+	CMPQ         R11, R13
+	CMOVQHI      R13, R11
 	SUBQ         $0x04, AX
 	JGE          unrolled
 
@@ -9051,9 +9591,9 @@ overwrite:
 	VZEROUPPER
 	RET
 
-// func microRows12x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·microRows12x32AVX512(SB), NOSPLIT, $0-65
+// func microRows12x32AVX512(k int, a *float32, as int, b *float32, bs int, c *float32, cs int, cols int, accumulate bool, next uintptr)
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
+TEXT ·microRows12x32AVX512(SB), NOSPLIT, $0-80
 	MOVQ   k+0(FP), AX
 	MOVQ   a+8(FP), CX
 	MOVQ   as+16(FP), DX
@@ -9063,6 +9603,11 @@ TEXT ·microRows12x32AVX512(SB), NOSPLIT, $0-65
 	LEAQ   (DI)(DI*2), R8
 	LEAQ   (CX)(DX*4), R9
 	LEAQ   (R9)(DX*4), R10
+	MOVQ   c+40(FP), R11
+	MOVQ   cs+48(FP), R12
+	IMUL3Q $0x0b, R12, R13
+	ADDQ   R11, R13
+	MOVQ   next+72(FP), R14
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -9247,6 +9792,13 @@ unrolled:
 	ADDQ         $0x10, CX
 	ADDQ         $0x10, R9
 	ADDQ         $0x10, R10
+	PREFETCHT1   (R14)
+	ADDQ         $0x40, R14
+	PREFETCHT0   (R11)
+	PREFETCHT0   64(R11)
+	ADDQ         R12, R11
+	CMPQ         R11, R13
+	CMOVQHI      R13, R11
 	SUBQ         $0x04, AX
 	JGE          unrolled
 

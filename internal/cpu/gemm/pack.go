@@ -13,28 +13,10 @@ import (
 // element p of all of them before element p+1. dst needs slack.
 func (ks *kernels) packA(w *Workspace, dst unsafe.Pointer, a Operand, rows, k int) {
 	a = ks.staged(w, a, rows, k)
-	if a.RowStride == 1 && ks.packRows != nil {
-		ks.packAByColumns(dst, a, rows, k)
-		return
-	}
 	for row := 0; row < rows; {
 		h := panelRows(rows-row, ks.mr)
 		ks.packPanel(unsafe.Add(dst, row*k*ks.dtype.Size()), h, a.from(row, 0), h, k)
 		row += h
-	}
-}
-
-// packAByColumns is packA where the columns of a lie in one piece: it goes through a few of them at a
-// time, so that cache lines which panels share are still there for the next.
-func (ks *kernels) packAByColumns(dst unsafe.Pointer, a Operand, rows, k int) {
-	const step = 16
-	size := ks.dtype.Size()
-	for p := 0; p < k; p += step {
-		for row := 0; row < rows; {
-			h := panelRows(rows-row, ks.mr)
-			ks.packRows(unsafe.Add(dst, (row*k+p*h)*size), h*size, a.at(row, p), a.ColStride*size, min(step, k-p), h)
-			row += h
-		}
 	}
 }
 
