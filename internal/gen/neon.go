@@ -16,6 +16,7 @@ func neonUnits() []neonUnit {
 		{"gemm", "micro_neon", neonMicroKernels},
 		{"gemm", "pack_neon", neonPackKernels},
 		{"gemm", "thin_neon", neonThinKernels},
+		{"gemm", "bf16_neon", neonBFloat16Products},
 	}
 }
 

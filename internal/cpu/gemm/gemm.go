@@ -7,7 +7,7 @@
 // micro-kernel serves them all. Products of a few rows, which would wait for memory longer than they
 // compute, read the other matrix once and in place.
 //
-// Where the processor multiplies BF16 (paths amx and avx512bf16), products of two BF16 operands use that:
+// Where the processor multiplies BF16 (paths amx, avx512bf16 and neonbf16), products of two BF16 operands use that:
 // terms are exact and sums F32, as everywhere, but denormal operands, terms and sums count as zero. NaN and
 // infinities propagate.
 //
