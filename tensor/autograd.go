@@ -66,7 +66,7 @@ func (tp *tape) add(n *node, keep []*Tensor) {
 		for i, t := range keep {
 			if t != nil {
 				if !t.mem.long {
-					t.mem.saved = true
+					t.mem.uses++
 				}
 				n.saved[i] = saved{t, t.mem.version}
 			}
@@ -82,7 +82,7 @@ func (tp *tape) add(n *node, keep []*Tensor) {
 
 // Backward adds d loss / d p to g for every trainable tensor p that loss depends on; gradients of tensors
 // that are not in g are not computed further than needed. loss has one element and lives on a tape.
-// Backward may run once: it frees what the tape kept for it, block by block. If it panics, g holds a part
+// Backward may run once: it frees what blocks kept for it, as soon as it is done with it. If it panics, g holds a part
 // of the gradients, and the tape is as after Backward.
 func (loss *Tensor) Backward(g *Grads) {
 	loss.alive("Backward")
@@ -122,10 +122,7 @@ func (loss *Tensor) Backward(g *Grads) {
 		}
 	}()
 	tp.run(g, gs, len(tp.nodes)-1)
-	for _, m := range gs.storages {
-		gs.release(m)
-	}
-	gs.storages = nil
+	gs.free()
 }
 
 // run walks the tape backwards from node last. Gradients live in gs.
@@ -136,10 +133,7 @@ func (tp *tape) run(into *Grads, gs *Scope, last int) {
 		n := tp.nodes[i]
 		tp.nodes[i] = nil
 		if n.block != nil {
-			for _, m := range n.block.storages {
-				n.block.release(m)
-			}
-			n.block.storages = nil
+			n.block.free()
 			continue
 		}
 		reached := false
@@ -156,6 +150,11 @@ func (tp *tape) run(into *Grads, gs *Scope, last int) {
 				o.drop()
 			}
 			gs.sweep()
+		}
+		for _, v := range n.saved {
+			if v.t != nil {
+				v.t.mem.done(gs)
+			}
 		}
 	}
 }
@@ -228,15 +227,11 @@ func (g *gradient) Output(i int) *Tensor { return g.node.outputs[i].grad }
 
 // Saved is the i-th tensor that was saved. It panics if the tensor was overwritten since.
 func (g *gradient) Saved(i int) *Tensor {
-	s := g.node.saved[i]
+	s := &g.node.saved[i]
 	if s.t == nil {
 		return nil
 	}
-	s.t.alive(g.node.op + " (backward)")
-	if s.t.mem.version != s.version {
-		fail(g.node.op+" (backward)", []*Tensor{s.t}, "a tensor saved for backward was overwritten by an in-place op")
-	}
-	return &Tensor{view: s.t.view, dev: s.t.dev, scope: g.scope, mem: s.t.mem}
+	return s.fetch(g.node.op+" (backward)", g.scope)
 }
 
 // Needs reports whether input i wants a gradient; computing one that is not wanted is waste.

@@ -28,8 +28,13 @@ func TestBlockAndCheckpointGiveTheSameGradientsInLessMemory(t *testing.T) {
 			name string
 			wrap func(tensor.BlockFunc, ...T) []T
 		}{
-			{"Block", tensor.Block}, {"Checkpoint", tensor.Checkpoint},
+			{"Block", tensor.Block}, {"Selective", tensor.Selective}, {"Checkpoint", tensor.Checkpoint},
 			{"Block in Block", nested(tensor.Block, tensor.Block)},
+			{"Block in Selective", nested(tensor.Selective, tensor.Block)},
+			{"Selective in Block", nested(tensor.Block, tensor.Selective)},
+			{"Selective in Selective", nested(tensor.Selective, tensor.Selective)},
+			{"Checkpoint in Selective", nested(tensor.Selective, tensor.Checkpoint)},
+			{"Selective in Checkpoint", nested(tensor.Checkpoint, tensor.Selective)},
 			{"Checkpoint in Block", nested(tensor.Block, tensor.Checkpoint)},
 			{"Block in Checkpoint", nested(tensor.Checkpoint, tensor.Block)},
 			{"Checkpoint in Checkpoint", nested(tensor.Checkpoint, tensor.Checkpoint)},
@@ -42,8 +47,8 @@ func TestBlockAndCheckpointGiveTheSameGradientsInLessMemory(t *testing.T) {
 			}
 			same(t, c.name, g.Flat(), want.Flat())
 		}
-		if block, checkpoint := peaks["Block"], peaks["Checkpoint"]; block >= open*9/10 || checkpoint >= block/2 {
-			t.Errorf("%s: the peak is %d without, %d with Block, %d with Checkpoint", dt, open, block, checkpoint)
+		if block, selective, checkpoint := peaks["Block"], peaks["Selective"], peaks["Checkpoint"]; block >= open*9/10 || selective >= block*4/5 || checkpoint >= selective*3/4 {
+			t.Errorf("%s: the peak is %d without, %d with Block, %d with Selective, %d with Checkpoint", dt, open, block, selective, checkpoint)
 		}
 	}
 }
@@ -96,7 +101,7 @@ func TestATensorThatABlockCapturesPanics(t *testing.T) {
 	s := d.NewTape()
 	defer s.Close()
 	x, captured := tensor.Ones(s, tensor.F32, 2), tensor.Ones(s, tensor.F32, 2)
-	for name, run := range map[string]func(tensor.BlockFunc, ...T) []T{"Block": tensor.Block, "Checkpoint": tensor.Checkpoint} {
+	for name, run := range map[string]func(tensor.BlockFunc, ...T) []T{"Block": tensor.Block, "Selective": tensor.Selective, "Checkpoint": tensor.Checkpoint} {
 		mustSay(t, name, func() { run(func(x ...T) []T { return []T{x[0].Add(captured)} }, x) }, "Add", "only as its argument")
 		mustSay(t, name, func() { run(func(x ...T) []T { return []T{captured.Exp()} }, x) }, "does not belong to the block")
 		mustSay(t, name, func() { run(func(x ...T) []T { return []T{nil} }, x) }, "output 0")
@@ -119,7 +124,7 @@ func compareWraps(t *testing.T, fn func(wrap func(tensor.BlockFunc, ...T) []T, x
 	for _, c := range []struct {
 		name string
 		wrap func(tensor.BlockFunc, ...T) []T
-	}{{"direct", direct}, {"Block", tensor.Block}, {"Checkpoint", tensor.Checkpoint}} {
+	}{{"direct", direct}, {"Block", tensor.Block}, {"Selective", tensor.Selective}, {"Checkpoint", tensor.Checkpoint}} {
 		d := tensor.NewTestDevice(0)
 		r := tensor.NewRand(3)
 		w, v := param(d, r, tensor.F64, 3, 3), param(d, r, tensor.F64, 3, 3)
@@ -231,7 +236,7 @@ func TestAPanicInABlockLeavesTheScopeUsable(t *testing.T) {
 	g := tensor.NewGrads(named(w), tensor.F32)
 	s := d.NewTape()
 	defer s.Close()
-	for name, run := range map[string]func(tensor.BlockFunc, ...T) []T{"Block": tensor.Block, "Checkpoint": tensor.Checkpoint} {
+	for name, run := range map[string]func(tensor.BlockFunc, ...T) []T{"Block": tensor.Block, "Selective": tensor.Selective, "Checkpoint": tensor.Checkpoint} {
 		var inside T
 		mustFail(t, name, func() {
 			run(func(x ...T) []T {

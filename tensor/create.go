@@ -150,24 +150,21 @@ func Arange(p Place, dt DType, start, end, step float64) *Tensor {
 
 // Randn draws from the normal distribution with mean 0 and standard deviation std.
 func Randn(p Place, dt DType, r *Rand, std float64, shape ...int) *Tensor {
-	t := alloc(p, dt, shape...)
-	t.draw("Randn", backend.Normal, r, 0, std)
-	return t
+	return cheaply(alloc(p, dt, shape...), nil, drawing("Randn", dt, backend.Normal, r, shapeLen(shape), 0, std))
 }
 
 // Uniform draws from [lo, hi).
 func Uniform(p Place, dt DType, r *Rand, lo, hi float64, shape ...int) *Tensor {
-	t := alloc(p, dt, shape...)
-	t.draw("Uniform", backend.Uniform, r, lo, hi)
-	return t
+	return cheaply(alloc(p, dt, shape...), nil, drawing("Uniform", dt, backend.Uniform, r, shapeLen(shape), lo, hi))
 }
 
-func (t *Tensor) draw(op string, d backend.Dist, r *Rand, lo, hi float64) {
-	if !t.view.DType.IsFloat() {
-		fail(op, []*Tensor{t}, "a float dtype is needed")
+// drawing takes n numbers from r's stream and gives what fills a tensor with them.
+func drawing(op string, dt DType, d backend.Dist, r *Rand, n int, lo, hi float64) func(out *Tensor, in []*Tensor) {
+	if !dt.IsFloat() {
+		badShape(op, dt, []int{n}, "a float dtype is needed")
 	}
-	t.dev.backend.Random(&t.view, d, r.key, r.take(t.Len()), lo, hi)
-	t.mem.version++
+	key, counter := r.key, r.take(n)
+	return func(out *Tensor, _ []*Tensor) { out.dev.backend.Random(&out.view, d, key, counter, lo, hi) }
 }
 
 // Fill sets every element to value, in place.
@@ -180,13 +177,13 @@ func (t *Tensor) Fill(value float64) {
 // FillRandn draws every element anew from the normal distribution, in place.
 func (t *Tensor) FillRandn(r *Rand, mean, std float64) {
 	t.mutable("FillRandn")
-	t.draw("FillRandn", backend.Normal, r, mean, std)
+	drawing("FillRandn", t.view.DType, backend.Normal, r, t.Len(), mean, std)(t, nil)
 }
 
 // FillUniform draws every element anew from [lo, hi), in place.
 func (t *Tensor) FillUniform(r *Rand, lo, hi float64) {
 	t.mutable("FillUniform")
-	t.draw("FillUniform", backend.Uniform, r, lo, hi)
+	drawing("FillUniform", t.view.DType, backend.Uniform, r, t.Len(), lo, hi)(t, nil)
 }
 
 // CopyFrom overwrites t with src, converting the dtype. Shapes must be equal and the memory distinct; the

@@ -214,7 +214,7 @@ func (c *crossEntropy) chunks(s *Scope, vocab int, kept *Tensor, fn func(lo, hi 
 // sweepLast frees t's memory, the newest of the scope, before the scope ends.
 func (s *Scope) sweepLast(t *Tensor) {
 	last := len(s.storages) - 1
-	if last >= 0 && s.storages[last] == t.mem && !t.mem.saved && t.mem.refs == 0 {
+	if last >= 0 && s.storages[last] == t.mem && t.mem.uses == 0 && t.mem.refs == 0 {
 		s.storages = s.storages[:last]
 		s.release(t.mem)
 	}

@@ -16,16 +16,14 @@ func binary(name string, op backend.BinaryOp, x, y *Tensor, keepX, keepY bool, b
 	if op.Compares() {
 		dt = Bool
 	}
-	var out *Tensor
-	if sameDims(x, y) {
-		out = alloc(s, dt, x.view.Dims()...)
-		s.dev.backend.Binary(op, &out.view, &x.view, &y.view)
-	} else {
-		shape := broadcast(name, x, y)
-		out = alloc(s, dt, shape...)
-		xv, yv := expand(&x.view, shape), expand(&y.view, shape)
-		s.dev.backend.Binary(op, &out.view, &xv, &yv)
+	shape := x.view.Dims()
+	if !sameDims(x, y) {
+		shape = broadcast(name, x, y)
 	}
+	out := cheaply(alloc(s, dt, shape...), []*Tensor{x, y}, func(out *Tensor, in []*Tensor) {
+		xv, yv := expand(&in[0].view, out.view.Dims()), expand(&in[1].view, out.view.Dims())
+		out.dev.backend.Binary(op, &out.view, &xv, &yv)
+	})
 	if backward == nil || s.tape == nil {
 		return out
 	}
@@ -183,8 +181,9 @@ func scalar(name string, op backend.BinaryOp, x *Tensor, c float64, keep bool, b
 	if op.Compares() {
 		dt = Bool
 	}
-	out := alloc(s, dt, x.view.Dims()...)
-	s.dev.backend.Scalar(op, &out.view, &x.view, c)
+	out := cheaply(alloc(s, dt, x.view.Dims()...), []*Tensor{x}, func(out *Tensor, in []*Tensor) {
+		out.dev.backend.Scalar(op, &out.view, &in[0].view, c)
+	})
 	if backward == nil {
 		return out
 	}
@@ -252,8 +251,9 @@ func unary(name string, op backend.UnaryOp, x *Tensor, k keep, derivative func(d
 	if (op == backend.Not) != (x.view.DType == Bool) {
 		fail(name, []*Tensor{x}, "not defined for %s", x.view.DType)
 	}
-	out := like(x)
-	s.dev.backend.Unary(op, &out.view, &x.view)
+	out := cheaply(like(x), []*Tensor{x}, func(out *Tensor, in []*Tensor) {
+		out.dev.backend.Unary(op, &out.view, &in[0].view)
+	})
 	if s.tape == nil || derivative == nil {
 		return out
 	}
@@ -364,8 +364,7 @@ func (t *Tensor) To(dt DType) *Tensor {
 		return t
 	}
 	s := scopeOfAny("To", []*Tensor{t})
-	out := alloc(s, dt, t.view.Dims()...)
-	convert("To", out, t)
+	out := cheaply(alloc(s, dt, t.view.Dims()...), []*Tensor{t}, func(out *Tensor, in []*Tensor) { convert("To", out, in[0]) })
 	if !dt.IsFloat() || !t.view.DType.IsFloat() {
 		return out
 	}
@@ -384,9 +383,11 @@ func Where(cond, x, y *Tensor) *Tensor {
 	if len(cond.view.Dims()) > len(shape) || !expands(cond.view.Dims(), shape) {
 		shape = broadcast("Where", cond, x.Expand(shape...))
 	}
-	out := alloc(s, x.view.DType, shape...)
-	cv, xv, yv := expand(&cond.view, shape), expand(&x.view, shape), expand(&y.view, shape)
-	s.dev.backend.Where(&out.view, &cv, &xv, &yv)
+	out := cheaply(alloc(s, x.view.DType, shape...), in, func(out *Tensor, in []*Tensor) {
+		shape := out.view.Dims()
+		cv, xv, yv := expand(&in[0].view, shape), expand(&in[1].view, shape), expand(&in[2].view, shape)
+		out.dev.backend.Where(&out.view, &cv, &xv, &yv)
+	})
 	return record1("Where", out, in, []*Tensor{cond}, func(g *gradient) {
 		cond, dy := g.Saved(0), g.Output(0)
 		zero := Zeros(g.scope, dy.view.DType)

@@ -18,7 +18,7 @@ func TestRunningOutOfMemoryIsAnErrorThatTouchesNothing(t *testing.T) {
 	weights := m.params()[2].Bytes()
 	s := d.NewTape()
 	defer s.Close()
-	for _, wrap := range []func(tensor.BlockFunc, ...T) []T{direct, tensor.Block, tensor.Checkpoint} {
+	for _, wrap := range []func(tensor.BlockFunc, ...T) []T{direct, tensor.Block, tensor.Selective, tensor.Checkpoint} {
 		m.wrap = wrap
 		err := tensor.Try(func() { m.loss(s, 64, 100, 0, 0).Backward(g) })
 		var oom *tensor.OOMError
@@ -54,7 +54,7 @@ func TestRunningOutOfMemoryIsAnErrorThatTouchesNothing(t *testing.T) {
 }
 
 func TestRunningOutOfMemoryInBackwardIsAnErrorToo(t *testing.T) {
-	for _, wrap := range []func(tensor.BlockFunc, ...T) []T{direct, tensor.Block, tensor.Checkpoint} {
+	for _, wrap := range []func(tensor.BlockFunc, ...T) []T{direct, tensor.Block, tensor.Selective, tensor.Checkpoint} {
 		d := tensor.NewTestDevice(0)
 		m := tinyModel(d, tensor.F32)
 		m.wrap = wrap
@@ -204,7 +204,7 @@ func TestManyStepsTakeNoMoreMemoryThanOne(t *testing.T) {
 func TestNothingUsesFreedMemory(t *testing.T) {
 	// A device without poison computes what one with it does, to the bit.
 	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16, tensor.F64} {
-		for _, wrap := range []func(tensor.BlockFunc, ...T) []T{direct, tensor.Block, tensor.Checkpoint} {
+		for _, wrap := range []func(tensor.BlockFunc, ...T) []T{direct, tensor.Block, tensor.Selective, tensor.Checkpoint} {
 			for _, device := range []func() *tensor.Device{func() *tensor.Device { return tensor.NewTestDevice(0) }, tensor.NewComposedDevice} {
 				var losses [2]float64
 				var grads [2]T

@@ -28,6 +28,7 @@ var notOps = map[string]string{
 	"Free":          "memory_test.go",
 	"In":            "is part of every test",
 	"RoPETable":     "goldens in golden_test.go; takes integers",
+	"Selective":     "recompute_test.go",
 	"SetTrainable":  "is part of every test",
 	"To":            "changes the dtype, which gradcheck cannot; dtype_test.go",
 	"ToSlice":       "copies to the host; create_test.go",

@@ -18,11 +18,11 @@ func RMSNorm(x, w *Tensor, eps float64) *Tensor {
 		return composedRMSNorm(x, w, eps)
 	}
 	rows := rowsOf(x)
-	out := alloc(s, x.view.DType, x.view.Dims()...)
-	ov := rowsOf(out).view
 	rstd := alloc(s, x.view.DType.Accumulator(), rows.Dim(0))
 	wc := w.detached().Contiguous()
-	fused.RMSNorm(&ov, &rstd.view, &rows.view, &wc.view, eps)
+	out := cheaply(alloc(s, x.view.DType, x.view.Dims()...), []*Tensor{rows, wc, rstd}, func(out *Tensor, in []*Tensor) {
+		fused.RMSNorm(&rowsOf(out).view, &in[2].view, &in[0].view, &in[1].view, eps) // rstd gets the same numbers again
+	})
 	return record1("RMSNorm", out, ins, []*Tensor{rows, wc, rstd}, func(g *gradient) {
 		rows, w, rstd := g.Saved(0), g.Saved(1), g.Saved(2)
 		dy := rowsOf(g.Output(0))

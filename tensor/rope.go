@@ -52,11 +52,12 @@ func RoPE(x, cos, sin *Tensor) *Tensor {
 
 func rotate(fused backend.RoPEr, x, cos, sin *Tensor, inverse bool) *Tensor {
 	x = x.detached().Contiguous()
-	out := like(x)
-	shape := []int{cos.Dim(0), x.Dim(-2), x.Dim(-1)}
-	xv, ov := backend.NewView(x.view.Ptr, x.view.DType, shape...), backend.NewView(out.view.Ptr, x.view.DType, shape...)
-	fused.RoPE(&ov, &xv, &cos.view, &sin.view, inverse)
-	return out
+	return cheaply(like(x), []*Tensor{x, cos, sin}, func(out *Tensor, in []*Tensor) {
+		x, cos, sin := in[0], in[1], in[2]
+		shape := []int{cos.Dim(0), x.Dim(-2), x.Dim(-1)}
+		xv, ov := backend.NewView(x.view.Ptr, x.view.DType, shape...), backend.NewView(out.view.Ptr, x.view.DType, shape...)
+		fused.RoPE(&ov, &xv, &cos.view, &sin.view, inverse)
+	})
 }
 
 func composedRoPE(x, cos, sin *Tensor) *Tensor {

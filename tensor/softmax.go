@@ -13,8 +13,7 @@ func (t *Tensor) Softmax() *Tensor {
 		return composedSoftmax(t)
 	}
 	x := t.Contiguous()
-	out := like(x)
-	fused.Softmax(&out.view, &x.view)
+	out := cheaply(like(x), []*Tensor{x}, func(out *Tensor, in []*Tensor) { fused.Softmax(&out.view, &in[0].view) })
 	return record1("Softmax", out, []*Tensor{x}, []*Tensor{out}, func(g *gradient) {
 		dy, dx := g.Output(0).Contiguous(), g.New(0)
 		fused.SoftmaxBackward(&dx.view, &dy.view, &g.Saved(0).view)

@@ -16,8 +16,9 @@ func SwiGLU(gate, up *Tensor) *Tensor {
 		return composedSwiGLU(ins[0], ins[1])
 	}
 	gr, ur := rowsOf(ins[0]), rowsOf(ins[1])
-	out := alloc(s, gate.view.DType, gate.view.Dims()...)
-	fused.SwiGLU(&rowsOf(out).view, &gr.view, &ur.view)
+	out := cheaply(alloc(s, gate.view.DType, gate.view.Dims()...), []*Tensor{gr, ur}, func(out *Tensor, in []*Tensor) {
+		fused.SwiGLU(&rowsOf(out).view, &in[0].view, &in[1].view)
+	})
 	return record1("SwiGLU", out, ins, []*Tensor{gr, ur}, func(g *gradient) {
 		gate, up := g.Saved(0), g.Saved(1)
 		dy := rowsOf(g.Output(0))

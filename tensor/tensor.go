@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/hone-ml/hone/internal/arena"
 	"github.com/hone-ml/hone/internal/backend"
@@ -28,15 +29,19 @@ type Tensor struct {
 
 // storage is a piece of memory and its state.
 type storage struct {
-	block     *arena.Block
-	version   uint32 // bumped by every in-place op
-	long      bool   // of a long-lived tensor, which several goroutines may read: saved and refs stay as they are
-	transient bool   // made by Backward, which may overwrite it
-	saved     bool   // recorded for backward
-	dead      bool   // its scope was closed, or it was freed
-	refs      int32  // gradients waiting in Backward
-	cleanup   runtime.Cleanup
-	host      any // keeps memory alive that the tensor was bound to, see Bind
+	block      *arena.Block
+	version    uint32 // bumped by every in-place op
+	long       bool   // of a long-lived tensor, which several goroutines may read: uses and refs stay as they are
+	transient  bool   // made by Backward, which may overwrite it
+	dead       bool   // its scope was closed, or it was freed
+	uses       int32  // how often backward will need it
+	inner      bool   // of a block that has ended: freed after its last use
+	remakeable bool   // of a selective block that has ended: backward computes it again, see recipe
+	recipe     *recipe
+	at         unsafe.Pointer // where it was when the tensors that backward needs were made, if remakeable
+	refs       int32          // gradients waiting in Backward
+	cleanup    runtime.Cleanup
+	host       any // keeps memory alive that the tensor was bound to, see Bind
 }
 
 // alloc is a new contiguous tensor, contents undefined.

@@ -201,8 +201,9 @@ func (t *Tensor) Contiguous() *Tensor {
 	if t.scope != nil {
 		p = t.scope
 	}
-	out := alloc(p, t.view.DType, t.view.Dims()...)
-	t.dev.backend.Copy(&out.view, &t.view)
+	out := cheaply(alloc(p, t.view.DType, t.view.Dims()...), []*Tensor{t}, func(out *Tensor, in []*Tensor) {
+		out.dev.backend.Copy(&out.view, &in[0].view)
+	})
 	return t.derive("Contiguous", out, func(g *gradient) { g.Add(0, g.Output(0)) })
 }
 
