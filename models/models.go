@@ -55,9 +55,9 @@ type Configured interface{ ConfigJSON() ([]byte, error) }
 // ContextLimited is implemented by models that know the longest sequence they were made for.
 type ContextLimited interface{ MaxPositions() int }
 
-// Checkpointer is implemented by models that can recompute their layers in backward instead of keeping
-// activations.
-type Checkpointer interface{ SetCheckpointing(on bool) }
+// Recomputer is implemented by models that can compute parts of their layers again in backward instead of
+// keeping activations.
+type Recomputer interface{ SetRecompute(tensor.Recompute) }
 
 // span is one sequence of a batch: flat token indices [lo, hi).
 type span struct{ lo, hi int32 }

@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -9,6 +10,7 @@ import (
 	"github.com/hone-ml/hone/internal/arena"
 	"github.com/hone-ml/hone/internal/backend"
 	"github.com/hone-ml/hone/internal/cpu"
+	"github.com/hone-ml/hone/internal/dry"
 )
 
 // A Place is where a tensor lives: a *Device (until nobody refers to it) or a *Scope (until Close).
@@ -30,6 +32,7 @@ type Device struct {
 	long   *arena.Arena             // memory of long-lived tensors
 	dead   []*arena.Block           // long-lived blocks whose last tensor is gone
 	poison atomic.Bool
+	ledger arena.Ledger // what tensors hold
 }
 
 var theCPU = sync.OnceValue(func() *Device {
@@ -52,8 +55,18 @@ func Devices() []*Device { return []*Device{CPU()} }
 
 func newDevice(b backend.Backend) *Device {
 	d := &Device{backend: b, cache: map[int][]unsafe.Pointer{}}
-	d.long = arena.New((*slabs)(d))
+	d.long = arena.New((*slabs)(d), &d.ledger)
 	return d
+}
+
+// Dry is a device that stands for d, computes nothing and takes no memory: kernels return at once, elements
+// read as zero. Its Memory counts what d's would, so that a computation on it tells what it needs on d. It
+// has no memory limit.
+func (d *Device) Dry() *Device {
+	b := dry.New(d.backend)
+	twin := newDevice(b)
+	runtime.AddCleanup(twin, (*dry.Backend).Release, b)
+	return twin
 }
 
 func (d *Device) place() (*Device, *Scope) { return d, nil }
@@ -87,6 +100,8 @@ type Memory struct {
 	Reserved int // bytes taken from the device, caches of closed scopes included
 	Peak     int // the largest Reserved so far
 	Long     int // bytes in long-lived tensors
+	InUse    int // bytes in all tensors
+	MaxInUse int // the largest InUse since the beginning or ResetPeak
 }
 
 // Memory reports how many bytes are in use.
@@ -94,8 +109,11 @@ func (d *Device) Memory() Memory {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.bury()
-	return Memory{Limit: d.budget, Reserved: d.taken, Peak: d.peak, Long: d.long.InUse()}
+	return Memory{Limit: d.budget, Reserved: d.taken, Peak: d.peak, Long: d.long.InUse(), InUse: d.ledger.InUse(), MaxInUse: d.ledger.Peak()}
 }
+
+// ResetPeak makes the present Memory.InUse its maximum.
+func (d *Device) ResetPeak() { d.ledger.ResetPeak() }
 
 // TrimCache gives the memory of closed scopes back to the system.
 func (d *Device) TrimCache() {

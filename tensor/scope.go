@@ -25,7 +25,7 @@ type Scope struct {
 
 // NewScope is a scope that records nothing: for inference.
 func (d *Device) NewScope() *Scope {
-	return &Scope{dev: d, arena: arena.New(lockedSlabs{d}), rand: NewRand(0)}
+	return &Scope{dev: d, arena: arena.New(lockedSlabs{d}, &d.ledger), rand: NewRand(0)}
 }
 
 // NewTape is a scope that records ops for Backward.

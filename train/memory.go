@@ -1,177 +1,224 @@
 package train
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/hone-ml/hone/models"
+	"github.com/hone-ml/hone/optim"
 	"github.com/hone-ml/hone/tensor"
 )
 
-// ActivationEstimator is implemented by what knows the memory of a model's activations: a model, or its
-// configuration before the model is made. Decoder serves the usual architectures.
-type ActivationEstimator interface {
-	// ActivationBytes is the most that forward and backward of one micro-batch of so many tokens hold at
-	// a time, up to the final hidden states; checkpoint says that layers are computed again in backward.
-	ActivationBytes(tokens int, checkpoint bool) int
-}
-
-// Decoder is the shape of a transformer like Qwen3: pre-norms, grouped-query attention with norms on heads
-// of queries and keys, SwiGLU. Its estimate counts what package models/qwen keeps for backward.
-type Decoder struct {
-	Layers, Hidden, Intermediate, Heads, KVHeads, HeadDim int
-	DType                                                 tensor.DType
-}
-
-// ActivationBytes implements ActivationEstimator.
-func (d Decoder) ActivationBytes(tokens int, checkpoint bool) int {
-	q, kv := d.Heads*d.HeadDim, d.KVHeads*d.HeadDim
-	size, statistic := d.DType.Size(), d.DType.Accumulator().Size()
-	// Kept of a layer: its output; both norms' outputs, and what the second one reads; q and k before and
-	// after norm and rotation; v; attention's output; gate, up and their product.
-	kept := size*(4*d.Hidden+3*q+3*kv+3*d.Intermediate) + statistic*(2+2*d.Heads+d.KVHeads)
-	// Beside that, while a layer is computed: gradients of gate, up and product, of the residual stream
-	// and of what attention reads.
-	passing := size*(3*d.Hidden+max(3*d.Intermediate, 2*q+2*kv)) + statistic*2*d.HeadDim
-	layers := d.Layers * kept
-	if checkpoint {
-		layers = (d.Layers+1)*size*d.Hidden + kept // the outputs, one of them twice, and one layer
-	}
-	return tokens * (layers + 2*size*d.Hidden + passing)
-}
-
-// The sizes at which tensor.LinearCrossEntropy keeps logits, and cuts them into chunks where it does not.
-const (
-	keptLogits  = 1 << 23
-	chunkLogits = 1 << 25
-)
-
-// MemoryPlan is what EstimateMemory needs to know.
-type MemoryPlan struct {
-	// Parameters is their number, Trainable that of those that are trained; 0 stands for all.
-	Parameters, Trainable int
-	// DType is the parameters'. Those of BF16 and F16 have F32 masters.
-	DType tensor.DType
-	// MomentBytes is what the optimizer keeps of a trainable parameter beside its master; 0 stands for
-	// AdamW's 8. Muon keeps 4.
-	MomentBytes int
-	// Tokens is the most that a micro-batch has: Batch·MaxLength.
-	Tokens int
-	// Targets is how many of them carry loss; 0 stands for all.
-	Targets int
-	// Hidden and Vocab are the head's shape.
-	Hidden, Vocab int
-	// Activations knows the rest; nil counts none.
-	Activations ActivationEstimator
-	// Checkpoint says that layers are computed again in backward.
-	Checkpoint bool
-}
-
-// Estimate is the memory of a training step, in bytes.
-type Estimate struct {
-	Parameters  int
-	Gradients   int // F32
-	Masters     int // F32 copies of BF16 and F16 parameters
-	Moments     int
+// Footprint is the memory that tensors hold at the peak of a training step, in bytes. Evaluation and what
+// a program keeps beside tensors come on top.
+type Footprint struct {
+	Parameters int
+	Gradients  int
+	Optimizer  int // moments, masters and what else the optimizer keeps
+	// Activations is what a step holds beside: activations, logits and the gradients of both, or what the
+	// optimizer computes with.
 	Activations int
-	Head        int // logits and what surrounds them
 
-	plan MemoryPlan
+	// Reserved is what the device takes for them in larger pieces; Limit what it may take, 0 if there is
+	// no limit.
+	Reserved, Limit int
+
+	tokens     int // of the largest micro-batch
+	recomputes []alternative
 }
 
-// EstimateMemory counts what training will hold at its peak, before anything is allocated. Evaluation
-// and the kernels' own workspace come on top.
-func EstimateMemory(p MemoryPlan) *Estimate {
-	if p.Trainable == 0 {
-		p.Trainable = p.Parameters
+// alternative is what a step needs if more is computed again in backward.
+type alternative struct {
+	recompute tensor.Recompute
+	bytes     int
+}
+
+// A Build makes a model and its optimizer on a device. For Predict they need no values.
+type Build = func(dev *tensor.Device) (models.CausalLM, optim.Optimizer, error)
+
+// Predict tells the memory of a training step on dev before any of it is taken. It makes one step, on a
+// device that stands for dev and computes nothing (tensor.Device.Dry), with the micro-batches of the data's
+// first epoch that have the most tokens and the most targets: so it knows every model, op and optimizer.
+// The error is one of the data, of build, or says that the model cannot make the step.
+func Predict(ctx context.Context, dev *tensor.Device, build Build, d Data, c Config) (*Footprint, error) {
+	limit := dev.Memory().Limit
+	t := trial{dev: dev, build: build, config: c}
+	f, err := t.run(ctx, d, 0, nil)
+	if err != nil {
+		return nil, err
 	}
-	if p.MomentBytes == 0 {
-		p.MomentBytes = 8
+	f.Limit = limit
+	if limit == 0 || f.Reserved <= limit {
+		return f, nil
 	}
-	if p.Targets == 0 {
-		p.Targets = p.Tokens
+	if f.Total() <= limit { // short of room the device takes smaller pieces
+		if tight, err := t.run(ctx, d, limit, nil); err == nil {
+			f.Reserved = tight.Reserved
+			return f, nil
+		} else if !errors.As(err, new(*tensor.OOMError)) {
+			return nil, err
+		}
 	}
-	size, sum := p.DType.Size(), p.DType.Accumulator().Size()
-	e := &Estimate{
-		Parameters: p.Parameters * size,
-		Gradients:  p.Trainable * sum,
-		Moments:    p.Trainable * p.MomentBytes,
-		plan:       p,
+	for _, r := range []tensor.Recompute{tensor.RecomputeSelective, tensor.RecomputeBlock} {
+		if !t.recomputes {
+			break
+		}
+		other, err := t.run(ctx, d, 0, &r)
+		if err != nil {
+			return nil, err
+		}
+		if n := other.Total(); n < f.Total() {
+			f.recomputes = append(f.recomputes, alternative{r, n})
+		}
 	}
-	if size != sum {
-		e.Masters = p.Trainable * sum
+	return f, nil
+}
+
+// A trial makes a step on a dry device.
+type trial struct {
+	dev        *tensor.Device
+	build      Build
+	config     Config
+	micros     []microBatch // the largest
+	recomputes bool         // the model is a models.Recomputer
+}
+
+// run makes the step, within limit bytes if that is not 0, and with another way of recomputing if that is
+// not nil.
+func (t *trial) run(ctx context.Context, d Data, limit int, recompute *tensor.Recompute) (f *Footprint, err error) {
+	dev := t.dev.Dry()
+	dev.SetMemoryLimit(limit)
+	var m models.CausalLM
+	var o optim.Optimizer
+	if tryErr := tensor.Try(func() { m, o, err = t.build(dev) }); tryErr != nil || err != nil {
+		return nil, cmp.Or(err, tryErr)
 	}
-	if p.Activations != nil {
-		e.Activations = p.Activations.ActivationBytes(p.Tokens, p.Checkpoint)
+	var recomputer models.Recomputer
+	if recomputer, t.recomputes = m.(models.Recomputer); t.recomputes && recompute != nil {
+		recomputer.SetRecompute(*recompute)
 	}
-	logits := p.Targets * p.Vocab
-	if logits > keptLogits {
-		logits = min(max(chunkLogits/max(p.Vocab, 1), 1), p.Targets) * p.Vocab
+	if t.micros == nil {
+		if t.micros, err = largest(ctx, d, t.config, m.Head().Dim(0)); err != nil {
+			return nil, err
+		}
 	}
-	e.Head = logits * sum
-	if size != sum {
-		e.Head += logits * size // the logits' gradient in the weight's dtype
+	f = &Footprint{}
+	for _, p := range m.Parameters() {
+		f.Parameters += p.Len() * p.DType().Size()
 	}
-	e.Head += p.Targets*(2*p.Hidden*size+4*sum) + p.Tokens*p.Hidden*size // rows, their gradients, and these scattered
-	return e
+	f.Optimizer = dev.Memory().InUse - f.Parameters
+	r := &run{o: Options{Model: m, Optimizer: o, Config: t.config}}
+	r.o.Config.OutDir = ""
+	var stepErr error
+	err = tensor.Try(func() {
+		r.allocate()
+		for _, b := range t.micros {
+			f.tokens = max(f.tokens, len(b.ids))
+			w := window{completions: len(b.completion.ids), prompts: len(b.prompt.ids)}
+			r.accumulate(&b, &w, r.losses.Index(0))
+			r.tape.Reset()
+		}
+		r.grads.Norm()
+		stepErr = o.Step(r.grads)
+	})
+	if err = cmp.Or(err, stepErr); err != nil {
+		return nil, fmt.Errorf("train: predicting memory: %w", err)
+	}
+	memory := dev.Memory()
+	f.Gradients = memory.InUse - f.Parameters - f.Optimizer
+	f.Activations = memory.MaxInUse - memory.InUse
+	f.Reserved = memory.Peak
+	return f, r.close()
+}
+
+// largest are the micro-batches of the first epoch that have the most tokens, and the most targets.
+func largest(ctx context.Context, d Data, c Config, vocab int) ([]microBatch, error) {
+	c.Epochs = 1
+	targets := func(b *microBatch) int {
+		n := len(b.completion.ids)
+		if c.PromptLoss > 0 {
+			n = max(n, len(b.prompt.ids))
+		}
+		return n
+	}
+	var longest, busiest microBatch
+	for s := newStream(d, &c, vocab); ; {
+		w, err := s.next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if w == nil {
+			break
+		}
+		for _, b := range w.micros {
+			if n, m := len(b.ids), len(longest.ids); n > m || n == m && targets(&b) > targets(&longest) {
+				longest = b
+			}
+			if targets(&b) > targets(&busiest) {
+				busiest = b
+			}
+		}
+	}
+	if len(longest.ids) == len(busiest.ids) && targets(&longest) == targets(&busiest) {
+		return []microBatch{longest}, nil
+	}
+	return []microBatch{longest, busiest}, nil
 }
 
 // Total is the sum of all parts, in bytes.
-func (e *Estimate) Total() int {
-	return e.Parameters + e.Gradients + e.Masters + e.Moments + e.Activations + e.Head
-}
+func (f *Footprint) Total() int { return f.Parameters + f.Gradients + f.Optimizer + f.Activations }
 
 // String is a small table.
-func (e *Estimate) String() string {
+func (f *Footprint) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	for _, row := range e.rows() {
+	for _, row := range f.rows() {
 		fmt.Fprintf(w, "%s\t%s\t\n", row.name, gibibytes(row.bytes))
 	}
-	fmt.Fprintf(w, "total\t%s\t\n", gibibytes(e.Total()))
+	fmt.Fprintf(w, "total\t%s\t\n", gibibytes(f.Total()))
 	_ = w.Flush() // a strings.Builder takes everything
 	return b.String()
 }
 
-type estimateRow struct {
+type footprintRow struct {
 	name  string
 	bytes int
 }
 
-// rows are the parts that are there.
-func (e *Estimate) rows() []estimateRow {
-	rows := []estimateRow{{"parameters", e.Parameters}, {"gradients", e.Gradients}}
-	if e.Masters > 0 {
-		rows = append(rows, estimateRow{"masters", e.Masters})
-	}
-	return append(rows, estimateRow{"moments", e.Moments}, estimateRow{"activations", e.Activations}, estimateRow{"head", e.Head})
+func (f *Footprint) rows() []footprintRow {
+	return []footprintRow{{"parameters", f.Parameters}, {"gradients", f.Gradients}, {"optimizer", f.Optimizer}, {"activations", f.Activations}}
 }
 
-// Fits returns an error, with the numbers and what can be done, if limit bytes are too few. A limit of 0
-// fits everything.
-func (e *Estimate) Fits(limit int) error {
-	if limit <= 0 || e.Total() <= limit {
-		return nil
-	}
-	var parts, knobs []string
-	for _, row := range e.rows() {
+// Parts is the rows of the table in one line.
+func (f *Footprint) Parts() string {
+	var parts []string
+	for _, row := range f.rows() {
 		parts = append(parts, row.name+" "+gibibytes(row.bytes))
 	}
-	fixed := e.Total() - e.Activations - e.Head
-	if fixed < limit {
-		knobs = append(knobs, fmt.Sprintf("fewer tokens in a micro-batch (now %d: a smaller batch or maximum length, more accumulation)", e.plan.Tokens))
-		if !e.plan.Checkpoint {
-			knobs = append(knobs, "computing layers again in backward")
+	return strings.Join(parts, ", ")
+}
+
+// Fits returns an error, with the numbers and what can be done, if the limit does not allow the step.
+func (f *Footprint) Fits() error {
+	if f.Limit <= 0 || f.Reserved <= f.Limit {
+		return nil
+	}
+	var knobs []string
+	if f.Total()-f.Activations < f.Limit {
+		knobs = append(knobs, fmt.Sprintf("fewer tokens in a micro-batch (now %d: a smaller batch or maximum length, more accumulation)", f.tokens))
+		for _, r := range f.recomputes {
+			knobs = append(knobs, fmt.Sprintf("computing more again in backward (%s: %s)", r.recompute, gibibytes(r.bytes)))
 		}
 	} else {
-		knobs = append(knobs, "a smaller model")
-		if e.Masters > 0 {
-			knobs = append(knobs, "f32 parameters, which need no masters")
-		}
+		knobs = append(knobs, "a smaller model", "an optimizer that keeps less")
 	}
 	knobs = append(knobs, "a higher memory limit")
 	return fmt.Errorf("train: training needs about %s (%s), but only %s may be used; what helps: %s",
-		gibibytes(e.Total()), strings.Join(parts, ", "), gibibytes(limit), strings.Join(knobs, ", "))
+		gibibytes(max(f.Total(), min(f.Reserved, f.Limit+1))), f.Parts(), gibibytes(f.Limit), strings.Join(knobs, ", "))
 }
 
 func gibibytes(n int) string {

@@ -86,6 +86,9 @@ type Result struct {
 	Dropped, Truncated int
 	// Seconds is the run's time, TokensPerSecond the mean of this session as Metrics defines it.
 	Seconds, TokensPerSecond float64
+	// MaxInUse is the most bytes that tensors on the model's device held in this session, evaluations and
+	// what the caller keeps there included.
+	MaxInUse int
 	// ResumedFrom is the step from which this session went on, 0 if it began anew.
 	ResumedFrom int
 	// Checkpoint is the directory of the newest checkpoint that this session made or resumed from, or "".
@@ -190,7 +193,7 @@ func (r *run) result(stopped Stop) *Result {
 		Stopped: stopped, Interrupted: stopped == StopInterrupted,
 		Step: s.Step, Skipped: s.Skipped, Steps: r.steps, Epoch: r.epoch(), Tokens: s.Tokens, Last: r.last,
 		Dropped: s.Dropped, Truncated: s.Truncated, Seconds: r.elapsed().Seconds(), TokensPerSecond: r.meter.mean(),
-		ResumedFrom: r.resumed,
+		ResumedFrom: r.resumed, MaxInUse: r.o.Model.Head().Device().Memory().MaxInUse,
 	}
 	if r.saved >= 0 {
 		res.Checkpoint = r.checkpoints.path(r.saved)

@@ -72,6 +72,7 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	if err := r.open(settings); err != nil {
 		return nil, err
 	}
+	o.Model.Head().Device().ResetPeak()
 	if err := tensor.Try(r.allocate); err != nil {
 		return nil, also(fmt.Errorf("train: %w", err), r.close())
 	}
@@ -169,6 +170,7 @@ func (r *run) allocate() {
 func (r *run) close() error {
 	if r.tape != nil {
 		r.tape.Close()
+		r.tape.Device().TrimCache() // what comes next needs other sizes
 		r.losses.Free()
 		r.grads.Free()
 	}

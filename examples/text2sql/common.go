@@ -114,6 +114,14 @@ func parseSize(s string) (int, error) {
 	return int(n * math.Pow(base, power)), nil
 }
 
+// gibibytes is a number of bytes for people.
+func gibibytes(n int) string {
+	if n < 100<<20 {
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
+}
+
 // printJSON prints v as one object.
 func (p *program) printJSON(v any) error {
 	e := json.NewEncoder(p.stdout)

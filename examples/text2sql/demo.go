@@ -14,6 +14,7 @@ import (
 	"github.com/hone-ml/hone/examples/text2sql/internal/nearest"
 	"github.com/hone-ml/hone/examples/text2sql/internal/report"
 	"github.com/hone-ml/hone/examples/text2sql/internal/score"
+	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/models/qwen"
 	"github.com/hone-ml/hone/optim"
 	"github.com/hone-ml/hone/tensor"
@@ -127,6 +128,20 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	opt := demoOptimizer(m)
+	stream := &demoStream{d, form, *maxSteps * demoBatch}
+	config := train.Config{
+		MaxSteps: *maxSteps, MaxTime: *maxTime, Epochs: 1, Batch: demoBatch, Accum: 1, Sequential: true, PromptLoss: 1, LR: demoMuonLR,
+		Schedule: "linear", WarmupSteps: 60, Floor: 0.02, FollowTime: true, Seed: c.seed, OutDir: *out,
+	}
+	if s.footprint, err = train.Predict(ctx, dev, func(dry *tensor.Device) (models.CausalLM, optim.Optimizer, error) {
+		m, err := qwen.New(m.Config, dry)
+		if err != nil {
+			return nil, nil, err
+		}
+		return m, demoOptimizer(m), nil
+	}, stream, config); err != nil {
+		return err
+	}
 	s.about = report.About{
 		Title: "A small Qwen3 learns SQL from scratch", Method: "trained from scratch", Seed: c.seed, Device: describeDevice(dev), Version: version(), Started: started,
 		Model:   describeModel("A small Qwen3", m),
@@ -135,11 +150,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 		Options: []report.Option{{Name: "optimizer", Value: fmt.Sprintf("Muon %g on matrices, AdamW %g on the rest", demoMuonLR, demoAdamLR)},
 			{Name: "batch", Value: fmt.Sprintf("%d conversations of %d questions", demoBatch, demoTurns)}, {Name: "schedule", Value: "linear, 60 steps of warm-up"}},
 	}
-	stream := &demoStream{d, form, *maxSteps * demoBatch}
-	err = s.run(ctx, train.Options{Model: m, Optimizer: opt, Data: stream, Config: train.Config{
-		MaxSteps: *maxSteps, MaxTime: *maxTime, Epochs: 1, Batch: demoBatch, Accum: 1, Sequential: true, PromptLoss: 1, LR: demoMuonLR,
-		Schedule: "linear", WarmupSteps: 60, Floor: 0.02, FollowTime: true, Seed: c.seed, OutDir: *out,
-	}})
+	err = s.run(ctx, train.Options{Model: m, Optimizer: opt, Data: stream, Config: config})
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ func (s *session) finish(asJSON bool) error {
 		fmt.Fprintf(s.stdout, "  after training    %s\n", percent(sp.after))
 	}
 	fmt.Fprintf(s.stdout, "%s, %d tokens, %.0f tokens/s, %.0f s in all\n", plural(s.result.Step, "step"), s.result.Tokens, s.result.TokensPerSecond, r.Usage.Seconds)
+	fmt.Fprintf(s.stdout, "memory: predicted %s, measured %s in tensors, %s resident\n", gibibytes(int(r.Usage.PredictedBytes)), gibibytes(int(r.Usage.MeasuredBytes)), gibibytes(int(r.Usage.PeakRSSBytes)))
 	path, err := filepath.Abs(filepath.Join(s.out, report.HTMLFile))
 	if err != nil {
 		return errors.Join(err, errors.New("the report is in "+s.out))
@@ -51,6 +52,7 @@ func (s *session) report() (*report.Run, error) {
 	r := &report.Run{About: s.about, Usage: report.Usage{
 		Parameters: parameters(s.model), Tokens: int64(s.result.Tokens), TokensPerSecond: s.result.TokensPerSecond,
 		PeakRSSBytes: peakRSS(), PeakDeviceBytes: int64(s.model.Head().Device().Memory().Peak),
+		PredictedBytes: int64(s.footprint.Total()), MeasuredBytes: int64(s.result.MaxInUse),
 		Seconds: s.earlier + time.Since(s.started).Seconds(), TrainSeconds: s.result.Seconds, EvalSeconds: s.evalSeconds,
 	}}
 	var err error

@@ -43,6 +43,7 @@ type session struct {
 	resumable bool // the command has -resume
 	about     report.About
 
+	footprint   *train.Footprint // as predicted
 	result      *train.Result
 	evaluated   int     // the step after which the first split was examined last, while training
 	earlier     float64 // seconds of the run before this session

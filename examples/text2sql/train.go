@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -49,7 +48,7 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.look(dev); err != nil {
+	if err := f.look(); err != nil {
 		return err
 	}
 	line := p.newLine()
@@ -69,6 +68,10 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err := f.lengths(line, samples); err != nil {
 		return err
 	}
+	footprint, err := f.fits(ctx, dev, samples)
+	if err != nil {
+		return err
+	}
 	splits, err := f.validation(ctx, seen)
 	if err != nil {
 		return err
@@ -84,15 +87,16 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if l, ok := m.(models.ContextLimited); ok && f.config.MaxLength > l.MaxPositions() {
 		return fmt.Errorf("-max-length %d exceeds the %d positions that the model was made for (max_position_embeddings in its config.json)", f.config.MaxLength, l.MaxPositions())
 	}
-	if c, ok := m.(models.Checkpointer); ok {
-		c.SetCheckpointing(f.recompute == "block")
+	opt, err := f.prepare(m)
+	if err != nil {
+		return err
 	}
-	opt := optim.NewAdamW(optim.Split(m.Parameters(), f.config.LR, f.weightDecay), optim.AdamWConfig{})
-	s := session{program: p, line: line, model: m, tok: tok, out: f.out, started: started, resumable: true, splits: splits}
+	s := session{program: p, line: line, model: m, tok: tok, out: f.out, started: started, resumable: true, splits: splits, footprint: footprint}
 	if s.answerer, err = newAnswerer(m, tok, f.maxTokens); err != nil {
 		return err
 	}
 	showPreview(line, tok, samples[0])
+	line.Log("memory: %s predicted (%s)", gibibytes(footprint.Total()), footprint.Parts())
 	f.config.Seed, f.config.OutDir = f.seed, f.out
 	s.about = report.About{
 		Title: "Fine-tuning for text-to-SQL", Method: "full fine-tune", Seed: f.seed, Device: describeDevice(dev), Version: version(), Started: started,
@@ -107,17 +111,30 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 }
 
 // look refuses what the files' names and the config tell, before anything is read or taken.
-func (f *trainFlags) look(dev *tensor.Device) error {
+func (f *trainFlags) look() error {
 	if err := checkModel(f.model); err != nil {
 		return err
 	}
 	if err := checkNotModel(f.out, f.model); err != nil {
 		return err
 	}
-	if err := checkRunDir(f.out, f.config.Resume, "-resume goes on with a run that was interrupted; otherwise choose another -out"); err != nil {
-		return err
+	return checkRunDir(f.out, f.config.Resume, "-resume goes on with a run that was interrupted; otherwise choose another -out")
+}
+
+// prepare has the model recompute what -recompute says and makes its optimizer.
+func (f *trainFlags) prepare(m models.CausalLM) (optim.Optimizer, error) {
+	if r, ok := m.(models.Recomputer); ok {
+		what, err := tensor.ParseRecompute(f.recompute)
+		if err != nil {
+			return nil, err
+		}
+		r.SetRecompute(what)
 	}
-	return f.fits(dev)
+	var opt optim.Optimizer
+	err := tensor.Try(func() {
+		opt = optim.NewAdamW(optim.Split(m.Parameters(), f.config.LR, f.weightDecay), optim.AdamWConfig{})
+	})
+	return opt, err
 }
 
 // lengths tells how many samples are longer than -max-length, and fails if none is left. Of a run of whole
@@ -200,33 +217,24 @@ func readSamples(path string, f format) (train.Samples, map[string]bool, error) 
 	return samples, databases, nil
 }
 
-// fits refuses a model that is too large for the memory, before any is taken.
-func (f *trainFlags) fits(dev *tensor.Device) error {
-	raw, err := os.ReadFile(filepath.Join(f.model, "config.json"))
+// fits predicts the memory of a step and refuses what is too large, before any is taken.
+func (f *trainFlags) fits(ctx context.Context, dev *tensor.Device, samples train.Samples) (*train.Footprint, error) {
+	build := func(dry *tensor.Device) (models.CausalLM, optim.Optimizer, error) {
+		m, err := models.Build(f.model, models.LoadOptions{Device: dry, DType: f.dtypeFlag()})
+		if err != nil {
+			return nil, nil, err
+		}
+		opt, err := f.prepare(m)
+		return m, opt, err
+	}
+	footprint, err := train.Predict(ctx, dev, build, samples, f.config)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c, err := qwen.ParseConfig(raw)
-	if err != nil {
-		return nil // another architecture: Load has its own say
+	if err := footprint.Fits(); err != nil {
+		return nil, fmt.Errorf("%w (-batch, -max-length, -accum, -recompute, -dtype, -memory)", err)
 	}
-	dt, err := models.DTypeOf(c.DType)
-	if err != nil {
-		return err
-	}
-	if d := f.dtypeFlag(); d != nil {
-		dt = *d
-	}
-	e := train.EstimateMemory(train.MemoryPlan{
-		Parameters: c.Parameters(), DType: dt, Tokens: f.config.Batch * f.config.MaxLength, Hidden: c.HiddenSize, Vocab: c.VocabSize,
-		Activations: train.Decoder{Layers: c.NumHiddenLayers, Hidden: c.HiddenSize, Intermediate: c.IntermediateSize,
-			Heads: c.NumAttentionHeads, KVHeads: c.NumKeyValueHeads, HeadDim: c.HeadDim, DType: dt},
-		Checkpoint: f.recompute == "block",
-	})
-	if err := e.Fits(dev.Memory().Limit); err != nil {
-		return fmt.Errorf("%w (-batch, -max-length, -accum, -recompute, -dtype, -memory)", err)
-	}
-	return nil
+	return footprint, nil
 }
 
 // showPreview prints what the first sample trains on.

@@ -63,7 +63,7 @@ func checkRunDirectory(t *testing.T, out string, steps, questions int) {
 		f.Close()
 	}
 	results := jsonObject(t, string(read(t, filepath.Join(out, "results.json"))))
-	wantKeys(t, "results.json", results, "before", "after", "parameters", "tokens", "tokens_per_second", "peak_rss_bytes", "peak_device_bytes", "seconds")
+	wantKeys(t, "results.json", results, "before", "after", "parameters", "tokens", "tokens_per_second", "peak_rss_bytes", "peak_device_bytes", "predicted_bytes", "measured_bytes", "seconds")
 	for _, part := range []string{"before", "after"} {
 		wantKeys(t, part, results[part].(map[string]any), scoreKeys...)
 	}
@@ -285,8 +285,8 @@ func TestModelsThatAreWrongAreRefusedByName(t *testing.T) {
 
 func TestATrainingTooLargeForTheMemoryIsRefusedWithTheNumbers(t *testing.T) {
 	w, out := theWorld(t), filepath.Join(t.TempDir(), "run")
-	fails(t, 1, []string{"training needs about", "activations", "only 9.5 MiB may be used", "-batch", "-memory"},
-		"train", "-model", w.model, "-data", w.train, "-out", out, "-memory", "10MB")
+	fails(t, 1, []string{"training needs about", "activations", "only 1.9 MiB may be used", "-batch", "-memory"},
+		"train", "-model", w.model, "-data", w.train, "-out", out, "-memory", "2MB")
 	large := write(t, filepath.Join(spoiled(t, w), "config.json"), testConfig(500, map[string]any{"hidden_size": 65536, "intermediate_size": 1 << 20, "num_hidden_layers": 100}))
 	fails(t, 1, []string{"training needs about", "GiB", "a smaller model"},
 		"train", "-model", filepath.Dir(large), "-data", w.train, "-out", out, "-memory", "4GiB")

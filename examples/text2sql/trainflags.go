@@ -46,7 +46,7 @@ func (f *trainFlags) register(fs *flag.FlagSet) {
 	fs.Float64Var(&c.Clip, "clip", c.Clip, "largest gradient norm (0: no clipping)")
 	fs.BoolVar(&c.Packing, "packing", c.Packing, "fill rows with several samples, which do not see each other")
 	fs.Float64Var(&c.PromptLoss, "prompt-loss", 0, "weight of the mean loss of the prompt's tokens")
-	fs.StringVar(&f.recompute, "recompute", "block", "what backward computes again to save memory: none or block (selective is not built yet)")
+	fs.StringVar(&f.recompute, "recompute", "selective", "what backward computes again to save memory: none, selective (all but products and attention) or block (whole layers)")
 	fs.StringVar(&f.moments, "moments", "f32", "dtype of the optimizer's moments: f32 (bf16 and 8bit are not built yet)")
 	fs.IntVar(&c.EvalEvery, "eval-every", 0, "evaluate every so many steps (0: before and after only)")
 	fs.IntVar(&c.SaveEvery, "save-every", 0, "save a checkpoint every so many steps (0: when interrupted only)")
@@ -85,8 +85,6 @@ func (f *trainFlags) check(fs *flag.FlagSet) error {
 		return errors.New("-lora is not built yet; train fine-tunes all parameters")
 	case given(fs, "rank") || given(fs, "alpha") || given(fs, "base-dtype"):
 		return usagef("train: -rank, -alpha and -base-dtype are for -lora, which is not given")
-	case f.recompute == "selective":
-		return errors.New("-recompute selective is not built yet; use block or none")
 	case f.moments != "f32":
 		return errors.New("-moments " + f.moments + " is not built yet; use f32")
 	case f.dsn != "":

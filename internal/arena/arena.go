@@ -7,6 +7,7 @@ package arena
 
 import (
 	"math/bits"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -26,9 +27,28 @@ type Source interface {
 	Free(p unsafe.Pointer, bytes int)
 }
 
+// A Ledger adds up what several arenas have in use. Any goroutine may use it; the zero value is empty.
+type Ledger struct{ inUse, peak atomic.Int64 }
+
+// InUse is the number of bytes in blocks of all arenas.
+func (l *Ledger) InUse() int { return int(l.inUse.Load()) }
+
+// Peak is the largest InUse since the beginning or ResetPeak.
+func (l *Ledger) Peak() int { return int(l.peak.Load()) }
+
+// ResetPeak makes the present use the peak.
+func (l *Ledger) ResetPeak() { l.peak.Store(l.inUse.Load()) }
+
+func (l *Ledger) add(n int) {
+	now := l.inUse.Add(int64(n))
+	for p := l.peak.Load(); now > p && !l.peak.CompareAndSwap(p, now); p = l.peak.Load() {
+	}
+}
+
 // An Arena allocates from slabs that it takes from a Source. It is for one goroutine at a time.
 type Arena struct {
 	src      Source
+	ledger   *Ledger
 	slabs    []slab
 	free     [bins]*Block
 	nonEmpty [bins / 64]uint64
@@ -58,8 +78,8 @@ func (b *Block) Ptr() unsafe.Pointer { return b.ptr }
 // Size is its length in bytes, at least what was asked for.
 func (b *Block) Size() int { return b.size }
 
-// New is an empty arena over src; it takes memory when first asked for some.
-func New(src Source) *Arena { return &Arena{src: src} }
+// New is an empty arena over src, which reports to the ledger; it takes memory when first asked for some.
+func New(src Source, l *Ledger) *Arena { return &Arena{src: src, ledger: l} }
 
 // InUse is the number of bytes in blocks, Peak its maximum since the last Reset, Reserved what the
 // slabs hold.
@@ -98,6 +118,7 @@ func (a *Arena) Alloc(n int) (*Block, error) {
 	b.used = true
 	a.inUse += b.size
 	a.peak = max(a.peak, a.inUse)
+	a.ledger.add(b.size)
 	return b, nil
 }
 
@@ -108,6 +129,7 @@ func (a *Arena) Free(b *Block) {
 	}
 	b.used = false
 	a.inUse -= b.size
+	a.ledger.add(-b.size)
 	if p := b.prev; p != nil && !p.used {
 		a.unlink(p)
 		b = a.join(p, b)
@@ -122,6 +144,7 @@ func (a *Arena) Free(b *Block) {
 // Reset frees every block at once and keeps the slabs: the same calls that follow get the same addresses.
 func (a *Arena) Reset() {
 	a.free, a.nonEmpty, a.spare = [bins]*Block{}, [bins / 64]uint64{}, nil
+	a.ledger.add(-a.inUse)
 	a.inUse = 0
 	for i := len(a.slabs) - 1; i >= 0; i-- { // the first slab ends up first in its bin
 		a.link(a.newBlock(a.slabs[i].ptr, a.slabs[i].size))
@@ -133,7 +156,8 @@ func (a *Arena) Release() {
 	for _, s := range a.slabs {
 		a.src.Free(s.ptr, s.size)
 	}
-	*a = Arena{src: a.src, peak: a.peak}
+	a.ledger.add(-a.inUse)
+	*a = Arena{src: a.src, ledger: a.ledger, peak: a.peak}
 }
 
 func (a *Arena) grow(n int) error {

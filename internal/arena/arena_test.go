@@ -20,7 +20,7 @@ func (h *heap) Alloc(n int) (unsafe.Pointer, error) {
 func (h *heap) Free(_ unsafe.Pointer, n int) { h.live -= n }
 
 func TestBlocksNeverOverlap(t *testing.T) {
-	a := New(&heap{limit: 1 << 30})
+	a := New(&heap{limit: 1 << 30}, new(Ledger))
 	r := rand.New(rand.NewPCG(1, 2))
 	type piece struct {
 		b    *Block
@@ -73,7 +73,7 @@ func TestBlocksNeverOverlap(t *testing.T) {
 }
 
 func TestResetReplaysAddresses(t *testing.T) {
-	a := New(&heap{limit: 1 << 30})
+	a := New(&heap{limit: 1 << 30}, new(Ledger))
 	run := func() (addresses []unsafe.Pointer) {
 		r := rand.New(rand.NewPCG(3, 4))
 		var live []*Block
@@ -104,7 +104,7 @@ func TestResetReplaysAddresses(t *testing.T) {
 
 func TestSourceErrorIsReturnedAndReleaseGivesAllBack(t *testing.T) {
 	h := &heap{limit: 3 << 20}
-	a := New(h)
+	a := New(h, new(Ledger))
 	var err error
 	for range 10 {
 		if _, err = a.Alloc(900 << 10); err != nil {
@@ -124,7 +124,7 @@ func TestSourceErrorIsReturnedAndReleaseGivesAllBack(t *testing.T) {
 }
 
 func TestFreeingTwicePanics(t *testing.T) {
-	a := New(&heap{limit: 1 << 22})
+	a := New(&heap{limit: 1 << 22}, new(Ledger))
 	b, _ := a.Alloc(10)
 	a.Free(b)
 	defer func() {
@@ -136,7 +136,7 @@ func TestFreeingTwicePanics(t *testing.T) {
 }
 
 func BenchmarkAllocFree(b *testing.B) {
-	a := New(&heap{limit: 1 << 30})
+	a := New(&heap{limit: 1 << 30}, new(Ledger))
 	for b.Loop() {
 		x, _ := a.Alloc(4096)
 		y, _ := a.Alloc(100)

@@ -102,11 +102,11 @@ func run(m *Model, g golden) (logits, loss *tensor.Tensor, grads *tensor.Grads, 
 
 func TestForwardAndEveryGradientEqualTransformers(t *testing.T) {
 	for _, v := range variants {
-		for _, checkpoint := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/checkpoint=%v", v, checkpoint), func(t *testing.T) {
+		for _, recompute := range []tensor.Recompute{tensor.RecomputeNone, tensor.RecomputeSelective, tensor.RecomputeBlock} {
+			t.Run(fmt.Sprintf("%s/recompute=%s", v, recompute), func(t *testing.T) {
 				g := openGolden(t, v, "goldens.safetensors")
 				m := load(t, v, nil)
-				m.SetCheckpointing(checkpoint)
+				m.SetRecompute(recompute)
 				logits, loss, grads, tape := run(m, g)
 				defer tape.Close()
 				if e := apart(logits.Float64s(), g.floats("logits")); e > 1e-4 {

@@ -33,7 +33,7 @@ type Model struct {
 	Norm   *nn.RMSNorm   `param:"model.norm"`
 	LMHead *nn.Linear    `param:"lm_head"` // its weight is Embed's own when tied
 
-	checkpoint bool
+	recompute  tensor.Recompute
 	generation models.GenerationConfig
 }
 
@@ -113,13 +113,9 @@ func build(c Config, p tensor.Place) *Model {
 // Hidden is the activations after the final norm, [B, T, H].
 func (m *Model) Hidden(b models.Batch, c *models.Cache) *tensor.Tensor {
 	cos, sin := tensor.RoPETable(models.PositionsOf(b, c), m.Config.HeadDim, m.Config.RopeTheta)
-	block := tensor.Block
-	if m.checkpoint {
-		block = tensor.Checkpoint
-	}
 	h := m.Embed.Forward(b.IDs)
 	for i, l := range m.Layers {
-		h = block(func(x ...*tensor.Tensor) []*tensor.Tensor {
+		h = m.recompute.Block(func(x ...*tensor.Tensor) []*tensor.Tensor {
 			h, cos, sin := x[0], x[1], x[2]
 			h = h.Add(l.Attention.Forward(l.InputNorm.Forward(h), cos, sin, i, b, c))
 			h = h.Add(l.MLP.Forward(l.PostNorm.Forward(h)))
@@ -150,8 +146,8 @@ func (m *Model) Head() *tensor.Tensor { return m.LMHead.Weight }
 // Parameters are all parameters by the names that they have in checkpoints.
 func (m *Model) Parameters() iter.Seq2[string, *tensor.Tensor] { return nn.Parameters(m) }
 
-// SetCheckpointing makes backward recompute each layer instead of keeping its activations.
-func (m *Model) SetCheckpointing(on bool) { m.checkpoint = on }
+// SetRecompute says what backward computes again of each layer instead of keeping it.
+func (m *Model) SetRecompute(r tensor.Recompute) { m.recompute = r }
 
 // NewCache is an empty cache for sequences of at most capacity tokens, in the parameters' dtype.
 func (m *Model) NewCache(sequences, capacity int) *models.Cache {

@@ -323,6 +323,8 @@ func facts(r *Run) []Option {
 	}
 	size("Peak memory", u.PeakRSSBytes)
 	size("Peak device memory", u.PeakDeviceBytes)
+	size("In tensors", u.MeasuredBytes)
+	size("Predicted", u.PredictedBytes)
 	add("Device", a.Device)
 	return out
 }

@@ -65,9 +65,13 @@ type Usage struct {
 	TokensPerSecond float64 `json:"tokens_per_second"` // of training, without evaluation
 	PeakRSSBytes    int64   `json:"peak_rss_bytes"`
 	PeakDeviceBytes int64   `json:"peak_device_bytes"`
-	Seconds         float64 `json:"seconds"`                    // from start to end
-	TrainSeconds    float64 `json:"train_seconds,omitempty"`    // of them, training
-	EvalSeconds     float64 `json:"evaluate_seconds,omitempty"` // of them, answering and executing
+	// PredictedBytes is what tensors were to hold at the peak of a step, MeasuredBytes what they held at
+	// most while training.
+	PredictedBytes int64   `json:"predicted_bytes"`
+	MeasuredBytes  int64   `json:"measured_bytes"`
+	Seconds        float64 `json:"seconds"`                    // from start to end
+	TrainSeconds   float64 `json:"train_seconds,omitempty"`    // of them, training
+	EvalSeconds    float64 `json:"evaluate_seconds,omitempty"` // of them, answering and executing
 }
 
 // A Split is a set of questions with its scores; a nil score was not measured.
