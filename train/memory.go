@@ -48,6 +48,9 @@ func Predict(ctx context.Context, dev *tensor.Device, build Build, d Data, c Con
 	limit := dev.Memory().Limit
 	t := trial{dev: dev, build: build, config: c}
 	f, err := t.run(ctx, d, 0, nil)
+	if oom, ok := errors.AsType[*tensor.OOMError](err); ok {
+		return nil, fmt.Errorf("train: training needs about %s in one piece, more than this system can address; what helps: a smaller model", gibibytes(oom.Requested))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -19,11 +19,11 @@ type Backend struct {
 	regions []region // the last one is the largest
 }
 
-// region is a range of reserved addresses.
+// region is a range of reserved addresses. Nothing outside of one is ever handed out: the collector would
+// take an address in its own heap for a pointer.
 type region struct {
-	ptr    unsafe.Pointer
-	bytes  int
-	serves int // bytes that it stands for, more where the system has no more addresses
+	ptr   unsafe.Pointer
+	bytes int
 }
 
 // nothing is an observer that lets no kernel run.
@@ -34,24 +34,19 @@ func (nothing) Around(*observed.Call, func()) {}
 // New stands for b.
 func New(b backend.Backend) *Backend { return &Backend{Backend: observed.New(b, nothing{})} }
 
-// Alloc gives addresses, the same ones every time as far as they reach: who touches none does not mind, and
-// models far beyond the address space can be tried.
+// Alloc gives addresses, the same ones every time as far as they reach: who touches none does not mind.
 func (b *Backend) Alloc(bytes int) (unsafe.Pointer, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if n := len(b.regions); n > 0 && b.regions[n-1].serves >= bytes {
+	if n := len(b.regions); n > 0 && b.regions[n-1].bytes >= bytes {
 		return b.regions[n-1].ptr, nil
 	}
-	for size := bytes; ; size /= 2 { // beyond the address space there is nothing to protect
-		p, err := reserve(size)
-		if err == nil {
-			b.regions = append(b.regions, region{p, size, bytes})
-			return p, nil
-		}
-		if size < 1<<20 {
-			return nil, err
-		}
+	p, err := reserve(bytes)
+	if err != nil {
+		return nil, err
 	}
+	b.regions = append(b.regions, region{p, bytes})
+	return p, nil
 }
 
 // Free does nothing: others may have the same addresses.

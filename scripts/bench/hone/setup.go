@@ -8,16 +8,17 @@ import (
 
 	"github.com/hone-ml/hone/models/qwen"
 	"github.com/hone-ml/hone/optim"
+	"github.com/hone-ml/hone/tensor"
 )
 
 // setRecompute chooses what backward computes again.
 func setRecompute(m *qwen.Model, mode string) error {
-	switch mode {
-	case "none", "block":
-		m.SetCheckpointing(mode == "block")
-		return nil
+	r, err := tensor.ParseRecompute(mode)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("-recompute %s: want none or block", mode)
+	m.SetRecompute(r)
+	return nil
 }
 
 // newAdamW is the optimizer as examples/text2sql makes it.
