@@ -2,7 +2,6 @@ package tensor
 
 import (
 	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -63,10 +62,7 @@ func newDevice(b backend.Backend) *Device {
 // read as zero. Its Memory counts what d's would, so that a computation on it tells what it needs on d. It
 // has no memory limit.
 func (d *Device) Dry() *Device {
-	b := dry.New(d.backend)
-	twin := newDevice(b)
-	runtime.AddCleanup(twin, (*dry.Backend).Release, b)
-	return twin
+	return newDevice(dry.New(d.backend))
 }
 
 func (d *Device) place() (*Device, *Scope) { return d, nil }

@@ -68,7 +68,7 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err := f.lengths(line, samples); err != nil {
 		return err
 	}
-	footprint, err := f.fits(ctx, dev, samples)
+	footprint, err := f.fits(ctx, dev, tok, samples)
 	if err != nil {
 		return err
 	}
@@ -79,9 +79,6 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	defer closeSplits(splits)
 	m, err := models.Load(f.model, models.LoadOptions{Device: dev, DType: f.dtypeFlag()})
 	if err != nil {
-		return err
-	}
-	if err := checkVocabulary(f.model, tok, m); err != nil {
 		return err
 	}
 	if l, ok := m.(models.ContextLimited); ok && f.config.MaxLength > l.MaxPositions() {
@@ -218,10 +215,13 @@ func readSamples(path string, f format) (train.Samples, map[string]bool, error) 
 }
 
 // fits predicts the memory of a step and refuses what is too large, before any is taken.
-func (f *trainFlags) fits(ctx context.Context, dev *tensor.Device, samples train.Samples) (*train.Footprint, error) {
+func (f *trainFlags) fits(ctx context.Context, dev *tensor.Device, tok *tokenizer.Tokenizer, samples train.Samples) (*train.Footprint, error) {
 	build := func(dry *tensor.Device) (models.CausalLM, optim.Optimizer, error) {
 		m, err := models.Build(f.model, models.LoadOptions{Device: dry, DType: f.dtypeFlag()})
 		if err != nil {
+			return nil, nil, err
+		}
+		if err := checkVocabulary(f.model, tok, m); err != nil {
 			return nil, nil, err
 		}
 		opt, err := f.prepare(m)

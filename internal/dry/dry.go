@@ -12,19 +12,7 @@ import (
 )
 
 // Backend has every kernel of the backend that it stands for; elements read as zero.
-type Backend struct {
-	*observed.Backend
-
-	mu      sync.Mutex
-	regions []region // the last one is the largest
-}
-
-// region is a range of reserved addresses. Nothing outside of one is ever handed out: the collector would
-// take an address in its own heap for a pointer.
-type region struct {
-	ptr   unsafe.Pointer
-	bytes int
-}
+type Backend struct{ *observed.Backend }
 
 // nothing is an observer that lets no kernel run.
 type nothing struct{}
@@ -32,35 +20,32 @@ type nothing struct{}
 func (nothing) Around(*observed.Call, func()) {}
 
 // New stands for b.
-func New(b backend.Backend) *Backend { return &Backend{Backend: observed.New(b, nothing{})} }
+func New(b backend.Backend) *Backend { return &Backend{observed.New(b, nothing{})} }
 
-// Alloc gives addresses, the same ones every time as far as they reach: who touches none does not mind.
+// space is the addresses that all dry devices hand out, again and again: who touches none does not mind.
+// Nothing outside is handed out, since the collector would take an address in its own heap for a pointer.
+var space struct {
+	sync.Mutex
+	ptr   unsafe.Pointer
+	bytes int
+}
+
+// Alloc gives addresses. The error is that the system has none so many.
 func (b *Backend) Alloc(bytes int) (unsafe.Pointer, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if n := len(b.regions); n > 0 && b.regions[n-1].bytes >= bytes {
-		return b.regions[n-1].ptr, nil
+	space.Lock()
+	defer space.Unlock()
+	if space.ptr == nil || space.bytes < bytes {
+		p, err := reserve(bytes)
+		if err != nil {
+			return nil, err
+		}
+		space.ptr, space.bytes = p, bytes // those handed out before stay reserved
 	}
-	p, err := reserve(bytes)
-	if err != nil {
-		return nil, err
-	}
-	b.regions = append(b.regions, region{p, bytes})
-	return p, nil
+	return space.ptr, nil
 }
 
-// Free does nothing: others may have the same addresses.
+// Free does nothing: others have the same addresses.
 func (b *Backend) Free(unsafe.Pointer, int) {}
-
-// Release gives up all addresses. Nothing of the backend may be used any more.
-func (b *Backend) Release() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, r := range b.regions {
-		release(r.ptr, r.bytes)
-	}
-	b.regions = nil
-}
 
 // CopyIn does nothing.
 func (b *Backend) CopyIn(unsafe.Pointer, []byte) {}

@@ -11,5 +11,3 @@ import (
 func reserve(int) (unsafe.Pointer, error) {
 	return nil, errors.New("dry: this system cannot reserve addresses without memory")
 }
-
-func release(unsafe.Pointer, int) {}

@@ -18,9 +18,3 @@ func reserve(bytes int) (unsafe.Pointer, error) {
 	}
 	return p, nil
 }
-
-func release(p unsafe.Pointer, bytes int) {
-	if err := unix.MunmapPtr(p, uintptr(max(bytes, 1))); err != nil {
-		panic(fmt.Sprintf("dry: release of %d bytes at %p that were not reserved: %v", bytes, p, err))
-	}
-}

@@ -16,9 +16,3 @@ func reserve(bytes int) (unsafe.Pointer, error) {
 	// The address is none of the collector's, so reading it as a pointer breaks none of its rules.
 	return *(*unsafe.Pointer)(unsafe.Pointer(&addr)), nil
 }
-
-func release(p unsafe.Pointer, bytes int) {
-	if err := windows.VirtualFree(uintptr(p), 0, windows.MEM_RELEASE); err != nil {
-		panic(fmt.Sprintf("dry: release of %d bytes at %p that were not reserved: %v", bytes, p, err))
-	}
-}
