@@ -111,7 +111,7 @@ func (t *trial) run(ctx context.Context, d Data, limit int, recompute *tensor.Re
 	}
 	f = &Footprint{}
 	for _, p := range m.Parameters() {
-		f.Parameters += p.Len() * p.DType().Size()
+		f.Parameters += p.DType().Bytes(p.Len())
 	}
 	f.Optimizer = dev.Memory().InUse - f.Parameters
 	r := &run{o: Options{Model: m, Optimizer: o, Config: t.config}}
