@@ -12,6 +12,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"slices"
@@ -31,6 +32,7 @@ type options struct {
 	rows      int
 	layers    int
 	repeats   int
+	trace     bool
 }
 
 var benchmarks = map[string]func(o options) error{
@@ -57,6 +59,7 @@ func run(args []string) error {
 	fs.IntVar(&o.rows, "rows", 1, "rows of a micro-batch")
 	fs.IntVar(&o.layers, "layers", 28, "layers of the model")
 	fs.IntVar(&o.repeats, "repeats", 3, "measurements, of which the median counts")
+	fs.BoolVar(&o.trace, "trace", false, "show on standard error where the time of a step went")
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -148,7 +151,7 @@ func ids(n int) []int32 {
 }
 
 // step is a full training step: forward, backward, clipping, AdamW.
-func step(o options) error {
+func step(o options) (err error) {
 	m, err := o.newModel()
 	if err != nil {
 		return err
@@ -167,6 +170,13 @@ func step(o options) error {
 	var total, compute, update []float64
 	var loss float64
 	for i := range o.repeats + 1 {
+		if i == o.repeats && o.trace {
+			trace := tensor.CPU().StartTrace(io.Discard)
+			defer func() {
+				err = errors.Join(err, trace.Stop())
+				fmt.Fprint(os.Stderr, trace)
+			}()
+		}
 		start := time.Now()
 		b := models.Batch{IDs: tensor.FromSlice(tape, x[:len(x)-1], o.rows, o.tokens)}
 		targets := tensor.FromSlice(tape, x[1:], o.rows, o.tokens)
