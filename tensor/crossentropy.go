@@ -17,10 +17,10 @@ type CrossEntropyOptions struct {
 }
 
 // keepLogits is the most elements of logits that are kept for backward rather than computed again;
-// chunkLogits bounds those that exist at one time when they are not. Tests make them small.
+// partLogits bounds those that exist at one time when they are not. Tests make them small.
 var (
-	keepLogits  = 1 << 23
-	chunkLogits = 1 << 25
+	keepLogits = 1 << 23
+	partLogits = 1 << 24
 )
 
 // CrossEntropy is the mean of −log softmax(logits)[target] over the rows that count: logits [..., V] of a
@@ -52,9 +52,12 @@ func CrossEntropy(logits, targets *Tensor, o CrossEntropyOptions) *Tensor {
 	})
 }
 
-// LinearCrossEntropy is CrossEntropy of the logits hidden·weightᵀ, of which only a chunk of rows exists at
-// a time: hidden [..., H] and weight [V, H] of one float dtype, targets [...] I32, a scalar F32 (F64 for
-// F64). The logits are kept in F32. It panics as CrossEntropy does. (Liger Kernel, Hsu et al., 2024.)
+// LinearCrossEntropy is CrossEntropy of the logits hidden·weightᵀ, of which only those of a part of the
+// vocabulary exist at a time: hidden [..., H] and weight [V, H] of one float dtype, targets [...] I32, a
+// scalar F32 (F64 for F64). The logits are kept in F32. It panics as CrossEntropy does.
+//
+// The parts are columns rather than rows, as in Cut Cross-Entropy (Wijmans et al., 2025): each row of the
+// gradient of weight is then complete, and written once.
 func LinearCrossEntropy(hidden, weight, targets *Tensor, o CrossEntropyOptions) *Tensor {
 	ins := []*Tensor{hidden, weight, targets}
 	s := scopeOf("LinearCrossEntropy", ins)
@@ -78,58 +81,75 @@ func LinearCrossEntropy(hidden, weight, targets *Tensor, o CrossEntropyOptions) 
 	if s.tape != nil && c.n*vocab <= keepLogits {
 		kept = alloc(s, c.acc, c.n, vocab)
 	}
-	c.chunks(s, vocab, kept, func(lo, hi int, logits *Tensor) {
-		x, t, l, e := rows.view.Slice(0, lo, hi), c.targets.view.Slice(0, lo, hi), loss.view.Slice(0, lo, hi), lse.view.Slice(0, lo, hi)
-		s.dev.backend.MatMul(&logits.view, &x, &transposed(w).view, false)
-		indexed("LinearCrossEntropy", ins, lo, func() { fused.CrossEntropy(&l, &e, &logits.view, &t, c.args) })
+	state := alloc(s, c.acc, c.n, backend.CrossEntropyState)
+	c.parts(s, vocab, kept, func(lo, hi int, logits *Tensor) {
+		part := w.view.Slice(0, lo, hi)
+		s.dev.backend.MatMul(&logits.view, &rows.view, flipped(&part), false)
+		args, l, e := c.args, (*backend.View)(nil), (*backend.View)(nil)
+		args.First, args.Classes = lo, vocab
+		if hi == vocab {
+			l, e = &loss.view, &lse.view
+		}
+		indexed("LinearCrossEntropy", ins, 0, func() { fused.CrossEntropyPart(l, e, &state.view, &logits.view, &c.targets.view, args) })
 	})
 	return record1("LinearCrossEntropy", c.total(loss), []*Tensor{h, w}, []*Tensor{rows, w, lse, c.targets, c.weights, kept}, func(g *gradient) {
-		rows, w, lse, targets := g.Saved(0), g.Saved(1), g.Saved(2), g.Saved(3)
-		kept := g.Saved(5)
+		rows, w, lse, targets, kept := g.Saved(0), g.Saved(1), g.Saved(2), g.Saved(3), g.Saved(5)
 		scale := c.scale(g.Output(0), g.Saved(4))
 		b := g.scope.dev.backend
 		var dh, dw *Tensor
 		if g.Needs(0) {
-			dh = alloc(g.scope, rows.view.DType, rows.view.Dims()...)
+			dh = alloc(g.scope, c.acc, rows.view.Dims()...)
 		}
 		accumulate := false
 		if g.Needs(1) {
 			dw, accumulate = g.Sink(1)
 		}
-		first := !accumulate
-		c.chunks(g.scope, w.Dim(0), kept, func(lo, hi int, logits *Tensor) {
-			x, t, e, sc := rows.view.Slice(0, lo, hi), targets.view.Slice(0, lo, hi), lse.view.Slice(0, lo, hi), scale.view.Slice(0, lo, hi)
+		vocab := w.Dim(0)
+		c.parts(g.scope, vocab, kept, func(lo, hi int, logits *Tensor) {
+			part := w.view.Slice(0, lo, hi)
 			if kept == nil {
-				b.MatMul(&logits.view, &x, &transposed(w).view, false)
+				b.MatMul(&logits.view, &rows.view, flipped(&part), false)
 			}
 			d := logits
 			if w.view.DType == BF16 {
 				d = logits.alias(narrowed(&logits.view)) // the products to come read half as much
 			}
-			fused.CrossEntropyBackward(&d.view, &logits.view, &e, &t, &sc, c.args)
+			args := c.args
+			args.First, args.Classes = lo, vocab
+			fused.CrossEntropyBackward(&d.view, &logits.view, &lse.view, &targets.view, &scale.view, args)
 			if d.view.DType != w.view.DType {
 				d = alloc(g.scope, w.view.DType, logits.view.Dims()...)
 				b.Copy(&d.view, &logits.view)
 			}
 			if dh != nil {
-				out := dh.view.Slice(0, lo, hi)
-				b.MatMul(&out, &d.view, &w.view, false)
+				b.MatMul(&dh.view, &d.view, &part, lo > 0)
 			}
 			if dw != nil {
-				b.MatMul(&dw.view, &transposed(d).view, &x, !first)
-				first = false
+				out := dw.view.Slice(0, lo, hi)
+				b.MatMul(&out, flipped(&d.view), &rows.view, accumulate)
 			}
 			if d.mem != logits.mem {
 				g.scope.sweepLast(d)
 			}
 		})
 		if dh != nil {
+			if vocab == 0 {
+				dh.Fill(0)
+			}
 			g.Add(0, dh.Reshape(g.node.inputs[0].view.Dims()...))
 		}
 		if dw != nil && !accumulate {
 			g.Add(1, dw)
 		}
 	})
+}
+
+// flipped is the transpose of a matrix.
+func flipped(v *backend.View) *backend.View {
+	t := *v
+	t.Shape[0], t.Shape[1] = v.Shape[1], v.Shape[0]
+	t.Strides[0], t.Strides[1] = v.Strides[1], v.Strides[0]
+	return &t
 }
 
 // narrowed is a matrix of BF16 in the memory of one of F32: each row begins where it did.
@@ -196,19 +216,32 @@ func (c *crossEntropy) scale(dy, weights *Tensor) *Tensor {
 	return s.Expand(c.n).Contiguous()
 }
 
-// chunks runs fn over the rows with room for their logits: kept's own rows, or one buffer used again.
-func (c *crossEntropy) chunks(s *Scope, vocab int, kept *Tensor, fn func(lo, hi int, logits *Tensor)) {
+// parts runs fn over the columns with room for their logits [n, hi−lo]: kept's own, all at once, or one
+// buffer used again.
+func (c *crossEntropy) parts(s *Scope, vocab int, kept *Tensor, fn func(lo, hi int, logits *Tensor)) {
 	if kept != nil {
-		fn(0, c.n, kept)
+		fn(0, vocab, kept)
 		return
 	}
-	step := min(max(chunkLogits/max(vocab, 1), 1), max(c.n, 1))
-	buffer := alloc(s, c.acc, step, vocab)
-	for lo := 0; lo < c.n; lo += step {
-		hi := min(lo+step, c.n)
-		fn(lo, hi, buffer.alias(buffer.view.Slice(0, 0, hi-lo)))
+	width := partWidth(c.n, vocab)
+	buffer := alloc(s, c.acc, c.n, width)
+	for lo := 0; lo < vocab; lo += width {
+		hi := min(lo+width, vocab)
+		fn(lo, hi, buffer.alias(buffer.view.Slice(1, 0, hi-lo)))
 	}
 	s.sweepLast(buffer)
+}
+
+// partWidth is how many columns of the logits exist at a time: parts of like width, an odd number of
+// vectors wide, because rows whose distance is a power of two share cache lines.
+func partWidth(n, vocab int) int {
+	const vector = 64
+	count := (n*vocab + partLogits - 1) / partLogits
+	if count <= 1 {
+		return vocab
+	}
+	vectors := ((vocab+count-1)/count + vector - 1) / vector
+	return min(vocab, max(1, vectors|1)*vector)
 }
 
 // sweepLast frees t's memory, the newest of the scope, before the scope ends.

@@ -25,9 +25,9 @@ func NewComposedDevice() *Device {
 
 // WithLogitChunks runs fn with other bounds on the logits that LinearCrossEntropy keeps and has at one time.
 func WithLogitChunks(keep, chunk int, fn func()) {
-	k, c := keepLogits, chunkLogits
-	keepLogits, chunkLogits = keep, chunk
-	defer func() { keepLogits, chunkLogits = k, c }()
+	k, c := keepLogits, partLogits
+	keepLogits, partLogits = keep, chunk
+	defer func() { keepLogits, partLogits = k, c }()
 	fn()
 }
 

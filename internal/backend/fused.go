@@ -60,7 +60,14 @@ type Attentioner interface {
 type CrossEntropyArgs struct {
 	IgnoreIndex int     // rows with this target give loss 0 and gradient 0
 	Smoothing   float64 // target (1−ε)·onehot + ε/C
+
+	// First and Classes say that logits are the columns [First, First+C) of rows of Classes logits, of which
+	// only a part exists at a time; targets count columns of the whole row. Classes is 0 for whole rows.
+	First, Classes int
 }
+
+// CrossEntropyState is the number of running values of a row that CrossEntropyPart keeps.
+const CrossEntropyState = 4
 
 // CrossEntropyer fuses log-softmax and negative log-likelihood over rows.
 //
@@ -68,6 +75,10 @@ type CrossEntropyArgs struct {
 // is not IgnoreIndex panics with *IndexError.
 type CrossEntropyer interface {
 	CrossEntropy(loss, lse, logits, targets *View, a CrossEntropyArgs)
+	// CrossEntropyPart is CrossEntropy of rows that come in parts, from the first column to the last; see
+	// CrossEntropyArgs.First. state is A[N, CrossEntropyState], contiguous, the kernel's own: the part with
+	// the first column sets it. The part with the last one sets loss and lse, which are nil before.
+	CrossEntropyPart(loss, lse, state, logits, targets *View, a CrossEntropyArgs)
 	// CrossEntropyBackward sets dlogits = scale[i]·(softmax − target); scale is A[N]. dlogits is T, or BF16
 	// where T is F32. It may lie over logits, if each row begins at the same address.
 	CrossEntropyBackward(dlogits, logits, lse, targets, scale *View, a CrossEntropyArgs)

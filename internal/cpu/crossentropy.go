@@ -49,6 +49,73 @@ func crossEntropy[L lane, A float](loss, lse, logits, targets *backend.View, a b
 	})
 }
 
+// CrossEntropyPart folds a part of each row's logits into its running values.
+func (*Backend) CrossEntropyPart(loss, lse, state, logits, targets *backend.View, a backend.CrossEntropyArgs) {
+	switch logits.DType {
+	case backend.F64:
+		crossEntropyPart[float64, float64](loss, lse, state, logits, targets, a)
+	case backend.BF16:
+		crossEntropyPart[uint16, float32](loss, lse, state, logits, targets, a)
+	default:
+		crossEntropyPart[float32, float32](loss, lse, state, logits, targets, a)
+	}
+}
+
+// The running values of a row.
+const (
+	largestLogit = iota
+	sumOfExp     // Σ exp(logit − largest)
+	targetLogit
+	sumOfLogits // for smoothing
+)
+
+func crossEntropyPart[L lane, A float](loss, lse, state, logits, targets *backend.View, a backend.CrossEntropyArgs) {
+	checkTargets(targets, a.Classes, a.IgnoreIndex)
+	width := logits.Shape[1]
+	last := a.First+width == a.Classes
+	pool.Run(logits.Shape[0], 1+grainScalar/max(width, 1), func(lo, hi int) {
+		ws := getWorkspace()
+		defer ws.put()
+		scratch := take[L](ws, width)
+		for i := lo; i < hi; i++ {
+			target := targetAt(targets, i)
+			if target == a.IgnoreIndex {
+				if last {
+					*elementAt[A](loss, i), *elementAt[A](lse, i) = 0, 0
+				}
+				continue
+			}
+			r := slice[A](unsafe.Add(state.Ptr, i*backend.CrossEntropyState*state.DType.Size()), backend.CrossEntropyState)
+			if a.First == 0 {
+				clear(r)
+				r[largestLogit] = A(math.Inf(-1))
+			}
+			x := load(logits.DType, rowAt(logits, i), 1, width, scratch)
+			m := max(rowMax(x), float64(r[largestLogit]))
+			old := float64(r[sumOfExp])
+			if old != 0 {
+				old *= math.Exp(float64(r[largestLogit]) - m)
+			}
+			r[largestLogit] = A(m)
+			r[sumOfExp] = A(old + inBlocks(x, func(block []L) float64 { return rowSumExp(block, m) }))
+			if j := target - a.First; j >= 0 && j < width {
+				r[targetLogit] = A(wideOf(x[j]))
+			}
+			if a.Smoothing != 0 {
+				r[sumOfLogits] += A(inBlocks(x, rowSum))
+			}
+			if last {
+				logSumExp := math.Log(float64(r[sumOfExp]))
+				v := logSumExp - (float64(r[targetLogit]) - m)
+				if a.Smoothing != 0 {
+					v = (1-a.Smoothing)*v + a.Smoothing*(logSumExp-(float64(r[sumOfLogits])/float64(a.Classes)-m))
+				}
+				*elementAt[A](loss, i), *elementAt[A](lse, i) = A(v), A(logSumExp+m)
+			}
+		}
+	})
+}
+
 // CrossEntropyBackward sets dlogits = scale·(softmax(logits) − target) for each row.
 func (*Backend) CrossEntropyBackward(dlogits, logits, lse, targets, scale *backend.View, a backend.CrossEntropyArgs) {
 	switch {
@@ -65,7 +132,10 @@ func (*Backend) CrossEntropyBackward(dlogits, logits, lse, targets, scale *backe
 
 func crossEntropyBackward[D, L lane, A float](dlogits, logits, lse, targets, factor *backend.View, a backend.CrossEntropyArgs) {
 	width := logits.Shape[1]
-	checkTargets(targets, width, a.IgnoreIndex)
+	if a.Classes == 0 {
+		a.Classes = width
+	}
+	checkTargets(targets, a.Classes, a.IgnoreIndex)
 	size := dlogits.DType.Size()
 	pool.Run(logits.Shape[0], 1+grainScalar/max(width, 1), func(lo, hi int) {
 		ws := getWorkspace()
@@ -81,7 +151,13 @@ func crossEntropyBackward[D, L lane, A float](dlogits, logits, lse, targets, fac
 			x := load(logits.DType, rowAt(logits, i), 1, width, scratch)
 			d := destination(dlogits.DType, p, 1, width, ds)
 			bias, s := float64(*elementAt[A](lse, i)), float64(*elementAt[A](factor, i))
-			shift := -s * a.Smoothing / float64(width)
+			shift := -s * a.Smoothing / float64(a.Classes)
+			target -= a.First
+			if target < 0 || target >= width {
+				scaledExp(d, x, bias, s, shift)
+				store(dlogits.DType, p, 1, d)
+				continue
+			}
 			atTarget := [1]A{A(wideOf(x[target]))} // before dlogits overwrites it
 			scaledExp(atTarget[:], atTarget[:], bias, s, shift)
 			scaledExp(d, x, bias, s, shift)

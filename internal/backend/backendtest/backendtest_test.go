@@ -186,8 +186,20 @@ func (m mutant) CrossEntropy(loss, lse, logits, targets *backend.View, a backend
 	m.after("CrossEntropy loss", loss)
 	m.after("CrossEntropy lse", lse)
 }
+func (m mutant) CrossEntropyPart(loss, lse, state, logits, targets *backend.View, a backend.CrossEntropyArgs) {
+	if m.key == "parts forgotten" && a.First > 0 {
+		m.Backend.Fill(state, 0)
+	}
+	m.Backend.CrossEntropyPart(loss, lse, state, logits, targets, a)
+	if loss != nil {
+		m.after("CrossEntropyPart loss", loss)
+	}
+}
 func (m mutant) CrossEntropyBackward(dlogits, logits, lse, targets, scale *backend.View, a backend.CrossEntropyArgs) {
 	if m.key == "float32 only" && dlogits.DType != logits.DType {
+		return
+	}
+	if m.key == "no part but the first" && a.First > 0 {
 		return
 	}
 	m.Backend.CrossEntropyBackward(dlogits, logits, lse, targets, scale, a)
@@ -287,6 +299,9 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 		{"the mask aligned top left", "top left", nil, "Attention"},
 		{"segments ignored", "no segments", nil, "Attention"},
 		{"smoothing ignored", "no smoothing", nil, "CrossEntropy"},
+		{"a thousandth too much", "CrossEntropyPart loss", nudge, "CrossEntropy"},
+		{"earlier parts of a row forgotten", "parts forgotten", nil, "CrossEntropy"},
+		{"gradients of later parts left out", "no part but the first", nil, "CrossEntropy"},
 		{"gradients in BF16 left out", "float32 only", nil, "CrossEntropy"},
 	}
 	for _, test := range tests {

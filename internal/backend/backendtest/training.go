@@ -40,6 +40,30 @@ func testCrossEntropy(s *suite) {
 							}
 						}
 					})
+					s.try("parts "+label, func() {
+						t, e, w := s.in(backend.I32, targets, contiguous), s.in(acc, lse.rounded(acc), contiguous), s.in(acc, weight, contiguous)
+						o, logSums, state := s.out(acc, contiguous, n), s.out(acc, contiguous, n), s.out(acc, contiguous, n, backend.CrossEntropyState)
+						d := s.out(dt, l, n, classes)
+						v := s.in(dt, logits, l)
+						for first, step := 0, 1+classes/3; first < classes; first += step {
+							last := min(first+step, classes)
+							args := args
+							args.First, args.Classes = first, classes
+							part, dpart := v.Slice(1, first, last), d.view.Slice(1, first, last)
+							if last < classes {
+								b.CrossEntropyPart(nil, nil, &state.view, &part, t, args)
+							} else {
+								b.CrossEntropyPart(&o.view, &logSums.view, &state.view, &part, t, args)
+							}
+							b.CrossEntropyBackward(&dpart, &part, e, t, w, args)
+						}
+						s.expect("loss of parts", o, tolerance{absolute: within(acc).relative * 10 * max(1, scale)}, func() array { return loss })
+						tol := tolerance{}
+						for _, w := range weight.data {
+							tol.absolute = max(tol.absolute, within(dt).relative*(1+scale/10)*math.Abs(w))
+						}
+						s.expect("dlogits of parts", d, tol, func() array { return grad })
+					})
 					s.try("backward "+label, func() {
 						v, t := s.in(dt, logits, l), s.in(backend.I32, targets, contiguous)
 						e, w := s.in(acc, lse.rounded(acc), contiguous), s.in(acc, weight, contiguous)

@@ -65,6 +65,11 @@ func (b *Backend) CrossEntropy(loss, lse, logits, targets *backend.View, a backe
 		func() { fused[backend.CrossEntropyer](b).CrossEntropy(loss, lse, logits, targets, a) })
 }
 
+func (b *Backend) CrossEntropyPart(loss, lse, state, logits, targets *backend.View, a backend.CrossEntropyArgs) {
+	b.run("CrossEntropyPart", 4*elements(logits), present(loss, lse, state), views{logits, targets},
+		func() { fused[backend.CrossEntropyer](b).CrossEntropyPart(loss, lse, state, logits, targets, a) })
+}
+
 func (b *Backend) CrossEntropyBackward(dlogits, logits, lse, targets, scale *backend.View, a backend.CrossEntropyArgs) {
 	b.run("CrossEntropyBackward", 4*elements(logits), views{dlogits}, views{logits, lse, targets, scale},
 		func() { fused[backend.CrossEntropyer](b).CrossEntropyBackward(dlogits, logits, lse, targets, scale, a) })
