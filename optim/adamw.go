@@ -15,6 +15,8 @@ type AdamWConfig struct {
 	Beta2 float64 // 0.999
 	Eps   float64 // 1e-8, added after the square root
 
+	// Moments says how both moments of F32, BF16 and F16 parameters are kept: MomentsF32 unless set.
+	Moments Moments
 	// F32Masters keeps, beside BF16 parameters, F32 masters rather than the 16 bits that are enough to
 	// tell them: for programs that read the masters from State. The weights are the same to the bit.
 	F32Masters bool
@@ -57,6 +59,9 @@ func NewAdamW(groups []Group, c AdamWConfig) *AdamW {
 			panic(fmt.Sprintf("optim: NewAdamW: beta is %g, want 0 to 1", beta))
 		}
 	}
+	if _, err := ParseMoments(c.Moments.String()); err != nil {
+		panic("optim: NewAdamW: " + err.Error())
+	}
 	if !(c.Eps > 0) {
 		panic(fmt.Sprintf("optim: NewAdamW: eps is %g, want it positive", c.Eps))
 	}
@@ -77,7 +82,12 @@ func NewAdamW(groups []Group, c AdamWConfig) *AdamW {
 // state makes the state of a parameter that has made no step.
 func (c *AdamWConfig) state(p *tensor.Tensor) tensor.AdamWState {
 	dev, dt, shape := p.Device(), p.DType().Accumulator(), p.Shape()
-	s := tensor.AdamWState{Param: p, M: tensor.Zeros(dev, dt, shape...), V: tensor.Zeros(dev, dt, shape...)}
+	moments := c.Moments.dtype(p)
+	s := tensor.AdamWState{Param: p, M: tensor.Zeros(dev, moments, shape...), V: tensor.Zeros(dev, moments, shape...)}
+	if moments == tensor.U8 {
+		blocks := tensor.AdamWBlocks(p)
+		s.MScale, s.VScale = tensor.Zeros(dev, tensor.F32, blocks), tensor.Zeros(dev, tensor.F32, blocks)
+	}
 	switch {
 	case p.DType() == dt:
 		s.Master = p
@@ -99,14 +109,18 @@ func (o *AdamW) Step(g *tensor.Grads) error {
 	o.steps++
 	t := float64(o.steps)
 	constants := tensor.AdamWConstants{Beta1: o.config.Beta1, Beta2: o.config.Beta2, Eps: o.config.Eps}
+	stream := uint64(0) // numbers the parameters
 	for _, group := range o.groups {
 		if group.hyper == nil {
 			continue
 		}
 		lr := group.LR * o.factor
 		tensor.CopyFromSlice(group.hyper, []float32{float32(lr), float32(group.WeightDecay),
-			float32(1 / (1 - math.Pow(o.config.Beta1, t))), float32(1 / (1 - math.Pow(o.config.Beta2, t))), float32(g.Factor())})
+			float32(1 / (1 - math.Pow(o.config.Beta1, t))), float32(1 / (1 - math.Pow(o.config.Beta2, t))), float32(g.Factor()),
+			float32(o.steps % (1 << 24))})
 		for _, s := range group.states {
+			stream++
+			constants.Stream = stream
 			if g.Has(s.Param) {
 				step(s, g.Unscaled(s.Param), group.hyper, constants)
 			}
@@ -125,7 +139,11 @@ func (o *AdamW) ready(*tensor.Grads) error {
 }
 
 func step(s tensor.AdamWState, grad, hyper *tensor.Tensor, c tensor.AdamWConstants) {
-	if dt := s.M.DType(); (dt == tensor.F64) != (grad.DType() == tensor.F64) {
+	dt := tensor.F32
+	if s.M.DType() == tensor.F64 {
+		dt = tensor.F64
+	}
+	if (dt == tensor.F64) != (grad.DType() == tensor.F64) {
 		converted := tensor.Empty(s.M.Device(), dt, grad.Shape()...)
 		defer converted.Free()
 		converted.CopyFrom(grad)
@@ -143,25 +161,35 @@ func (o *AdamW) Steps() int { return o.steps }
 // SetSteps restores the number of steps made, on which bias correction depends.
 func (o *AdamW) SetSteps(n int) { o.steps = n }
 
-// State is exp_avg, exp_avg_sq and, where there is one, the remainder or the master of each parameter, named
-// by group and index: "0.3.exp_avg".
+// State is exp_avg, exp_avg_sq and, where there are any, exp_avg_scale, exp_avg_sq_scale and the remainder or
+// the master of each parameter, named by group and index: "0.3.exp_avg".
 func (o *AdamW) State() iter.Seq2[string, *tensor.Tensor] {
 	return func(yield func(string, *tensor.Tensor) bool) {
 		for i, g := range o.groups {
 			for j, s := range g.states {
-				name := fmt.Sprintf("%d.%d.", i, j)
-				if !yield(name+"exp_avg", s.M) || !yield(name+"exp_avg_sq", s.V) {
-					return
-				}
-				if s.Remainder != nil && !yield(name+"remainder", s.Remainder) {
-					return
-				}
-				if s.Master != nil && s.Master != s.Param && !yield(name+"master", s.Master) {
-					return
+				for _, one := range []struct {
+					name string
+					t    *tensor.Tensor
+				}{
+					{"exp_avg", s.M}, {"exp_avg_sq", s.V}, {"exp_avg_scale", s.MScale}, {"exp_avg_sq_scale", s.VScale},
+					{"remainder", s.Remainder}, {"master", s.Master},
+				} {
+					if one.t != nil && one.t != s.Param && !yield(fmt.Sprintf("%d.%d.%s", i, j, one.name), one.t) {
+						return
+					}
 				}
 			}
 		}
 	}
+}
+
+// String names the optimizer and the choices on which its state depends: "AdamW with 8bit moments".
+func (o *AdamW) String() string {
+	name := fmt.Sprintf("AdamW with %s moments", o.config.Moments)
+	if o.config.F32Masters {
+		name += " and f32 masters"
+	}
+	return name
 }
 
 // Sync derives parameters from their masters. Those that have remainders are none that can be derived:

@@ -25,8 +25,17 @@ type AdamWState struct {
 	// between two going away from zero. The parameter may be changed between steps: the weight is then
 	// within half a unit of its last place.
 	Remainder *Tensor
-	// M and V are the moments, of Master's dtype, or F32 with a Remainder.
+	// M and V are the moments. They are F32, or F64 where Master is; BF16, rounded stochastically, so that
+	// small changes are kept in the mean; or U8, the codes of block-wise dynamic quantisation.
 	M, V *Tensor
+	// MScale and VScale, F32 [AdamWBlocks of Param], go with codes: the scale of each block of 256 elements.
+	// (Dettmers et al., "8-bit Optimizers via Block-wise Quantization", 2022.)
+	MScale, VScale *Tensor
+}
+
+// AdamWBlocks is how many scales the 8-bit moments of a parameter have.
+func AdamWBlocks(param *Tensor) int {
+	return (param.Len() + backend.QuantBlock - 1) / backend.QuantBlock
 }
 
 // AdamWStep updates a state in place by one step of AdamW, in one sweep where the device has a kernel for
@@ -35,8 +44,9 @@ type AdamWState struct {
 //	w ← w·(1 − lr·wd);  m ← β1·m + (1−β1)·g;  v ← β2·v + (1−β2)·g²;  w ← w − lr·(m·c1)/(√(v·c2) + ε)
 //
 // where g is grad times the gradient scale. hyper is F32 [AdamWHyper]: lr, wd, c1 = 1/(1−β1ᵗ), c2 = 1/(1−β2ᵗ),
-// gradient scale; it lies in device memory because it changes from step to step. grad has Param's shape,
-// is contiguous, and F32 or BF16, or F64 where Master is.
+// gradient scale, t modulo 2²⁴; it lies in device memory because it changes from step to step. grad has
+// Param's shape, is contiguous, and F32 or BF16, or F64 where Master is. BF16 moments are rounded by bits
+// drawn from t and c.Stream, the same on every device.
 func AdamWStep(s AdamWState, grad, hyper *Tensor, c AdamWConstants) {
 	s.check(grad, hyper)
 	for _, t := range s.tensors() {
@@ -46,7 +56,7 @@ func AdamWStep(s AdamWState, grad, hyper *Tensor, c AdamWConstants) {
 	switch {
 	case ok:
 		fused.AdamW(s.views(), &grad.view, &hyper.view, c)
-	case s.Remainder == nil && grad.view.DType == s.M.view.DType:
+	case s.Remainder == nil && s.M.view.DType == s.Master.view.DType && grad.view.DType == s.M.view.DType:
 		s.composed(grad, hyper, c)
 	default:
 		s.onHost(grad, hyper, c)
@@ -55,7 +65,7 @@ func AdamWStep(s AdamWState, grad, hyper *Tensor, c AdamWConstants) {
 
 // tensors are those that the step changes.
 func (s *AdamWState) tensors() (ts []*Tensor) {
-	for _, t := range []*Tensor{s.Param, s.Master, s.Remainder, s.M, s.V} {
+	for _, t := range []*Tensor{s.Param, s.Master, s.Remainder, s.M, s.V, s.MScale, s.VScale} {
 		if t != nil && (t != s.Param || len(ts) == 0) {
 			ts = append(ts, t)
 		}
@@ -69,7 +79,7 @@ func (s *AdamWState) check(grad, hyper *Tensor) {
 		t.alive("AdamWStep")
 	}
 	for _, t := range all {
-		if !t.view.Contiguous() || t != s.Remainder && !sameDims(t, s.Param) {
+		if !t.view.Contiguous() || t != s.Remainder && t != s.MScale && t != s.VScale && !sameDims(t, s.Param) {
 			fail("AdamWStep", all, "needs contiguous tensors of one shape")
 		}
 	}
@@ -84,11 +94,20 @@ func (s *AdamWState) check(grad, hyper *Tensor) {
 	default:
 		want = s.Master.view.DType
 	}
-	if want != F32 && want != F64 || s.M.view.DType != want || s.V.view.DType != want {
-		fail("AdamWStep", all, "needs F32 or F64 weights and moments of their dtype")
+	if want != F32 && want != F64 {
+		fail("AdamWStep", all, "needs F32 or F64 weights")
+	}
+	m := s.M.view.DType
+	if m != s.V.view.DType || m != want && (want != F32 || m != BF16 && m != U8) {
+		fail("AdamWStep", all, "needs two moments of the weights' dtype, or of BF16 or U8 beside F32")
+	}
+	for _, t := range []*Tensor{s.MScale, s.VScale} {
+		if (t != nil) != (m == U8) || t != nil && (t.view.DType != F32 || !t.hasShape(AdamWBlocks(s.Param))) {
+			fail("AdamWStep", all, "needs scales F32 [%d] beside U8 moments, and none beside others", AdamWBlocks(s.Param))
+		}
 	}
 	if g := grad.view.DType; g != want && (g != BF16 || want != F32) {
-		fail("AdamWStep", all, "needs gradients of the moments' dtype, or of BF16 beside F32")
+		fail("AdamWStep", all, "needs gradients of the weights' dtype, or of BF16 beside F32")
 	}
 	if !hyper.hasShape(AdamWHyper) || hyper.view.DType != F32 {
 		fail("AdamWStep", append(all, hyper), "needs hyper F32 [%d]", AdamWHyper)
@@ -102,7 +121,7 @@ func (s *AdamWState) views() backend.AdamWState {
 		}
 		return &t.view
 	}
-	v := backend.AdamWState{Param: view(s.Param), Master: view(s.Master), Remainder: view(s.Remainder), M: view(s.M), V: view(s.V)}
+	v := backend.AdamWState{Param: view(s.Param), Master: view(s.Master), Remainder: view(s.Remainder), M: view(s.M), V: view(s.V), MScale: view(s.MScale), VScale: view(s.VScale)}
 	if s.Param == s.Master {
 		v.Param = nil
 	}
@@ -146,7 +165,7 @@ func (s *AdamWState) onHost(grad, hyper *Tensor, c AdamWConstants) {
 	for _, one := range []struct {
 		t    *Tensor
 		view **backend.View
-	}{{s.Param, &v.Param}, {s.Master, &v.Master}, {s.Remainder, &v.Remainder}, {s.M, &v.M}, {s.V, &v.V}} {
+	}{{s.Param, &v.Param}, {s.Master, &v.Master}, {s.Remainder, &v.Remainder}, {s.M, &v.M}, {s.V, &v.V}, {s.MScale, &v.MScale}, {s.VScale, &v.VScale}} {
 		if *one.view != nil {
 			w, data := host(one.t)
 			*one.view = w

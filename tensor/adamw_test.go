@@ -13,7 +13,7 @@ var adamWConstants = tensor.AdamWConstants{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8}
 // adamWHyper is the numbers of a step, counted from 1.
 func adamWHyper(d *tensor.Device, step int, gradScale float32) *tensor.Tensor {
 	c := func(beta float64) float32 { return float32(1 / (1 - math.Pow(beta, float64(step)))) }
-	return tensor.FromSlice(d, []float32{0.01, 0.1, c(adamWConstants.Beta1), c(adamWConstants.Beta2), gradScale})
+	return tensor.FromSlice(d, []float32{0.01, 0.1, c(adamWConstants.Beta1), c(adamWConstants.Beta2), gradScale, float32(step)})
 }
 
 // adamWDevices run the kernel, and what stands in for it.
@@ -94,10 +94,35 @@ func TestRemaindersGiveTheWeightsOfMastersToTheBitOnEveryDevice(t *testing.T) {
 	}
 }
 
+func TestPackedMomentsAreTheSameBitsOnEveryDevice(t *testing.T) {
+	const n = 1003
+	for _, dt := range []tensor.DType{tensor.BF16, tensor.U8} {
+		var first []byte
+		for name, device := range adamWDevices {
+			d := device()
+			s := remaindered(d, n)
+			s.M, s.V = tensor.Zeros(d, dt, n), tensor.Zeros(d, dt, n)
+			if dt == tensor.U8 {
+				s.MScale, s.VScale = tensor.Zeros(d, tensor.F32, tensor.AdamWBlocks(s.Param)), tensor.Zeros(d, tensor.F32, tensor.AdamWBlocks(s.Param))
+			}
+			for step := range 5 {
+				tensor.AdamWStep(s, tensor.Randn(d, tensor.F32, tensor.NewRand(uint64(step)), 1, n), adamWHyper(d, step+1, 0.5), adamWConstants)
+			}
+			all := slices.Concat(s.Param.Bytes(), s.Remainder.Bytes(), s.M.Bytes(), s.V.Bytes())
+			if first == nil {
+				first = all
+			} else if !slices.Equal(all, first) {
+				t.Errorf("%s: %s moments differ", dt, name)
+			}
+		}
+	}
+}
+
 func TestMisuseOfAdamWStepPanicsAndSaysWhat(t *testing.T) {
 	d := tensor.NewTestDevice(0)
 	x, y := tensor.Ones(d, tensor.F32, 2), tensor.Ones(d, tensor.F32, 3)
 	hyper := tensor.Ones(d, tensor.F32, tensor.AdamWHyper)
+	codes := tensor.Zeros(d, tensor.U8, 2)
 	bf16, rest, double := tensor.Ones(d, tensor.BF16, 2), tensor.Zeros(d, tensor.U8, 2, 2), tensor.Ones(d, tensor.F64, 2)
 	plain := tensor.AdamWState{Param: x, Master: x, M: x, V: x}
 	for what, c := range map[string]struct {
@@ -107,13 +132,16 @@ func TestMisuseOfAdamWStepPanicsAndSaysWhat(t *testing.T) {
 		want   string
 	}{
 		"another shape":            {func(s *tensor.AdamWState) { s.V = y }, x, hyper, "one shape"},
-		"another hyper":            {func(*tensor.AdamWState) {}, x, x, "hyper F32 [5]"},
+		"another hyper":            {func(*tensor.AdamWState) {}, x, x, "hyper F32 [6]"},
 		"no weights":               {func(s *tensor.AdamWState) { s.Master = nil }, x, hyper, "a master or a remainder"},
 		"both":                     {func(s *tensor.AdamWState) { s.Param, s.Remainder = bf16, rest }, x, hyper, "without a master"},
 		"a remainder of F32":       {func(s *tensor.AdamWState) { s.Master, s.Remainder = nil, rest }, x, hyper, "beside a BF16 parameter"},
 		"a remainder of one byte":  {func(s *tensor.AdamWState) { s.Param, s.Master, s.Remainder = bf16, nil, tensor.Zeros(d, tensor.U8, 2) }, x, hyper, "U8 [..., 2]"},
-		"moments of another dtype": {func(s *tensor.AdamWState) { s.M = double }, x, hyper, "moments of their dtype"},
-		"gradients of F64":         {func(*tensor.AdamWState) {}, double, hyper, "gradients of the moments' dtype"},
+		"moments of another dtype": {func(s *tensor.AdamWState) { s.M = double }, x, hyper, "two moments of the weights' dtype"},
+		"codes without scales":     {func(s *tensor.AdamWState) { s.M, s.V = codes, codes }, x, hyper, "scales F32 [1]"},
+		"too many scales":          {func(s *tensor.AdamWState) { s.M, s.V, s.MScale, s.VScale = codes, codes, y, y }, x, hyper, "scales F32 [1]"},
+		"scales without codes":     {func(s *tensor.AdamWState) { s.MScale = tensor.Ones(d, tensor.F32, 1) }, x, hyper, "none beside others"},
+		"gradients of F64":         {func(*tensor.AdamWState) {}, double, hyper, "gradients of the weights' dtype"},
 		"integers":                 {func(s *tensor.AdamWState) { s.Master = tensor.Zeros(d, tensor.I32, 2) }, x, hyper, "F32 or F64 weights"},
 	} {
 		s := plain

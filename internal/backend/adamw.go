@@ -8,17 +8,21 @@ import "math"
 //	w ← w − lr·(m·c1) / (√(v·c2) + ε)
 //
 // where g is grad times the gradient scale. hyper is F32[AdamWHyper] = lr, wd, c1 = 1/(1−β1ᵗ), c2 = 1/(1−β2ᵗ),
-// gradient scale: in device memory, because it changes from step to step. grad is contiguous, of w's
-// length, F32 or BF16; F64 where Master is.
+// gradient scale, t modulo 2²⁴: in device memory, because it changes from step to step. grad is contiguous,
+// of w's length, F32 or BF16; F64 where Master is. The update is made of the moments before they are
+// packed.
 type AdamWer interface {
 	AdamW(s AdamWState, grad, hyper *View, a AdamWArgs)
 }
 
 // AdamWHyper is the length of the vector of numbers that change from step to step.
-const AdamWHyper = 5
+const AdamWHyper = 6
 
 // AdamWArgs are the constants of AdamW.
-type AdamWArgs struct{ Beta1, Beta2, Eps float64 }
+type AdamWArgs struct {
+	Beta1, Beta2, Eps float64
+	Stream            uint64 // of AdamWNoise: each parameter has one of its own
+}
 
 // AdamWState is a parameter and what AdamW keeps of it, all contiguous. The weights w are one of
 //
@@ -26,10 +30,14 @@ type AdamWArgs struct{ Beta1, Beta2, Eps float64 }
 //   - Param, BF16, with Remainder, U8[…, 2]: the two bytes of a 16-bit number, the lower one first, which
 //     make of each element an F32 number, see JoinMaster. Master is nil.
 //
-// M and V are the moments, of Master's dtype, or F32 beside a Remainder.
+// The moments M and V are one of
+//
+//   - F32, or F64 where Master is;
+//   - BF16, rounded by StochasticBF16 with the words of AdamWNoise;
+//   - U8, codes of DynamicMap, with MScale and VScale, F32[⌈N/QuantBlock⌉].
 type AdamWState struct {
 	Param, Master, Remainder *View
-	M, V                     *View
+	M, V, MScale, VScale     *View
 }
 
 // SplitMaster splits an F32 weight into a bfloat16, which is the nearest one, and 16 bits with which

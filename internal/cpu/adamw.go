@@ -17,7 +17,16 @@ func (*Backend) AdamW(s backend.AdamWState, grad, hyper *backend.View, a backend
 		return
 	}
 	n := s.M.Len()
-	state := simd.AdamWState{M: slice[float32](s.M.Ptr, n), V: slice[float32](s.V.Ptr, n)}
+	var state simd.AdamWState
+	switch s.M.DType {
+	case backend.F32:
+		state.M, state.V = slice[float32](s.M.Ptr, n), slice[float32](s.V.Ptr, n)
+	case backend.BF16:
+		state.M16, state.V16 = slice[uint16](s.M.Ptr, n), slice[uint16](s.V.Ptr, n)
+	default:
+		state.M8, state.V8 = slice[uint8](s.M.Ptr, n), slice[uint8](s.V.Ptr, n)
+		state.MScale, state.VScale = slice[float32](s.MScale.Ptr, s.MScale.Len()), slice[float32](s.VScale.Ptr, s.VScale.Len())
+	}
 	convert := false // the parameter has a dtype that the sweep does not write
 	if s.Remainder != nil {
 		state.Param, state.Remainder = slice[uint16](s.Param.Ptr, n), slice[uint16](s.Remainder.Ptr, n)
@@ -36,7 +45,7 @@ func (*Backend) AdamW(s backend.AdamWState, grad, hyper *backend.View, a backend
 	}
 	step := simd.AdamWHyper{
 		LR: h[0], WeightDecay: h[1], C1: h[2], C2: h[3], GradScale: h[4],
-		Beta1: a.Beta1, Beta2: a.Beta2, Eps: a.Eps,
+		Beta1: a.Beta1, Beta2: a.Beta2, Eps: a.Eps, Step: uint32(h[5]), Stream: a.Stream,
 	}
 	pool.Run(n, grainCheap, func(lo, hi int) {
 		simd.AdamW(state.Slice(lo, hi), step)

@@ -59,6 +59,13 @@ func bump(v *backend.View) {
 	}
 }
 
+// replace puts another code for the last of many.
+func replace(v *backend.View) {
+	if v.Len() > 100 {
+		*(*uint8)(lastElement(v)) ^= 0x18
+	}
+}
+
 // overrun writes one element behind the last.
 func overrun(v *backend.View) {
 	if v.Len() > 0 {
@@ -207,9 +214,12 @@ func (m mutant) CrossEntropyBackward(dlogits, logits, lse, targets, scale *backe
 }
 func (m mutant) AdamW(state backend.AdamWState, grad, hyper *backend.View, a backend.AdamWArgs) {
 	m.Backend.AdamW(state, grad, hyper, a)
-	for name, v := range map[string]*backend.View{"param": state.Param, "master": state.Master, "remainder": state.Remainder, "m": state.M, "v": state.V, "grad": grad} {
+	for name, v := range map[string]*backend.View{"param": state.Param, "master": state.Master, "remainder": state.Remainder, "m": state.M, "v": state.V, "mScale": state.MScale, "vScale": state.VScale, "grad": grad} {
 		if v != nil {
 			m.after("AdamW "+name, v)
+			if v.DType == backend.U8 && state.Remainder == nil {
+				m.after("AdamW codes of "+name, v)
+			}
 		}
 	}
 }
@@ -273,6 +283,10 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 		{"a thousandth too much", "AdamW v", nudge, "AdamW"},
 		{"rounded another way", "AdamW param", bump, "AdamW"},
 		{"another remainder", "AdamW remainder", bump, "AdamW"},
+		{"a code far off", "AdamW codes of m", replace, "AdamW"},
+		{"a code far off", "AdamW codes of v", replace, "AdamW"},
+		{"a thousandth too much", "AdamW mScale", nudge, "AdamW"},
+		{"a thousandth too much", "AdamW vScale", nudge, "AdamW"},
 		{"a changed input", "AdamW grad", nudge, "AdamW"},
 		{"a thousandth too much", "SumSquares", nudge, ""},
 		{"another step", "Quantize", nil, ""},

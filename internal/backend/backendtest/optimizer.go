@@ -1,6 +1,7 @@
 package backendtest
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -19,24 +20,31 @@ func (s *suite) newAdamW(dt, gradient backend.DType, n int) adamW {
 	p := adamW{
 		w: s.normal(dt, 0.02, n), m: s.normal(dt, 1e-3, n), grad: s.normal(gradient, 1e-2, n),
 		v:     s.normal(dt, 1e-3, n).mapped(math.Abs).rounded(dt),
-		hyper: array{[]int{5}, []float64{1e-3, 0.1, 1 / (1 - math.Pow(0.9, 7)), 1 / (1 - math.Pow(0.999, 7)), 0.25}}.rounded(backend.F32),
-		args:  backend.AdamWArgs{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8},
-		wantW: newArray(n), wantM: newArray(n), wantV: newArray(n),
+		hyper: array{[]int{backend.AdamWHyper}, []float64{1e-3, 0.1, 1 / (1 - math.Pow(0.9, 7)), 1 / (1 - math.Pow(0.999, 7)), 0.25, 7}}.rounded(backend.F32),
+		args:  backend.AdamWArgs{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Stream: 1<<40 | 5},
 	}
-	lr, wd, c1, c2, scale := p.hyper.data[0], p.hyper.data[1], p.hyper.data[2], p.hyper.data[3], p.hyper.data[4]
 	for i := range n {
 		if i%10 == 3 { // a parameter that never had a gradient
 			p.m.data[i], p.v.data[i], p.grad.data[i] = 0, 0, 0
 		}
+	}
+	p.solve()
+	return p
+}
+
+func (p *adamW) solve() {
+	n := len(p.w.data)
+	p.wantW, p.wantM, p.wantV = newArray(n), newArray(n), newArray(n)
+	lr, wd, c1, c2, scale := p.hyper.data[0], p.hyper.data[1], p.hyper.data[2], p.hyper.data[3], p.hyper.data[4]
+	for i := range n {
 		g := p.grad.data[i] * scale
 		p.wantM.data[i] = p.args.Beta1*p.m.data[i] + (1-p.args.Beta1)*g
 		p.wantV.data[i] = p.args.Beta2*p.v.data[i] + (1-p.args.Beta2)*g*g
 		p.wantW.data[i] = p.w.data[i]*(1-lr*wd) - lr*p.wantM.data[i]*c1/(math.Sqrt(p.wantV.data[i]*c2)+p.args.Eps)
 	}
-	return p
 }
 
-var adamWLengths = []int{0, 1, 15, 16, 17, 31, 32, 33, 1000, 1025, 70001}
+var adamWLengths = []int{0, 1, 15, 16, 17, 31, 32, 33, 255, 256, 257, 1000, 1025, 70001}
 
 func testAdamW(s *suite) {
 	b := s.b.(backend.AdamWer)
@@ -69,12 +77,19 @@ func testAdamW(s *suite) {
 		}
 	}
 	testSplitAdamW(s, b)
+	testPackedMoments(s, b)
 }
 
-func (p *adamW) expect(s *suite, w, m, v *tensor) {
+func (p *adamW) expectWeights(s *suite, w *tensor) {
 	tol := within(w.view.DType)
 	tol.scale = tol.relative
 	s.expect("w", w, tol, func() array { return p.wantW })
+}
+
+func (p *adamW) expect(s *suite, w, m, v *tensor) {
+	p.expectWeights(s, w)
+	tol := within(w.view.DType)
+	tol.scale = tol.relative
 	s.expect("m", m, tol, func() array { return p.wantM })
 	s.expect("v", v, tol, func() array { return p.wantV })
 }
@@ -106,6 +121,92 @@ func testSplitAdamW(s *suite, b backend.AdamWer) {
 			s.expect("param", q, exact, func() array { return wantParam })
 			s.expect("remainder", r, exact, func() array { return wantRest })
 		})
+	}
+}
+
+// testPackedMoments demands of BF16 and 8-bit moments the reference's bits. A device may compute a moment
+// that differs in its last place, and so once in a while round it the other way.
+func testPackedMoments(s *suite, b backend.AdamWer) {
+	for _, n := range adamWLengths {
+		for _, dt := range []backend.DType{backend.BF16, backend.U8} {
+			p := s.newAdamW(backend.F32, backend.F32, n)
+			blocks := (n + backend.QuantBlock - 1) / backend.QuantBlock
+			mScale, vScale := newArray(blocks), newArray(blocks)
+			var m, v array // as the device holds them
+			if dt == backend.BF16 {
+				p.m, p.v = p.m.rounded(dt), p.v.rounded(dt)
+				m, v = p.m, p.v
+			} else {
+				m = pack(p.m, mScale, backend.QuantizeSigned, backend.DequantizeSigned)
+				v = pack(p.v, vScale, backend.QuantizeUnsigned, backend.DequantizeUnsigned)
+			}
+			p.solve()
+			s.try(fmt.Sprintf("%d with moments of %v", n, dt), func() {
+				w, tm, tv := s.inout(backend.F32, p.w, contiguous), s.inout(dt, m, contiguous), s.inout(dt, v, contiguous)
+				state := backend.AdamWState{Master: &w.view, M: &tm.view, V: &tv.view}
+				ms, vs := s.inout(backend.F32, mScale, contiguous), s.inout(backend.F32, vScale, contiguous)
+				if dt == backend.U8 {
+					state.MScale, state.VScale = &ms.view, &vs.view
+				}
+				b.AdamW(state, s.in(backend.F32, p.grad, contiguous), s.in(backend.F32, p.hyper, contiguous), p.args)
+				p.expectWeights(s, w)
+				wantM, wantV := newArray(n), newArray(n)
+				if dt == backend.BF16 {
+					for i := range n {
+						noise := backend.AdamWNoise(p.args.Stream, uint32(p.hyper.data[5]), i)
+						wantM.data[i] = float64(backend.StochasticBF16(float32(p.wantM.data[i]), uint16(noise)))
+						wantV.data[i] = float64(backend.StochasticBF16(float32(p.wantV.data[i]), uint16(noise>>16)))
+					}
+				} else {
+					wantM = pack(p.wantM, mScale, backend.QuantizeSigned, backend.DequantizeSigned)
+					wantV = pack(p.wantV, vScale, backend.QuantizeUnsigned, backend.DequantizeUnsigned)
+					s.expect("scales of m", ms, within(backend.F32), func() array { return mScale })
+					s.expect("scales of v", vs, within(backend.F32), func() array { return vScale })
+				}
+				s.expectBits("m", tm, wantM)
+				s.expectBits("v", tv, wantV)
+			})
+		}
+	}
+}
+
+// pack gives the codes of x, sets their scales and makes x what they stand for.
+func pack(x, scales array, quantize func([]uint8, []float32) float32, number func(uint8, float32) float32) array {
+	packed := newArray(len(x.data))
+	for block := range scales.data {
+		lo, hi := block*backend.QuantBlock, min((block+1)*backend.QuantBlock, len(x.data))
+		values, codes := make([]float32, hi-lo), make([]uint8, hi-lo)
+		for i := range values {
+			values[i] = float32(x.data[lo+i])
+		}
+		scale := quantize(codes, values)
+		scales.data[block] = float64(scale)
+		for i, c := range codes {
+			packed.data[lo+i], x.data[lo+i] = float64(c), float64(number(c, scale))
+		}
+	}
+	return packed
+}
+
+// expectBits compares the bits of elements as numbers: at most one in a hundred is off, by at most 1.
+func (s *suite) expectBits(what string, t *tensor, want array) {
+	raw := t.download(s)
+	t.verifyOutside(s, what, raw)
+	off := 0
+	for i, p := range t.offsets {
+		got := float64(raw[p])
+		if t.view.DType == backend.BF16 {
+			got = float64(binary.NativeEndian.Uint16(raw[p:]))
+		}
+		if d := math.Abs(got - want.data[i]); d > 1 && d != 255 { // codes −1 and 0 are neighbours
+			s.errorf("%s: element %d is %v, want %v", what, i, got, want.data[i])
+			return
+		} else if d != 0 {
+			off++
+		}
+	}
+	if off > 1+len(want.data)/100 {
+		s.errorf("%s: %d of %d elements are off by one", what, off, len(want.data))
 	}
 }
 

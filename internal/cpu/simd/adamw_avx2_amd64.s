@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func adamWMasterGrads32AVX2(args *byte)
+// func adamWMasterMoments32Grads32AVX2(args *byte)
 // Requires: AVX, FMA3
-TEXT ·adamWMasterGrads32AVX2(SB), NOSPLIT, $0-8
+TEXT ·adamWMasterMoments32Grads32AVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -20,13 +20,13 @@ turn:
 	VMOVUPS     (DI)(R8*4), Y0
 	VMULPS      512(AX), Y0, Y0
 	VMOVUPS     (BX)(R8*4), Y2
+	VMOVUPS     (SI)(R8*4), Y3
 	VMULPS      64(AX), Y2, Y2
 	VFMADD231PS 128(AX), Y0, Y2
-	VMOVUPS     Y2, (BX)(R8*4)
-	VMOVUPS     (SI)(R8*4), Y3
 	VMULPS      192(AX), Y3, Y3
 	VMULPS      256(AX), Y0, Y1
 	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y2, (BX)(R8*4)
 	VMOVUPS     Y3, (SI)(R8*4)
 	VMULPS      320(AX), Y3, Y3
 	VSQRTPS     Y3, Y3
@@ -37,36 +37,16 @@ turn:
 	VMULPS      (AX), Y0, Y0
 	VSUBPS      Y2, Y0, Y0
 	VMOVUPS     Y0, (DX)(R8*4)
-	VMOVUPS     32(DI)(R8*4), Y0
-	VMULPS      512(AX), Y0, Y0
-	VMOVUPS     32(BX)(R8*4), Y2
-	VMULPS      64(AX), Y2, Y2
-	VFMADD231PS 128(AX), Y0, Y2
-	VMOVUPS     Y2, 32(BX)(R8*4)
-	VMOVUPS     32(SI)(R8*4), Y3
-	VMULPS      192(AX), Y3, Y3
-	VMULPS      256(AX), Y0, Y1
-	VFMADD231PS Y0, Y1, Y3
-	VMOVUPS     Y3, 32(SI)(R8*4)
-	VMULPS      320(AX), Y3, Y3
-	VSQRTPS     Y3, Y3
-	VADDPS      384(AX), Y3, Y3
-	VMULPS      448(AX), Y2, Y2
-	VDIVPS      Y3, Y2, Y2
-	VMOVUPS     32(DX)(R8*4), Y0
-	VMULPS      (AX), Y0, Y0
-	VSUBPS      Y2, Y0, Y0
-	VMOVUPS     Y0, 32(DX)(R8*4)
 	VMOVUPS     64(DI)(R8*4), Y0
 	VMULPS      512(AX), Y0, Y0
 	VMOVUPS     64(BX)(R8*4), Y2
+	VMOVUPS     64(SI)(R8*4), Y3
 	VMULPS      64(AX), Y2, Y2
 	VFMADD231PS 128(AX), Y0, Y2
-	VMOVUPS     Y2, 64(BX)(R8*4)
-	VMOVUPS     64(SI)(R8*4), Y3
 	VMULPS      192(AX), Y3, Y3
 	VMULPS      256(AX), Y0, Y1
 	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y2, 64(BX)(R8*4)
 	VMOVUPS     Y3, 64(SI)(R8*4)
 	VMULPS      320(AX), Y3, Y3
 	VSQRTPS     Y3, Y3
@@ -77,16 +57,36 @@ turn:
 	VMULPS      (AX), Y0, Y0
 	VSUBPS      Y2, Y0, Y0
 	VMOVUPS     Y0, 64(DX)(R8*4)
-	VMOVUPS     96(DI)(R8*4), Y0
+	VMOVUPS     32(DI)(R8*4), Y0
 	VMULPS      512(AX), Y0, Y0
-	VMOVUPS     96(BX)(R8*4), Y2
+	VMOVUPS     32(BX)(R8*4), Y2
+	VMOVUPS     32(SI)(R8*4), Y3
 	VMULPS      64(AX), Y2, Y2
 	VFMADD231PS 128(AX), Y0, Y2
-	VMOVUPS     Y2, 96(BX)(R8*4)
-	VMOVUPS     96(SI)(R8*4), Y3
 	VMULPS      192(AX), Y3, Y3
 	VMULPS      256(AX), Y0, Y1
 	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y2, 32(BX)(R8*4)
+	VMOVUPS     Y3, 32(SI)(R8*4)
+	VMULPS      320(AX), Y3, Y3
+	VSQRTPS     Y3, Y3
+	VADDPS      384(AX), Y3, Y3
+	VMULPS      448(AX), Y2, Y2
+	VDIVPS      Y3, Y2, Y2
+	VMOVUPS     32(DX)(R8*4), Y0
+	VMULPS      (AX), Y0, Y0
+	VSUBPS      Y2, Y0, Y0
+	VMOVUPS     Y0, 32(DX)(R8*4)
+	VMOVUPS     96(DI)(R8*4), Y0
+	VMULPS      512(AX), Y0, Y0
+	VMOVUPS     96(BX)(R8*4), Y2
+	VMOVUPS     96(SI)(R8*4), Y3
+	VMULPS      64(AX), Y2, Y2
+	VFMADD231PS 128(AX), Y0, Y2
+	VMULPS      192(AX), Y3, Y3
+	VMULPS      256(AX), Y0, Y1
+	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y2, 96(BX)(R8*4)
 	VMOVUPS     Y3, 96(SI)(R8*4)
 	VMULPS      320(AX), Y3, Y3
 	VSQRTPS     Y3, Y3
@@ -103,9 +103,9 @@ turn:
 	VZEROUPPER
 	RET
 
-// func adamWMasterGrads16AVX2(args *byte)
+// func adamWMasterMoments32Grads16AVX2(args *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·adamWMasterGrads16AVX2(SB), NOSPLIT, $0-8
+TEXT ·adamWMasterMoments32Grads16AVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -120,13 +120,13 @@ turn:
 	VPSLLD      $0x10, Y0, Y0
 	VMULPS      512(AX), Y0, Y0
 	VMOVUPS     (BX)(R8*4), Y2
+	VMOVUPS     (SI)(R8*4), Y3
 	VMULPS      64(AX), Y2, Y2
 	VFMADD231PS 128(AX), Y0, Y2
-	VMOVUPS     Y2, (BX)(R8*4)
-	VMOVUPS     (SI)(R8*4), Y3
 	VMULPS      192(AX), Y3, Y3
 	VMULPS      256(AX), Y0, Y1
 	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y2, (BX)(R8*4)
 	VMOVUPS     Y3, (SI)(R8*4)
 	VMULPS      320(AX), Y3, Y3
 	VSQRTPS     Y3, Y3
@@ -137,38 +137,17 @@ turn:
 	VMULPS      (AX), Y0, Y0
 	VSUBPS      Y2, Y0, Y0
 	VMOVUPS     Y0, (DX)(R8*4)
-	VPMOVZXWD   16(DI)(R8*2), Y0
-	VPSLLD      $0x10, Y0, Y0
-	VMULPS      512(AX), Y0, Y0
-	VMOVUPS     32(BX)(R8*4), Y2
-	VMULPS      64(AX), Y2, Y2
-	VFMADD231PS 128(AX), Y0, Y2
-	VMOVUPS     Y2, 32(BX)(R8*4)
-	VMOVUPS     32(SI)(R8*4), Y3
-	VMULPS      192(AX), Y3, Y3
-	VMULPS      256(AX), Y0, Y1
-	VFMADD231PS Y0, Y1, Y3
-	VMOVUPS     Y3, 32(SI)(R8*4)
-	VMULPS      320(AX), Y3, Y3
-	VSQRTPS     Y3, Y3
-	VADDPS      384(AX), Y3, Y3
-	VMULPS      448(AX), Y2, Y2
-	VDIVPS      Y3, Y2, Y2
-	VMOVUPS     32(DX)(R8*4), Y0
-	VMULPS      (AX), Y0, Y0
-	VSUBPS      Y2, Y0, Y0
-	VMOVUPS     Y0, 32(DX)(R8*4)
 	VPMOVZXWD   32(DI)(R8*2), Y0
 	VPSLLD      $0x10, Y0, Y0
 	VMULPS      512(AX), Y0, Y0
 	VMOVUPS     64(BX)(R8*4), Y2
+	VMOVUPS     64(SI)(R8*4), Y3
 	VMULPS      64(AX), Y2, Y2
 	VFMADD231PS 128(AX), Y0, Y2
-	VMOVUPS     Y2, 64(BX)(R8*4)
-	VMOVUPS     64(SI)(R8*4), Y3
 	VMULPS      192(AX), Y3, Y3
 	VMULPS      256(AX), Y0, Y1
 	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y2, 64(BX)(R8*4)
 	VMOVUPS     Y3, 64(SI)(R8*4)
 	VMULPS      320(AX), Y3, Y3
 	VSQRTPS     Y3, Y3
@@ -179,17 +158,38 @@ turn:
 	VMULPS      (AX), Y0, Y0
 	VSUBPS      Y2, Y0, Y0
 	VMOVUPS     Y0, 64(DX)(R8*4)
+	VPMOVZXWD   16(DI)(R8*2), Y0
+	VPSLLD      $0x10, Y0, Y0
+	VMULPS      512(AX), Y0, Y0
+	VMOVUPS     32(BX)(R8*4), Y2
+	VMOVUPS     32(SI)(R8*4), Y3
+	VMULPS      64(AX), Y2, Y2
+	VFMADD231PS 128(AX), Y0, Y2
+	VMULPS      192(AX), Y3, Y3
+	VMULPS      256(AX), Y0, Y1
+	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y2, 32(BX)(R8*4)
+	VMOVUPS     Y3, 32(SI)(R8*4)
+	VMULPS      320(AX), Y3, Y3
+	VSQRTPS     Y3, Y3
+	VADDPS      384(AX), Y3, Y3
+	VMULPS      448(AX), Y2, Y2
+	VDIVPS      Y3, Y2, Y2
+	VMOVUPS     32(DX)(R8*4), Y0
+	VMULPS      (AX), Y0, Y0
+	VSUBPS      Y2, Y0, Y0
+	VMOVUPS     Y0, 32(DX)(R8*4)
 	VPMOVZXWD   48(DI)(R8*2), Y0
 	VPSLLD      $0x10, Y0, Y0
 	VMULPS      512(AX), Y0, Y0
 	VMOVUPS     96(BX)(R8*4), Y2
+	VMOVUPS     96(SI)(R8*4), Y3
 	VMULPS      64(AX), Y2, Y2
 	VFMADD231PS 128(AX), Y0, Y2
-	VMOVUPS     Y2, 96(BX)(R8*4)
-	VMOVUPS     96(SI)(R8*4), Y3
 	VMULPS      192(AX), Y3, Y3
 	VMULPS      256(AX), Y0, Y1
 	VFMADD231PS Y0, Y1, Y3
+	VMOVUPS     Y2, 96(BX)(R8*4)
 	VMOVUPS     Y3, 96(SI)(R8*4)
 	VMULPS      320(AX), Y3, Y3
 	VSQRTPS     Y3, Y3
@@ -206,9 +206,1689 @@ turn:
 	VZEROUPPER
 	RET
 
-// func adamWRoundedGrads32AVX2(args *byte)
+// func adamWMasterMoments16Grads32AVX2(args *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·adamWRoundedGrads32AVX2(SB), NOSPLIT, $0-8
+TEXT ·adamWMasterMoments16Grads32AVX2(SB), NOSPLIT, $0-8
+	MOVQ    args+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    32(AX), BX
+	MOVQ    40(AX), SI
+	MOVQ    48(AX), DI
+	MOVQ    56(AX), R8
+	MOVQ    80(AX), R9
+	VMOVUPS 1344(R9), Y0
+	VMOVUPS 1376(R9), Y1
+	XORQ    AX, AX
+
+turn:
+	VMOVUPS      Y0, Y2
+	VMOVUPS      1280(R9), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VPADDQ       1408(R9), Y0, Y0
+	VPMULUDQ     philox0<>+0(SB), Y2, Y2
+	VPMULUDQ     philox1<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        (R9), Y7, Y7
+	VPXOR        Y3, Y7, Y7
+	VPXOR        64(R9), Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        128(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        192(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        256(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        320(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        384(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        448(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        512(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        576(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        640(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        704(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        768(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        832(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        896(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        960(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        1024(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        1088(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        1152(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        1216(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y7
+	VPSLLQ       $0x20, Y3, Y3
+	VPBLENDD     $0xaa, Y3, Y6, Y6
+	VMOVUPS      (DI)(AX*4), Y2
+	VMULPS       512(R8), Y2, Y2
+	VPMOVZXWD    (BX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    (SI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R8), Y4, Y4
+	VFMADD231PS  128(R8), Y2, Y4
+	VMULPS       192(R8), Y5, Y5
+	VMULPS       256(R8), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y7, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, (BX)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y7, Y7
+	VPADDD       Y5, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X2
+	VPACKUSDW    X2, X7, X2
+	VMOVDQU      X2, (SI)(AX*2)
+	VMULPS       320(R8), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R8), Y5, Y5
+	VMULPS       448(R8), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      (DX)(AX*4), Y2
+	VMULPS       (R8), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, (DX)(AX*4)
+	VMOVUPS      64(DI)(AX*4), Y2
+	VMULPS       512(R8), Y2, Y2
+	VPMOVZXWD    32(BX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    32(SI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R8), Y4, Y4
+	VFMADD231PS  128(R8), Y2, Y4
+	VMULPS       192(R8), Y5, Y5
+	VMULPS       256(R8), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y6, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 32(BX)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X2
+	VPACKUSDW    X2, X6, X2
+	VMOVDQU      X2, 32(SI)(AX*2)
+	VMULPS       320(R8), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R8), Y5, Y5
+	VMULPS       448(R8), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      64(DX)(AX*4), Y2
+	VMULPS       (R8), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 64(DX)(AX*4)
+	VMOVUPS      Y1, Y2
+	VMOVUPS      1280(R9), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VPADDQ       1408(R9), Y1, Y1
+	VPMULUDQ     philox0<>+0(SB), Y2, Y2
+	VPMULUDQ     philox1<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        (R9), Y7, Y7
+	VPXOR        Y3, Y7, Y7
+	VPXOR        64(R9), Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        128(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        192(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        256(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        320(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        384(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        448(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        512(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        576(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        640(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        704(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        768(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        832(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        896(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        960(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        1024(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        1088(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        1152(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        1216(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y7
+	VPSLLQ       $0x20, Y3, Y3
+	VPBLENDD     $0xaa, Y3, Y6, Y6
+	VMOVUPS      32(DI)(AX*4), Y2
+	VMULPS       512(R8), Y2, Y2
+	VPMOVZXWD    16(BX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    16(SI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R8), Y4, Y4
+	VFMADD231PS  128(R8), Y2, Y4
+	VMULPS       192(R8), Y5, Y5
+	VMULPS       256(R8), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y7, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 16(BX)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y7, Y7
+	VPADDD       Y5, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X2
+	VPACKUSDW    X2, X7, X2
+	VMOVDQU      X2, 16(SI)(AX*2)
+	VMULPS       320(R8), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R8), Y5, Y5
+	VMULPS       448(R8), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      32(DX)(AX*4), Y2
+	VMULPS       (R8), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 32(DX)(AX*4)
+	VMOVUPS      96(DI)(AX*4), Y2
+	VMULPS       512(R8), Y2, Y2
+	VPMOVZXWD    48(BX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    48(SI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R8), Y4, Y4
+	VFMADD231PS  128(R8), Y2, Y4
+	VMULPS       192(R8), Y5, Y5
+	VMULPS       256(R8), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y6, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 48(BX)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X2
+	VPACKUSDW    X2, X6, X2
+	VMOVDQU      X2, 48(SI)(AX*2)
+	VMULPS       320(R8), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R8), Y5, Y5
+	VMULPS       448(R8), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      96(DX)(AX*4), Y2
+	VMULPS       (R8), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 96(DX)(AX*4)
+	ADDQ         $0x20, AX
+	SUBQ         $0x20, CX
+	JNZ          turn
+	VZEROUPPER
+	RET
+
+DATA quietNaN<>+0(SB)/4, $0x7fc00000
+DATA quietNaN<>+4(SB)/4, $0x7fc00000
+DATA quietNaN<>+8(SB)/4, $0x7fc00000
+DATA quietNaN<>+12(SB)/4, $0x7fc00000
+DATA quietNaN<>+16(SB)/4, $0x7fc00000
+DATA quietNaN<>+20(SB)/4, $0x7fc00000
+DATA quietNaN<>+24(SB)/4, $0x7fc00000
+DATA quietNaN<>+28(SB)/4, $0x7fc00000
+GLOBL quietNaN<>(SB), RODATA|NOPTR, $32
+
+DATA low<>+0(SB)/4, $0x0000ffff
+DATA low<>+4(SB)/4, $0x0000ffff
+DATA low<>+8(SB)/4, $0x0000ffff
+DATA low<>+12(SB)/4, $0x0000ffff
+DATA low<>+16(SB)/4, $0x0000ffff
+DATA low<>+20(SB)/4, $0x0000ffff
+DATA low<>+24(SB)/4, $0x0000ffff
+DATA low<>+28(SB)/4, $0x0000ffff
+GLOBL low<>(SB), RODATA|NOPTR, $32
+
+DATA philox0<>+0(SB)/4, $0xd2511f53
+DATA philox0<>+4(SB)/4, $0xd2511f53
+DATA philox0<>+8(SB)/4, $0xd2511f53
+DATA philox0<>+12(SB)/4, $0xd2511f53
+DATA philox0<>+16(SB)/4, $0xd2511f53
+DATA philox0<>+20(SB)/4, $0xd2511f53
+DATA philox0<>+24(SB)/4, $0xd2511f53
+DATA philox0<>+28(SB)/4, $0xd2511f53
+GLOBL philox0<>(SB), RODATA|NOPTR, $32
+
+DATA philox1<>+0(SB)/4, $0xcd9e8d57
+DATA philox1<>+4(SB)/4, $0xcd9e8d57
+DATA philox1<>+8(SB)/4, $0xcd9e8d57
+DATA philox1<>+12(SB)/4, $0xcd9e8d57
+DATA philox1<>+16(SB)/4, $0xcd9e8d57
+DATA philox1<>+20(SB)/4, $0xcd9e8d57
+DATA philox1<>+24(SB)/4, $0xcd9e8d57
+DATA philox1<>+28(SB)/4, $0xcd9e8d57
+GLOBL philox1<>(SB), RODATA|NOPTR, $32
+
+// func adamWMasterMoments16Grads16AVX2(args *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·adamWMasterMoments16Grads16AVX2(SB), NOSPLIT, $0-8
+	MOVQ    args+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    32(AX), BX
+	MOVQ    40(AX), SI
+	MOVQ    48(AX), DI
+	MOVQ    56(AX), R8
+	MOVQ    80(AX), R9
+	VMOVUPS 1344(R9), Y0
+	VMOVUPS 1376(R9), Y1
+	XORQ    AX, AX
+
+turn:
+	VMOVUPS      Y0, Y2
+	VMOVUPS      1280(R9), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VPADDQ       1408(R9), Y0, Y0
+	VPMULUDQ     philox0<>+0(SB), Y2, Y2
+	VPMULUDQ     philox1<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        (R9), Y7, Y7
+	VPXOR        Y3, Y7, Y7
+	VPXOR        64(R9), Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        128(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        192(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        256(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        320(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        384(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        448(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        512(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        576(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        640(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        704(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        768(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        832(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        896(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        960(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        1024(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        1088(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        1152(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        1216(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y7
+	VPSLLQ       $0x20, Y3, Y3
+	VPBLENDD     $0xaa, Y3, Y6, Y6
+	VPMOVZXWD    (DI)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       512(R8), Y2, Y2
+	VPMOVZXWD    (BX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    (SI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R8), Y4, Y4
+	VFMADD231PS  128(R8), Y2, Y4
+	VMULPS       192(R8), Y5, Y5
+	VMULPS       256(R8), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y7, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, (BX)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y7, Y7
+	VPADDD       Y5, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X2
+	VPACKUSDW    X2, X7, X2
+	VMOVDQU      X2, (SI)(AX*2)
+	VMULPS       320(R8), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R8), Y5, Y5
+	VMULPS       448(R8), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      (DX)(AX*4), Y2
+	VMULPS       (R8), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, (DX)(AX*4)
+	VPMOVZXWD    32(DI)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       512(R8), Y2, Y2
+	VPMOVZXWD    32(BX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    32(SI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R8), Y4, Y4
+	VFMADD231PS  128(R8), Y2, Y4
+	VMULPS       192(R8), Y5, Y5
+	VMULPS       256(R8), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y6, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 32(BX)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X2
+	VPACKUSDW    X2, X6, X2
+	VMOVDQU      X2, 32(SI)(AX*2)
+	VMULPS       320(R8), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R8), Y5, Y5
+	VMULPS       448(R8), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      64(DX)(AX*4), Y2
+	VMULPS       (R8), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 64(DX)(AX*4)
+	VMOVUPS      Y1, Y2
+	VMOVUPS      1280(R9), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VPADDQ       1408(R9), Y1, Y1
+	VPMULUDQ     philox0<>+0(SB), Y2, Y2
+	VPMULUDQ     philox1<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        (R9), Y7, Y7
+	VPXOR        Y3, Y7, Y7
+	VPXOR        64(R9), Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        128(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        192(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        256(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        320(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        384(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        448(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        512(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        576(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        640(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        704(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        768(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        832(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        896(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        960(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        1024(R9), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        1088(R9), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        1152(R9), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        1216(R9), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y7
+	VPSLLQ       $0x20, Y3, Y3
+	VPBLENDD     $0xaa, Y3, Y6, Y6
+	VPMOVZXWD    16(DI)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       512(R8), Y2, Y2
+	VPMOVZXWD    16(BX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    16(SI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R8), Y4, Y4
+	VFMADD231PS  128(R8), Y2, Y4
+	VMULPS       192(R8), Y5, Y5
+	VMULPS       256(R8), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y7, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 16(BX)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y7, Y7
+	VPADDD       Y5, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X2
+	VPACKUSDW    X2, X7, X2
+	VMOVDQU      X2, 16(SI)(AX*2)
+	VMULPS       320(R8), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R8), Y5, Y5
+	VMULPS       448(R8), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      32(DX)(AX*4), Y2
+	VMULPS       (R8), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 32(DX)(AX*4)
+	VPMOVZXWD    48(DI)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       512(R8), Y2, Y2
+	VPMOVZXWD    48(BX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    48(SI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R8), Y4, Y4
+	VFMADD231PS  128(R8), Y2, Y4
+	VMULPS       192(R8), Y5, Y5
+	VMULPS       256(R8), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y6, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 48(BX)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X2
+	VPACKUSDW    X2, X6, X2
+	VMOVDQU      X2, 48(SI)(AX*2)
+	VMULPS       320(R8), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R8), Y5, Y5
+	VMULPS       448(R8), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      96(DX)(AX*4), Y2
+	VMULPS       (R8), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 96(DX)(AX*4)
+	ADDQ         $0x20, AX
+	SUBQ         $0x20, CX
+	JNZ          turn
+	VZEROUPPER
+	RET
+
+// func adamWMasterMoments8Grads32AVX2(args *byte)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·adamWMasterMoments8Grads32AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 32(AX), BX
+	MOVQ 40(AX), SI
+	MOVQ 48(AX), DI
+	MOVQ 56(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 88(AX), R10
+	MOVQ 64(AX), R11
+	MOVQ 72(AX), R12
+
+block:
+	VBROADCASTSS (R11), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS (R12), Y2
+	VXORPS       Y3, Y3, Y3
+	XORQ         AX, AX
+
+turn:
+	VMOVUPS      (DI)(AX*4), Y4
+	VMULPS       512(R8), Y4, Y4
+	VPMOVSXBD    (BX)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R9), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R9), Y7, Y8
+	VPERMPS      128(R9), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    (SI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R9), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R9), Y5, Y8
+	VPERMPS      704(R9), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R8), Y6, Y6
+	VFMADD231PS  128(R8), Y4, Y6
+	VMULPS       192(R8), Y7, Y7
+	VMULPS       256(R8), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, (R10)(AX*4)
+	VMOVUPS      Y7, 1024(R10)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R8), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R8), Y7, Y7
+	VMULPS       448(R8), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      (DX)(AX*4), Y4
+	VMULPS       (R8), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (DX)(AX*4)
+	VMOVUPS      64(DI)(AX*4), Y4
+	VMULPS       512(R8), Y4, Y4
+	VPMOVSXBD    16(BX)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R9), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R9), Y7, Y8
+	VPERMPS      128(R9), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    16(SI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R9), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R9), Y5, Y8
+	VPERMPS      704(R9), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R8), Y6, Y6
+	VFMADD231PS  128(R8), Y4, Y6
+	VMULPS       192(R8), Y7, Y7
+	VMULPS       256(R8), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 64(R10)(AX*4)
+	VMOVUPS      Y7, 1088(R10)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R8), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R8), Y7, Y7
+	VMULPS       448(R8), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      64(DX)(AX*4), Y4
+	VMULPS       (R8), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 64(DX)(AX*4)
+	VMOVUPS      32(DI)(AX*4), Y4
+	VMULPS       512(R8), Y4, Y4
+	VPMOVSXBD    8(BX)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R9), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R9), Y7, Y8
+	VPERMPS      128(R9), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    8(SI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R9), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R9), Y5, Y8
+	VPERMPS      704(R9), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R8), Y6, Y6
+	VFMADD231PS  128(R8), Y4, Y6
+	VMULPS       192(R8), Y7, Y7
+	VMULPS       256(R8), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 32(R10)(AX*4)
+	VMOVUPS      Y7, 1056(R10)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R8), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R8), Y7, Y7
+	VMULPS       448(R8), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      32(DX)(AX*4), Y4
+	VMULPS       (R8), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 32(DX)(AX*4)
+	VMOVUPS      96(DI)(AX*4), Y4
+	VMULPS       512(R8), Y4, Y4
+	VPMOVSXBD    24(BX)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R9), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R9), Y7, Y8
+	VPERMPS      128(R9), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    24(SI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R9), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R9), Y5, Y8
+	VPERMPS      704(R9), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R8), Y6, Y6
+	VFMADD231PS  128(R8), Y4, Y6
+	VMULPS       192(R8), Y7, Y7
+	VMULPS       256(R8), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 96(R10)(AX*4)
+	VMOVUPS      Y7, 1120(R10)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R8), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R8), Y7, Y7
+	VMULPS       448(R8), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      96(DX)(AX*4), Y4
+	VMULPS       (R8), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 96(DX)(AX*4)
+	ADDQ         $0x20, AX
+	CMPQ         AX, $0x00000100
+	JNE          turn
+	VEXTRACTF128 $0x01, Y1, X0
+	VPMAXUD      X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VPMAXUD      X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VPMAXUD      X0, X1, X1
+	VMOVD        X1, AX
+	RORL         $0x01, AX
+	XORL         $0x80000000, AX
+	MOVL         AX, (R11)
+	VMOVD        AX, X0
+	MOVL         $0x3f800000, R13
+	VMOVD        R13, X1
+	VDIVSS       X0, X1, X1
+	VMOVD        X1, R13
+	ANDL         $0x7fffffff, AX
+	XORL         R14, R14
+	CMPL         AX, $0x00800000
+	CMOVLCS      R14, R13
+	VMOVD        R13, X1
+	VPBROADCASTD X1, Y0
+	VEXTRACTF128 $0x01, Y3, X1
+	VPMAXUD      X1, X3, X3
+	VPERMILPS    $0x0e, X3, X1
+	VPMAXUD      X1, X3, X3
+	VPERMILPS    $0x01, X3, X1
+	VPMAXUD      X1, X3, X3
+	VMOVD        X3, AX
+	MOVL         AX, (R12)
+	VMOVD        AX, X1
+	MOVL         $0x3f800000, R13
+	VMOVD        R13, X2
+	VDIVSS       X1, X2, X2
+	VMOVD        X2, R13
+	ANDL         $0x7fffffff, AX
+	XORL         R14, R14
+	CMPL         AX, $0x00800000
+	CMOVLCS      R14, R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y1
+	XORQ         AX, AX
+
+encode:
+	VMULPS       (R10)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R9), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R9), Y4, Y5
+	VPERMPS      448(R9), Y4, Y6
+	VPERMPS      512(R9), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, (BX)(AX*1)
+	VMULPS       1024(R10)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R9), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R9), Y3, Y4
+	VPERMPS      1024(R9), Y3, Y5
+	VPERMPS      1088(R9), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, (SI)(AX*1)
+	VMULPS       32(R10)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R9), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R9), Y4, Y5
+	VPERMPS      448(R9), Y4, Y6
+	VPERMPS      512(R9), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 8(BX)(AX*1)
+	VMULPS       1056(R10)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R9), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R9), Y3, Y4
+	VPERMPS      1024(R9), Y3, Y5
+	VPERMPS      1088(R9), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 8(SI)(AX*1)
+	VMULPS       64(R10)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R9), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R9), Y4, Y5
+	VPERMPS      448(R9), Y4, Y6
+	VPERMPS      512(R9), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 16(BX)(AX*1)
+	VMULPS       1088(R10)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R9), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R9), Y3, Y4
+	VPERMPS      1024(R9), Y3, Y5
+	VPERMPS      1088(R9), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 16(SI)(AX*1)
+	VMULPS       96(R10)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R9), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R9), Y4, Y5
+	VPERMPS      448(R9), Y4, Y6
+	VPERMPS      512(R9), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 24(BX)(AX*1)
+	VMULPS       1120(R10)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R9), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R9), Y3, Y4
+	VPERMPS      1024(R9), Y3, Y5
+	VPERMPS      1088(R9), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 24(SI)(AX*1)
+	ADDQ         $0x20, AX
+	CMPQ         AX, $0x00000100
+	JNE          encode
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000400, DI
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	SUBQ         $0x00000100, CX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+DATA magnitude<>+0(SB)/4, $0x7fffffff
+DATA magnitude<>+4(SB)/4, $0x7fffffff
+DATA magnitude<>+8(SB)/4, $0x7fffffff
+DATA magnitude<>+12(SB)/4, $0x7fffffff
+DATA magnitude<>+16(SB)/4, $0x7fffffff
+DATA magnitude<>+20(SB)/4, $0x7fffffff
+DATA magnitude<>+24(SB)/4, $0x7fffffff
+DATA magnitude<>+28(SB)/4, $0x7fffffff
+GLOBL magnitude<>(SB), RODATA|NOPTR, $32
+
+DATA sign<>+0(SB)/4, $0x80000000
+DATA sign<>+4(SB)/4, $0x80000000
+DATA sign<>+8(SB)/4, $0x80000000
+DATA sign<>+12(SB)/4, $0x80000000
+DATA sign<>+16(SB)/4, $0x80000000
+DATA sign<>+20(SB)/4, $0x80000000
+DATA sign<>+24(SB)/4, $0x80000000
+DATA sign<>+28(SB)/4, $0x80000000
+GLOBL sign<>(SB), RODATA|NOPTR, $32
+
+DATA one<>+0(SB)/4, $0x00000001
+DATA one<>+4(SB)/4, $0x00000001
+DATA one<>+8(SB)/4, $0x00000001
+DATA one<>+12(SB)/4, $0x00000001
+DATA one<>+16(SB)/4, $0x00000001
+DATA one<>+20(SB)/4, $0x00000001
+DATA one<>+24(SB)/4, $0x00000001
+DATA one<>+28(SB)/4, $0x00000001
+GLOBL one<>(SB), RODATA|NOPTR, $32
+
+DATA two<>+0(SB)/4, $0x00000002
+DATA two<>+4(SB)/4, $0x00000002
+DATA two<>+8(SB)/4, $0x00000002
+DATA two<>+12(SB)/4, $0x00000002
+DATA two<>+16(SB)/4, $0x00000002
+DATA two<>+20(SB)/4, $0x00000002
+DATA two<>+24(SB)/4, $0x00000002
+DATA two<>+28(SB)/4, $0x00000002
+GLOBL two<>(SB), RODATA|NOPTR, $32
+
+DATA four<>+0(SB)/4, $0x00000004
+DATA four<>+4(SB)/4, $0x00000004
+DATA four<>+8(SB)/4, $0x00000004
+DATA four<>+12(SB)/4, $0x00000004
+DATA four<>+16(SB)/4, $0x00000004
+DATA four<>+20(SB)/4, $0x00000004
+DATA four<>+24(SB)/4, $0x00000004
+DATA four<>+28(SB)/4, $0x00000004
+GLOBL four<>(SB), RODATA|NOPTR, $32
+
+// func adamWMasterMoments8Grads16AVX2(args *byte)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·adamWMasterMoments8Grads16AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 32(AX), BX
+	MOVQ 40(AX), SI
+	MOVQ 48(AX), DI
+	MOVQ 56(AX), R8
+	MOVQ 80(AX), R9
+	MOVQ 88(AX), R10
+	MOVQ 64(AX), R11
+	MOVQ 72(AX), R12
+
+block:
+	VBROADCASTSS (R11), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS (R12), Y2
+	VXORPS       Y3, Y3, Y3
+	XORQ         AX, AX
+
+turn:
+	VPMOVZXWD    (DI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       512(R8), Y4, Y4
+	VPMOVSXBD    (BX)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R9), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R9), Y7, Y8
+	VPERMPS      128(R9), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    (SI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R9), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R9), Y5, Y8
+	VPERMPS      704(R9), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R8), Y6, Y6
+	VFMADD231PS  128(R8), Y4, Y6
+	VMULPS       192(R8), Y7, Y7
+	VMULPS       256(R8), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, (R10)(AX*4)
+	VMOVUPS      Y7, 1024(R10)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R8), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R8), Y7, Y7
+	VMULPS       448(R8), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      (DX)(AX*4), Y4
+	VMULPS       (R8), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (DX)(AX*4)
+	VPMOVZXWD    32(DI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       512(R8), Y4, Y4
+	VPMOVSXBD    16(BX)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R9), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R9), Y7, Y8
+	VPERMPS      128(R9), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    16(SI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R9), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R9), Y5, Y8
+	VPERMPS      704(R9), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R8), Y6, Y6
+	VFMADD231PS  128(R8), Y4, Y6
+	VMULPS       192(R8), Y7, Y7
+	VMULPS       256(R8), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 64(R10)(AX*4)
+	VMOVUPS      Y7, 1088(R10)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R8), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R8), Y7, Y7
+	VMULPS       448(R8), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      64(DX)(AX*4), Y4
+	VMULPS       (R8), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 64(DX)(AX*4)
+	VPMOVZXWD    16(DI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       512(R8), Y4, Y4
+	VPMOVSXBD    8(BX)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R9), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R9), Y7, Y8
+	VPERMPS      128(R9), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    8(SI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R9), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R9), Y5, Y8
+	VPERMPS      704(R9), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R8), Y6, Y6
+	VFMADD231PS  128(R8), Y4, Y6
+	VMULPS       192(R8), Y7, Y7
+	VMULPS       256(R8), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 32(R10)(AX*4)
+	VMOVUPS      Y7, 1056(R10)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R8), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R8), Y7, Y7
+	VMULPS       448(R8), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      32(DX)(AX*4), Y4
+	VMULPS       (R8), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 32(DX)(AX*4)
+	VPMOVZXWD    48(DI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       512(R8), Y4, Y4
+	VPMOVSXBD    24(BX)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R9), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R9), Y7, Y8
+	VPERMPS      128(R9), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    24(SI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R9), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R9), Y5, Y8
+	VPERMPS      704(R9), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R8), Y6, Y6
+	VFMADD231PS  128(R8), Y4, Y6
+	VMULPS       192(R8), Y7, Y7
+	VMULPS       256(R8), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 96(R10)(AX*4)
+	VMOVUPS      Y7, 1120(R10)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R8), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R8), Y7, Y7
+	VMULPS       448(R8), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      96(DX)(AX*4), Y4
+	VMULPS       (R8), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 96(DX)(AX*4)
+	ADDQ         $0x20, AX
+	CMPQ         AX, $0x00000100
+	JNE          turn
+	VEXTRACTF128 $0x01, Y1, X0
+	VPMAXUD      X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VPMAXUD      X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VPMAXUD      X0, X1, X1
+	VMOVD        X1, AX
+	RORL         $0x01, AX
+	XORL         $0x80000000, AX
+	MOVL         AX, (R11)
+	VMOVD        AX, X0
+	MOVL         $0x3f800000, R13
+	VMOVD        R13, X1
+	VDIVSS       X0, X1, X1
+	VMOVD        X1, R13
+	ANDL         $0x7fffffff, AX
+	XORL         R14, R14
+	CMPL         AX, $0x00800000
+	CMOVLCS      R14, R13
+	VMOVD        R13, X1
+	VPBROADCASTD X1, Y0
+	VEXTRACTF128 $0x01, Y3, X1
+	VPMAXUD      X1, X3, X3
+	VPERMILPS    $0x0e, X3, X1
+	VPMAXUD      X1, X3, X3
+	VPERMILPS    $0x01, X3, X1
+	VPMAXUD      X1, X3, X3
+	VMOVD        X3, AX
+	MOVL         AX, (R12)
+	VMOVD        AX, X1
+	MOVL         $0x3f800000, R13
+	VMOVD        R13, X2
+	VDIVSS       X1, X2, X2
+	VMOVD        X2, R13
+	ANDL         $0x7fffffff, AX
+	XORL         R14, R14
+	CMPL         AX, $0x00800000
+	CMOVLCS      R14, R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y1
+	XORQ         AX, AX
+
+encode:
+	VMULPS       (R10)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R9), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R9), Y4, Y5
+	VPERMPS      448(R9), Y4, Y6
+	VPERMPS      512(R9), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, (BX)(AX*1)
+	VMULPS       1024(R10)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R9), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R9), Y3, Y4
+	VPERMPS      1024(R9), Y3, Y5
+	VPERMPS      1088(R9), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, (SI)(AX*1)
+	VMULPS       32(R10)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R9), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R9), Y4, Y5
+	VPERMPS      448(R9), Y4, Y6
+	VPERMPS      512(R9), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 8(BX)(AX*1)
+	VMULPS       1056(R10)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R9), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R9), Y3, Y4
+	VPERMPS      1024(R9), Y3, Y5
+	VPERMPS      1088(R9), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 8(SI)(AX*1)
+	VMULPS       64(R10)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R9), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R9), Y4, Y5
+	VPERMPS      448(R9), Y4, Y6
+	VPERMPS      512(R9), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 16(BX)(AX*1)
+	VMULPS       1088(R10)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R9), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R9), Y3, Y4
+	VPERMPS      1024(R9), Y3, Y5
+	VPERMPS      1088(R9), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 16(SI)(AX*1)
+	VMULPS       96(R10)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R9), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R9), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R9), Y4, Y5
+	VPERMPS      448(R9), Y4, Y6
+	VPERMPS      512(R9), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 24(BX)(AX*1)
+	VMULPS       1120(R10)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R9), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R9), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R9), Y3, Y4
+	VPERMPS      1024(R9), Y3, Y5
+	VPERMPS      1088(R9), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 24(SI)(AX*1)
+	ADDQ         $0x20, AX
+	CMPQ         AX, $0x00000100
+	JNE          encode
+	ADDQ         $0x00000100, BX
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000200, DI
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x04, R11
+	ADDQ         $0x04, R12
+	SUBQ         $0x00000100, CX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func adamWRoundedMoments32Grads32AVX2(args *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·adamWRoundedMoments32Grads32AVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -223,13 +1903,13 @@ turn:
 	VMOVUPS      (R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
 	VMOVUPS      (SI)(R9*4), Y2
+	VMOVUPS      (DI)(R9*4), Y3
 	VMULPS       64(AX), Y2, Y2
 	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, (SI)(R9*4)
-	VMOVUPS      (DI)(R9*4), Y3
 	VMULPS       192(AX), Y3, Y3
 	VMULPS       256(AX), Y0, Y1
 	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, (SI)(R9*4)
 	VMOVUPS      Y3, (DI)(R9*4)
 	VMULPS       320(AX), Y3, Y3
 	VSQRTPS      Y3, Y3
@@ -251,47 +1931,16 @@ turn:
 	VEXTRACTI128 $0x01, Y1, X0
 	VPACKUSDW    X0, X1, X0
 	VMOVDQU      X0, (BX)(R9*2)
-	VMOVUPS      32(R8)(R9*4), Y0
-	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      32(SI)(R9*4), Y2
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, 32(SI)(R9*4)
-	VMOVUPS      32(DI)(R9*4), Y3
-	VMULPS       192(AX), Y3, Y3
-	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y3, 32(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      32(DX)(R9*4), Y0
-	VMULPS       (AX), Y0, Y0
-	VSUBPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 32(DX)(R9*4)
-	VCMPPS       $0x03, Y0, Y0, Y1
-	VMOVUPS      quietNaN<>+0(SB), Y2
-	VBLENDVPS    Y1, Y2, Y0, Y0
-	VPSRLD       $0x10, Y0, Y1
-	VPAND        one<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y0, Y0
-	VPADDD       almostHalf<>+0(SB), Y0, Y1
-	VPSRLD       $0x10, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X0
-	VPACKUSDW    X0, X1, X0
-	VMOVDQU      X0, 16(BX)(R9*2)
 	VMOVUPS      64(R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
 	VMOVUPS      64(SI)(R9*4), Y2
+	VMOVUPS      64(DI)(R9*4), Y3
 	VMULPS       64(AX), Y2, Y2
 	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, 64(SI)(R9*4)
-	VMOVUPS      64(DI)(R9*4), Y3
 	VMULPS       192(AX), Y3, Y3
 	VMULPS       256(AX), Y0, Y1
 	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, 64(SI)(R9*4)
 	VMOVUPS      Y3, 64(DI)(R9*4)
 	VMULPS       320(AX), Y3, Y3
 	VSQRTPS      Y3, Y3
@@ -313,16 +1962,47 @@ turn:
 	VEXTRACTI128 $0x01, Y1, X0
 	VPACKUSDW    X0, X1, X0
 	VMOVDQU      X0, 32(BX)(R9*2)
-	VMOVUPS      96(R8)(R9*4), Y0
+	VMOVUPS      32(R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      96(SI)(R9*4), Y2
+	VMOVUPS      32(SI)(R9*4), Y2
+	VMOVUPS      32(DI)(R9*4), Y3
 	VMULPS       64(AX), Y2, Y2
 	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, 96(SI)(R9*4)
-	VMOVUPS      96(DI)(R9*4), Y3
 	VMULPS       192(AX), Y3, Y3
 	VMULPS       256(AX), Y0, Y1
 	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, 32(SI)(R9*4)
+	VMOVUPS      Y3, 32(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      32(DX)(R9*4), Y0
+	VMULPS       (AX), Y0, Y0
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 32(DX)(R9*4)
+	VCMPPS       $0x03, Y0, Y0, Y1
+	VMOVUPS      quietNaN<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        one<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X0
+	VMOVDQU      X0, 16(BX)(R9*2)
+	VMOVUPS      96(R8)(R9*4), Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      96(SI)(R9*4), Y2
+	VMOVUPS      96(DI)(R9*4), Y3
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, 96(SI)(R9*4)
 	VMOVUPS      Y3, 96(DI)(R9*4)
 	VMULPS       320(AX), Y3, Y3
 	VSQRTPS      Y3, Y3
@@ -360,29 +2040,9 @@ DATA almostHalf<>+24(SB)/4, $0x00007fff
 DATA almostHalf<>+28(SB)/4, $0x00007fff
 GLOBL almostHalf<>(SB), RODATA|NOPTR, $32
 
-DATA one<>+0(SB)/4, $0x00000001
-DATA one<>+4(SB)/4, $0x00000001
-DATA one<>+8(SB)/4, $0x00000001
-DATA one<>+12(SB)/4, $0x00000001
-DATA one<>+16(SB)/4, $0x00000001
-DATA one<>+20(SB)/4, $0x00000001
-DATA one<>+24(SB)/4, $0x00000001
-DATA one<>+28(SB)/4, $0x00000001
-GLOBL one<>(SB), RODATA|NOPTR, $32
-
-DATA quietNaN<>+0(SB)/4, $0x7fc00000
-DATA quietNaN<>+4(SB)/4, $0x7fc00000
-DATA quietNaN<>+8(SB)/4, $0x7fc00000
-DATA quietNaN<>+12(SB)/4, $0x7fc00000
-DATA quietNaN<>+16(SB)/4, $0x7fc00000
-DATA quietNaN<>+20(SB)/4, $0x7fc00000
-DATA quietNaN<>+24(SB)/4, $0x7fc00000
-DATA quietNaN<>+28(SB)/4, $0x7fc00000
-GLOBL quietNaN<>(SB), RODATA|NOPTR, $32
-
-// func adamWRoundedGrads16AVX2(args *byte)
+// func adamWRoundedMoments32Grads16AVX2(args *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·adamWRoundedGrads16AVX2(SB), NOSPLIT, $0-8
+TEXT ·adamWRoundedMoments32Grads16AVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 8(AX), DX
@@ -398,13 +2058,13 @@ turn:
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
 	VMOVUPS      (SI)(R9*4), Y2
+	VMOVUPS      (DI)(R9*4), Y3
 	VMULPS       64(AX), Y2, Y2
 	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, (SI)(R9*4)
-	VMOVUPS      (DI)(R9*4), Y3
 	VMULPS       192(AX), Y3, Y3
 	VMULPS       256(AX), Y0, Y1
 	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, (SI)(R9*4)
 	VMOVUPS      Y3, (DI)(R9*4)
 	VMULPS       320(AX), Y3, Y3
 	VSQRTPS      Y3, Y3
@@ -426,49 +2086,17 @@ turn:
 	VEXTRACTI128 $0x01, Y1, X0
 	VPACKUSDW    X0, X1, X0
 	VMOVDQU      X0, (BX)(R9*2)
-	VPMOVZXWD    16(R8)(R9*2), Y0
-	VPSLLD       $0x10, Y0, Y0
-	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      32(SI)(R9*4), Y2
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, 32(SI)(R9*4)
-	VMOVUPS      32(DI)(R9*4), Y3
-	VMULPS       192(AX), Y3, Y3
-	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y3, 32(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      32(DX)(R9*4), Y0
-	VMULPS       (AX), Y0, Y0
-	VSUBPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 32(DX)(R9*4)
-	VCMPPS       $0x03, Y0, Y0, Y1
-	VMOVUPS      quietNaN<>+0(SB), Y2
-	VBLENDVPS    Y1, Y2, Y0, Y0
-	VPSRLD       $0x10, Y0, Y1
-	VPAND        one<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y0, Y0
-	VPADDD       almostHalf<>+0(SB), Y0, Y1
-	VPSRLD       $0x10, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X0
-	VPACKUSDW    X0, X1, X0
-	VMOVDQU      X0, 16(BX)(R9*2)
 	VPMOVZXWD    32(R8)(R9*2), Y0
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
 	VMOVUPS      64(SI)(R9*4), Y2
+	VMOVUPS      64(DI)(R9*4), Y3
 	VMULPS       64(AX), Y2, Y2
 	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, 64(SI)(R9*4)
-	VMOVUPS      64(DI)(R9*4), Y3
 	VMULPS       192(AX), Y3, Y3
 	VMULPS       256(AX), Y0, Y1
 	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, 64(SI)(R9*4)
 	VMOVUPS      Y3, 64(DI)(R9*4)
 	VMULPS       320(AX), Y3, Y3
 	VSQRTPS      Y3, Y3
@@ -490,17 +2118,49 @@ turn:
 	VEXTRACTI128 $0x01, Y1, X0
 	VPACKUSDW    X0, X1, X0
 	VMOVDQU      X0, 32(BX)(R9*2)
+	VPMOVZXWD    16(R8)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      32(SI)(R9*4), Y2
+	VMOVUPS      32(DI)(R9*4), Y3
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, 32(SI)(R9*4)
+	VMOVUPS      Y3, 32(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VMOVUPS      32(DX)(R9*4), Y0
+	VMULPS       (AX), Y0, Y0
+	VSUBPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 32(DX)(R9*4)
+	VCMPPS       $0x03, Y0, Y0, Y1
+	VMOVUPS      quietNaN<>+0(SB), Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y1
+	VPAND        one<>+0(SB), Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y1
+	VPSRLD       $0x10, Y1, Y1
+	VEXTRACTI128 $0x01, Y1, X0
+	VPACKUSDW    X0, X1, X0
+	VMOVDQU      X0, 16(BX)(R9*2)
 	VPMOVZXWD    48(R8)(R9*2), Y0
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
 	VMOVUPS      96(SI)(R9*4), Y2
+	VMOVUPS      96(DI)(R9*4), Y3
 	VMULPS       64(AX), Y2, Y2
 	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, 96(SI)(R9*4)
-	VMOVUPS      96(DI)(R9*4), Y3
 	VMULPS       192(AX), Y3, Y3
 	VMULPS       256(AX), Y0, Y1
 	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, 96(SI)(R9*4)
 	VMOVUPS      Y3, 96(DI)(R9*4)
 	VMULPS       320(AX), Y3, Y3
 	VSQRTPS      Y3, Y3
@@ -528,9 +2188,1781 @@ turn:
 	VZEROUPPER
 	RET
 
-// func adamWSplitGrads32AVX2(args *byte)
+// func adamWRoundedMoments16Grads32AVX2(args *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·adamWSplitGrads32AVX2(SB), NOSPLIT, $0-8
+TEXT ·adamWRoundedMoments16Grads32AVX2(SB), NOSPLIT, $0-8
+	MOVQ    args+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    16(AX), BX
+	MOVQ    32(AX), SI
+	MOVQ    40(AX), DI
+	MOVQ    48(AX), R8
+	MOVQ    56(AX), R9
+	MOVQ    80(AX), R10
+	VMOVUPS 1344(R10), Y0
+	VMOVUPS 1376(R10), Y1
+	XORQ    AX, AX
+
+turn:
+	VMOVUPS      Y0, Y2
+	VMOVUPS      1280(R10), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VPADDQ       1408(R10), Y0, Y0
+	VPMULUDQ     philox0<>+0(SB), Y2, Y2
+	VPMULUDQ     philox1<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        (R10), Y7, Y7
+	VPXOR        Y3, Y7, Y7
+	VPXOR        64(R10), Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        128(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        192(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        256(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        320(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        384(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        448(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        512(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        576(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        640(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        704(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        768(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        832(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        896(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        960(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        1024(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        1088(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        1152(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        1216(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y7
+	VPSLLQ       $0x20, Y3, Y3
+	VPBLENDD     $0xaa, Y3, Y6, Y6
+	VMOVUPS      (R8)(AX*4), Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    (SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    (DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y7, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, (SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y7, Y7
+	VPADDD       Y5, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X2
+	VPACKUSDW    X2, X7, X2
+	VMOVDQU      X2, (DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      (DX)(AX*4), Y2
+	VMULPS       (R9), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, (DX)(AX*4)
+	VCMPPS       $0x03, Y2, Y2, Y3
+	VMOVUPS      quietNaN<>+0(SB), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y3
+	VPAND        one<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X2
+	VPACKUSDW    X2, X3, X2
+	VMOVDQU      X2, (BX)(AX*2)
+	VMOVUPS      64(R8)(AX*4), Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    32(SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    32(DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y6, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 32(SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X2
+	VPACKUSDW    X2, X6, X2
+	VMOVDQU      X2, 32(DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      64(DX)(AX*4), Y2
+	VMULPS       (R9), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 64(DX)(AX*4)
+	VCMPPS       $0x03, Y2, Y2, Y3
+	VMOVUPS      quietNaN<>+0(SB), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y3
+	VPAND        one<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X2
+	VPACKUSDW    X2, X3, X2
+	VMOVDQU      X2, 32(BX)(AX*2)
+	VMOVUPS      Y1, Y2
+	VMOVUPS      1280(R10), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VPADDQ       1408(R10), Y1, Y1
+	VPMULUDQ     philox0<>+0(SB), Y2, Y2
+	VPMULUDQ     philox1<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        (R10), Y7, Y7
+	VPXOR        Y3, Y7, Y7
+	VPXOR        64(R10), Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        128(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        192(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        256(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        320(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        384(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        448(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        512(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        576(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        640(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        704(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        768(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        832(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        896(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        960(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        1024(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        1088(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        1152(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        1216(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y7
+	VPSLLQ       $0x20, Y3, Y3
+	VPBLENDD     $0xaa, Y3, Y6, Y6
+	VMOVUPS      32(R8)(AX*4), Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    16(SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    16(DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y7, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 16(SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y7, Y7
+	VPADDD       Y5, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X2
+	VPACKUSDW    X2, X7, X2
+	VMOVDQU      X2, 16(DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      32(DX)(AX*4), Y2
+	VMULPS       (R9), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 32(DX)(AX*4)
+	VCMPPS       $0x03, Y2, Y2, Y3
+	VMOVUPS      quietNaN<>+0(SB), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y3
+	VPAND        one<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X2
+	VPACKUSDW    X2, X3, X2
+	VMOVDQU      X2, 16(BX)(AX*2)
+	VMOVUPS      96(R8)(AX*4), Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    48(SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    48(DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y6, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 48(SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X2
+	VPACKUSDW    X2, X6, X2
+	VMOVDQU      X2, 48(DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      96(DX)(AX*4), Y2
+	VMULPS       (R9), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 96(DX)(AX*4)
+	VCMPPS       $0x03, Y2, Y2, Y3
+	VMOVUPS      quietNaN<>+0(SB), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y3
+	VPAND        one<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X2
+	VPACKUSDW    X2, X3, X2
+	VMOVDQU      X2, 48(BX)(AX*2)
+	ADDQ         $0x20, AX
+	SUBQ         $0x20, CX
+	JNZ          turn
+	VZEROUPPER
+	RET
+
+// func adamWRoundedMoments16Grads16AVX2(args *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·adamWRoundedMoments16Grads16AVX2(SB), NOSPLIT, $0-8
+	MOVQ    args+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    8(AX), DX
+	MOVQ    16(AX), BX
+	MOVQ    32(AX), SI
+	MOVQ    40(AX), DI
+	MOVQ    48(AX), R8
+	MOVQ    56(AX), R9
+	MOVQ    80(AX), R10
+	VMOVUPS 1344(R10), Y0
+	VMOVUPS 1376(R10), Y1
+	XORQ    AX, AX
+
+turn:
+	VMOVUPS      Y0, Y2
+	VMOVUPS      1280(R10), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VPADDQ       1408(R10), Y0, Y0
+	VPMULUDQ     philox0<>+0(SB), Y2, Y2
+	VPMULUDQ     philox1<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        (R10), Y7, Y7
+	VPXOR        Y3, Y7, Y7
+	VPXOR        64(R10), Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        128(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        192(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        256(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        320(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        384(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        448(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        512(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        576(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        640(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        704(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        768(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        832(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        896(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        960(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        1024(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        1088(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        1152(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        1216(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y7
+	VPSLLQ       $0x20, Y3, Y3
+	VPBLENDD     $0xaa, Y3, Y6, Y6
+	VPMOVZXWD    (R8)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    (SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    (DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y7, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, (SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y7, Y7
+	VPADDD       Y5, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X2
+	VPACKUSDW    X2, X7, X2
+	VMOVDQU      X2, (DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      (DX)(AX*4), Y2
+	VMULPS       (R9), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, (DX)(AX*4)
+	VCMPPS       $0x03, Y2, Y2, Y3
+	VMOVUPS      quietNaN<>+0(SB), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y3
+	VPAND        one<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X2
+	VPACKUSDW    X2, X3, X2
+	VMOVDQU      X2, (BX)(AX*2)
+	VPMOVZXWD    32(R8)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    32(SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    32(DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y6, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 32(SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X2
+	VPACKUSDW    X2, X6, X2
+	VMOVDQU      X2, 32(DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      64(DX)(AX*4), Y2
+	VMULPS       (R9), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 64(DX)(AX*4)
+	VCMPPS       $0x03, Y2, Y2, Y3
+	VMOVUPS      quietNaN<>+0(SB), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y3
+	VPAND        one<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X2
+	VPACKUSDW    X2, X3, X2
+	VMOVDQU      X2, 32(BX)(AX*2)
+	VMOVUPS      Y1, Y2
+	VMOVUPS      1280(R10), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VPADDQ       1408(R10), Y1, Y1
+	VPMULUDQ     philox0<>+0(SB), Y2, Y2
+	VPMULUDQ     philox1<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        (R10), Y7, Y7
+	VPXOR        Y3, Y7, Y7
+	VPXOR        64(R10), Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        128(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        192(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        256(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        320(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        384(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        448(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        512(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        576(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        640(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        704(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        768(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        832(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        896(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        960(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        1024(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        1088(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        1152(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        1216(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y7
+	VPSLLQ       $0x20, Y3, Y3
+	VPBLENDD     $0xaa, Y3, Y6, Y6
+	VPMOVZXWD    16(R8)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    16(SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    16(DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y7, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 16(SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y7, Y7
+	VPADDD       Y5, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X2
+	VPACKUSDW    X2, X7, X2
+	VMOVDQU      X2, 16(DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      32(DX)(AX*4), Y2
+	VMULPS       (R9), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 32(DX)(AX*4)
+	VCMPPS       $0x03, Y2, Y2, Y3
+	VMOVUPS      quietNaN<>+0(SB), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y3
+	VPAND        one<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X2
+	VPACKUSDW    X2, X3, X2
+	VMOVDQU      X2, 16(BX)(AX*2)
+	VPMOVZXWD    48(R8)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    48(SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    48(DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y6, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 48(SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X2
+	VPACKUSDW    X2, X6, X2
+	VMOVDQU      X2, 48(DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VMOVUPS      96(DX)(AX*4), Y2
+	VMULPS       (R9), Y2, Y2
+	VSUBPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 96(DX)(AX*4)
+	VCMPPS       $0x03, Y2, Y2, Y3
+	VMOVUPS      quietNaN<>+0(SB), Y4
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y3
+	VPAND        one<>+0(SB), Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y3
+	VPSRLD       $0x10, Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X2
+	VPACKUSDW    X2, X3, X2
+	VMOVDQU      X2, 48(BX)(AX*2)
+	ADDQ         $0x20, AX
+	SUBQ         $0x20, CX
+	JNZ          turn
+	VZEROUPPER
+	RET
+
+// func adamWRoundedMoments8Grads32AVX2(args *byte)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·adamWRoundedMoments8Grads32AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 16(AX), BX
+	MOVQ 32(AX), SI
+	MOVQ 40(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R9
+	MOVQ 80(AX), R10
+	MOVQ 88(AX), R11
+	MOVQ 64(AX), R12
+	MOVQ 72(AX), R13
+
+block:
+	VBROADCASTSS (R12), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS (R13), Y2
+	VXORPS       Y3, Y3, Y3
+	XORQ         AX, AX
+
+turn:
+	VMOVUPS      (R8)(AX*4), Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    (SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    (DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, (R11)(AX*4)
+	VMOVUPS      Y7, 1024(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      (DX)(AX*4), Y4
+	VMULPS       (R9), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (DX)(AX*4)
+	VCMPPS       $0x03, Y4, Y4, Y5
+	VMOVUPS      quietNaN<>+0(SB), Y6
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VPSRLD       $0x10, Y4, Y5
+	VPAND        one<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       almostHalf<>+0(SB), Y4, Y5
+	VPSRLD       $0x10, Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X4
+	VPACKUSDW    X4, X5, X4
+	VMOVDQU      X4, (BX)(AX*2)
+	VMOVUPS      64(R8)(AX*4), Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    16(SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    16(DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 64(R11)(AX*4)
+	VMOVUPS      Y7, 1088(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      64(DX)(AX*4), Y4
+	VMULPS       (R9), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 64(DX)(AX*4)
+	VCMPPS       $0x03, Y4, Y4, Y5
+	VMOVUPS      quietNaN<>+0(SB), Y6
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VPSRLD       $0x10, Y4, Y5
+	VPAND        one<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       almostHalf<>+0(SB), Y4, Y5
+	VPSRLD       $0x10, Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X4
+	VPACKUSDW    X4, X5, X4
+	VMOVDQU      X4, 32(BX)(AX*2)
+	VMOVUPS      32(R8)(AX*4), Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    8(SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    8(DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 32(R11)(AX*4)
+	VMOVUPS      Y7, 1056(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      32(DX)(AX*4), Y4
+	VMULPS       (R9), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 32(DX)(AX*4)
+	VCMPPS       $0x03, Y4, Y4, Y5
+	VMOVUPS      quietNaN<>+0(SB), Y6
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VPSRLD       $0x10, Y4, Y5
+	VPAND        one<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       almostHalf<>+0(SB), Y4, Y5
+	VPSRLD       $0x10, Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X4
+	VPACKUSDW    X4, X5, X4
+	VMOVDQU      X4, 16(BX)(AX*2)
+	VMOVUPS      96(R8)(AX*4), Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    24(SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    24(DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 96(R11)(AX*4)
+	VMOVUPS      Y7, 1120(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      96(DX)(AX*4), Y4
+	VMULPS       (R9), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 96(DX)(AX*4)
+	VCMPPS       $0x03, Y4, Y4, Y5
+	VMOVUPS      quietNaN<>+0(SB), Y6
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VPSRLD       $0x10, Y4, Y5
+	VPAND        one<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       almostHalf<>+0(SB), Y4, Y5
+	VPSRLD       $0x10, Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X4
+	VPACKUSDW    X4, X5, X4
+	VMOVDQU      X4, 48(BX)(AX*2)
+	ADDQ         $0x20, AX
+	CMPQ         AX, $0x00000100
+	JNE          turn
+	VEXTRACTF128 $0x01, Y1, X0
+	VPMAXUD      X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VPMAXUD      X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VPMAXUD      X0, X1, X1
+	VMOVD        X1, AX
+	RORL         $0x01, AX
+	XORL         $0x80000000, AX
+	MOVL         AX, (R12)
+	VMOVD        AX, X0
+	MOVL         $0x3f800000, R14
+	VMOVD        R14, X1
+	VDIVSS       X0, X1, X1
+	VMOVD        X1, R14
+	ANDL         $0x7fffffff, AX
+	XORL         R15, R15
+	CMPL         AX, $0x00800000
+	CMOVLCS      R15, R14
+	VMOVD        R14, X1
+	VPBROADCASTD X1, Y0
+	VEXTRACTF128 $0x01, Y3, X1
+	VPMAXUD      X1, X3, X3
+	VPERMILPS    $0x0e, X3, X1
+	VPMAXUD      X1, X3, X3
+	VPERMILPS    $0x01, X3, X1
+	VPMAXUD      X1, X3, X3
+	VMOVD        X3, AX
+	MOVL         AX, (R13)
+	VMOVD        AX, X1
+	MOVL         $0x3f800000, R14
+	VMOVD        R14, X2
+	VDIVSS       X1, X2, X2
+	VMOVD        X2, R14
+	ANDL         $0x7fffffff, AX
+	XORL         R15, R15
+	CMPL         AX, $0x00800000
+	CMOVLCS      R15, R14
+	VMOVD        R14, X2
+	VPBROADCASTD X2, Y1
+	XORQ         AX, AX
+
+encode:
+	VMULPS       (R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, (SI)(AX*1)
+	VMULPS       1024(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, (DI)(AX*1)
+	VMULPS       32(R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 8(SI)(AX*1)
+	VMULPS       1056(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 8(DI)(AX*1)
+	VMULPS       64(R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 16(SI)(AX*1)
+	VMULPS       1088(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 16(DI)(AX*1)
+	VMULPS       96(R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 24(SI)(AX*1)
+	VMULPS       1120(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 24(DI)(AX*1)
+	ADDQ         $0x20, AX
+	CMPQ         AX, $0x00000100
+	JNE          encode
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x00000400, R8
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x00000200, BX
+	ADDQ         $0x04, R12
+	ADDQ         $0x04, R13
+	SUBQ         $0x00000100, CX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func adamWRoundedMoments8Grads16AVX2(args *byte)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·adamWRoundedMoments8Grads16AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 8(AX), DX
+	MOVQ 16(AX), BX
+	MOVQ 32(AX), SI
+	MOVQ 40(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R9
+	MOVQ 80(AX), R10
+	MOVQ 88(AX), R11
+	MOVQ 64(AX), R12
+	MOVQ 72(AX), R13
+
+block:
+	VBROADCASTSS (R12), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS (R13), Y2
+	VXORPS       Y3, Y3, Y3
+	XORQ         AX, AX
+
+turn:
+	VPMOVZXWD    (R8)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    (SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    (DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, (R11)(AX*4)
+	VMOVUPS      Y7, 1024(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      (DX)(AX*4), Y4
+	VMULPS       (R9), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, (DX)(AX*4)
+	VCMPPS       $0x03, Y4, Y4, Y5
+	VMOVUPS      quietNaN<>+0(SB), Y6
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VPSRLD       $0x10, Y4, Y5
+	VPAND        one<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       almostHalf<>+0(SB), Y4, Y5
+	VPSRLD       $0x10, Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X4
+	VPACKUSDW    X4, X5, X4
+	VMOVDQU      X4, (BX)(AX*2)
+	VPMOVZXWD    32(R8)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    16(SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    16(DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 64(R11)(AX*4)
+	VMOVUPS      Y7, 1088(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      64(DX)(AX*4), Y4
+	VMULPS       (R9), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 64(DX)(AX*4)
+	VCMPPS       $0x03, Y4, Y4, Y5
+	VMOVUPS      quietNaN<>+0(SB), Y6
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VPSRLD       $0x10, Y4, Y5
+	VPAND        one<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       almostHalf<>+0(SB), Y4, Y5
+	VPSRLD       $0x10, Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X4
+	VPACKUSDW    X4, X5, X4
+	VMOVDQU      X4, 32(BX)(AX*2)
+	VPMOVZXWD    16(R8)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    8(SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    8(DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 32(R11)(AX*4)
+	VMOVUPS      Y7, 1056(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      32(DX)(AX*4), Y4
+	VMULPS       (R9), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 32(DX)(AX*4)
+	VCMPPS       $0x03, Y4, Y4, Y5
+	VMOVUPS      quietNaN<>+0(SB), Y6
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VPSRLD       $0x10, Y4, Y5
+	VPAND        one<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       almostHalf<>+0(SB), Y4, Y5
+	VPSRLD       $0x10, Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X4
+	VPACKUSDW    X4, X5, X4
+	VMOVDQU      X4, 16(BX)(AX*2)
+	VPMOVZXWD    48(R8)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    24(SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    24(DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 96(R11)(AX*4)
+	VMOVUPS      Y7, 1120(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VMOVUPS      96(DX)(AX*4), Y4
+	VMULPS       (R9), Y4, Y4
+	VSUBPS       Y6, Y4, Y4
+	VMOVUPS      Y4, 96(DX)(AX*4)
+	VCMPPS       $0x03, Y4, Y4, Y5
+	VMOVUPS      quietNaN<>+0(SB), Y6
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VPSRLD       $0x10, Y4, Y5
+	VPAND        one<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPADDD       almostHalf<>+0(SB), Y4, Y5
+	VPSRLD       $0x10, Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X4
+	VPACKUSDW    X4, X5, X4
+	VMOVDQU      X4, 48(BX)(AX*2)
+	ADDQ         $0x20, AX
+	CMPQ         AX, $0x00000100
+	JNE          turn
+	VEXTRACTF128 $0x01, Y1, X0
+	VPMAXUD      X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VPMAXUD      X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VPMAXUD      X0, X1, X1
+	VMOVD        X1, AX
+	RORL         $0x01, AX
+	XORL         $0x80000000, AX
+	MOVL         AX, (R12)
+	VMOVD        AX, X0
+	MOVL         $0x3f800000, R14
+	VMOVD        R14, X1
+	VDIVSS       X0, X1, X1
+	VMOVD        X1, R14
+	ANDL         $0x7fffffff, AX
+	XORL         R15, R15
+	CMPL         AX, $0x00800000
+	CMOVLCS      R15, R14
+	VMOVD        R14, X1
+	VPBROADCASTD X1, Y0
+	VEXTRACTF128 $0x01, Y3, X1
+	VPMAXUD      X1, X3, X3
+	VPERMILPS    $0x0e, X3, X1
+	VPMAXUD      X1, X3, X3
+	VPERMILPS    $0x01, X3, X1
+	VPMAXUD      X1, X3, X3
+	VMOVD        X3, AX
+	MOVL         AX, (R13)
+	VMOVD        AX, X1
+	MOVL         $0x3f800000, R14
+	VMOVD        R14, X2
+	VDIVSS       X1, X2, X2
+	VMOVD        X2, R14
+	ANDL         $0x7fffffff, AX
+	XORL         R15, R15
+	CMPL         AX, $0x00800000
+	CMOVLCS      R15, R14
+	VMOVD        R14, X2
+	VPBROADCASTD X2, Y1
+	XORQ         AX, AX
+
+encode:
+	VMULPS       (R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, (SI)(AX*1)
+	VMULPS       1024(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, (DI)(AX*1)
+	VMULPS       32(R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 8(SI)(AX*1)
+	VMULPS       1056(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 8(DI)(AX*1)
+	VMULPS       64(R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 16(SI)(AX*1)
+	VMULPS       1088(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 16(DI)(AX*1)
+	VMULPS       96(R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 24(SI)(AX*1)
+	VMULPS       1120(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 24(DI)(AX*1)
+	ADDQ         $0x20, AX
+	CMPQ         AX, $0x00000100
+	JNE          encode
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x00000200, R8
+	ADDQ         $0x00000400, DX
+	ADDQ         $0x00000200, BX
+	ADDQ         $0x04, R12
+	ADDQ         $0x04, R13
+	SUBQ         $0x00000100, CX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func adamWSplitMoments32Grads32AVX2(args *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·adamWSplitMoments32Grads32AVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
@@ -545,13 +3977,13 @@ turn:
 	VMOVUPS      (R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
 	VMOVUPS      (SI)(R9*4), Y2
+	VMOVUPS      (DI)(R9*4), Y3
 	VMULPS       64(AX), Y2, Y2
 	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, (SI)(R9*4)
-	VMOVUPS      (DI)(R9*4), Y3
 	VMULPS       192(AX), Y3, Y3
 	VMULPS       256(AX), Y0, Y1
 	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, (SI)(R9*4)
 	VMOVUPS      Y3, (DI)(R9*4)
 	VMULPS       320(AX), Y3, Y3
 	VSQRTPS      Y3, Y3
@@ -581,55 +4013,16 @@ turn:
 	VEXTRACTI128 $0x01, Y3, X0
 	VPACKUSDW    X0, X3, X0
 	VMOVDQU      X0, (BX)(R9*2)
-	VMOVUPS      32(R8)(R9*4), Y0
-	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      32(SI)(R9*4), Y2
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, 32(SI)(R9*4)
-	VMOVUPS      32(DI)(R9*4), Y3
-	VMULPS       192(AX), Y3, Y3
-	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y3, 32(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VPMOVZXWD    16(DX)(R9*2), Y0
-	VPSLLD       $0x10, Y0, Y0
-	VPMOVSXWD    16(BX)(R9*2), Y1
-	VXORPS       Y4, Y4, Y4
-	VPAND        magnitude<>+0(SB), Y0, Y3
-	VPADDD       Y1, Y3, Y3
-	VPMAXSD      Y4, Y3, Y3
-	VPAND        sign<>+0(SB), Y0, Y0
-	VPOR         Y0, Y3, Y3
-	VMULPS       (AX), Y3, Y3
-	VSUBPS       Y2, Y3, Y3
-	VCMPPS       $0x03, Y3, Y3, Y0
-	VMOVUPS      quietNaN<>+0(SB), Y1
-	VBLENDVPS    Y0, Y1, Y3, Y3
-	VPADDD       half<>+0(SB), Y3, Y0
-	VPSRLD       $0x10, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPACKUSDW    X1, X0, X1
-	VMOVDQU      X1, 16(DX)(R9*2)
-	VPAND        low<>+0(SB), Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X0
-	VPACKUSDW    X0, X3, X0
-	VMOVDQU      X0, 16(BX)(R9*2)
 	VMOVUPS      64(R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
 	VMOVUPS      64(SI)(R9*4), Y2
+	VMOVUPS      64(DI)(R9*4), Y3
 	VMULPS       64(AX), Y2, Y2
 	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, 64(SI)(R9*4)
-	VMOVUPS      64(DI)(R9*4), Y3
 	VMULPS       192(AX), Y3, Y3
 	VMULPS       256(AX), Y0, Y1
 	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, 64(SI)(R9*4)
 	VMOVUPS      Y3, 64(DI)(R9*4)
 	VMULPS       320(AX), Y3, Y3
 	VSQRTPS      Y3, Y3
@@ -659,16 +4052,55 @@ turn:
 	VEXTRACTI128 $0x01, Y3, X0
 	VPACKUSDW    X0, X3, X0
 	VMOVDQU      X0, 32(BX)(R9*2)
-	VMOVUPS      96(R8)(R9*4), Y0
+	VMOVUPS      32(R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      96(SI)(R9*4), Y2
+	VMOVUPS      32(SI)(R9*4), Y2
+	VMOVUPS      32(DI)(R9*4), Y3
 	VMULPS       64(AX), Y2, Y2
 	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, 96(SI)(R9*4)
-	VMOVUPS      96(DI)(R9*4), Y3
 	VMULPS       192(AX), Y3, Y3
 	VMULPS       256(AX), Y0, Y1
 	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, 32(SI)(R9*4)
+	VMOVUPS      Y3, 32(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VPMOVZXWD    16(DX)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVSXWD    16(BX)(R9*2), Y1
+	VXORPS       Y4, Y4, Y4
+	VPAND        magnitude<>+0(SB), Y0, Y3
+	VPADDD       Y1, Y3, Y3
+	VPMAXSD      Y4, Y3, Y3
+	VPAND        sign<>+0(SB), Y0, Y0
+	VPOR         Y0, Y3, Y3
+	VMULPS       (AX), Y3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VCMPPS       $0x03, Y3, Y3, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y3, Y3
+	VPADDD       half<>+0(SB), Y3, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 16(DX)(R9*2)
+	VPAND        low<>+0(SB), Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X0
+	VPACKUSDW    X0, X3, X0
+	VMOVDQU      X0, 16(BX)(R9*2)
+	VMOVUPS      96(R8)(R9*4), Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      96(SI)(R9*4), Y2
+	VMOVUPS      96(DI)(R9*4), Y3
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, 96(SI)(R9*4)
 	VMOVUPS      Y3, 96(DI)(R9*4)
 	VMULPS       320(AX), Y3, Y3
 	VSQRTPS      Y3, Y3
@@ -714,39 +4146,9 @@ DATA half<>+24(SB)/4, $0x00008000
 DATA half<>+28(SB)/4, $0x00008000
 GLOBL half<>(SB), RODATA|NOPTR, $32
 
-DATA magnitude<>+0(SB)/4, $0x7fffffff
-DATA magnitude<>+4(SB)/4, $0x7fffffff
-DATA magnitude<>+8(SB)/4, $0x7fffffff
-DATA magnitude<>+12(SB)/4, $0x7fffffff
-DATA magnitude<>+16(SB)/4, $0x7fffffff
-DATA magnitude<>+20(SB)/4, $0x7fffffff
-DATA magnitude<>+24(SB)/4, $0x7fffffff
-DATA magnitude<>+28(SB)/4, $0x7fffffff
-GLOBL magnitude<>(SB), RODATA|NOPTR, $32
-
-DATA sign<>+0(SB)/4, $0x80000000
-DATA sign<>+4(SB)/4, $0x80000000
-DATA sign<>+8(SB)/4, $0x80000000
-DATA sign<>+12(SB)/4, $0x80000000
-DATA sign<>+16(SB)/4, $0x80000000
-DATA sign<>+20(SB)/4, $0x80000000
-DATA sign<>+24(SB)/4, $0x80000000
-DATA sign<>+28(SB)/4, $0x80000000
-GLOBL sign<>(SB), RODATA|NOPTR, $32
-
-DATA low<>+0(SB)/4, $0x0000ffff
-DATA low<>+4(SB)/4, $0x0000ffff
-DATA low<>+8(SB)/4, $0x0000ffff
-DATA low<>+12(SB)/4, $0x0000ffff
-DATA low<>+16(SB)/4, $0x0000ffff
-DATA low<>+20(SB)/4, $0x0000ffff
-DATA low<>+24(SB)/4, $0x0000ffff
-DATA low<>+28(SB)/4, $0x0000ffff
-GLOBL low<>(SB), RODATA|NOPTR, $32
-
-// func adamWSplitGrads16AVX2(args *byte)
+// func adamWSplitMoments32Grads16AVX2(args *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·adamWSplitGrads16AVX2(SB), NOSPLIT, $0-8
+TEXT ·adamWSplitMoments32Grads16AVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ 16(AX), DX
@@ -762,13 +4164,13 @@ turn:
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
 	VMOVUPS      (SI)(R9*4), Y2
+	VMOVUPS      (DI)(R9*4), Y3
 	VMULPS       64(AX), Y2, Y2
 	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, (SI)(R9*4)
-	VMOVUPS      (DI)(R9*4), Y3
 	VMULPS       192(AX), Y3, Y3
 	VMULPS       256(AX), Y0, Y1
 	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, (SI)(R9*4)
 	VMOVUPS      Y3, (DI)(R9*4)
 	VMULPS       320(AX), Y3, Y3
 	VSQRTPS      Y3, Y3
@@ -798,57 +4200,17 @@ turn:
 	VEXTRACTI128 $0x01, Y3, X0
 	VPACKUSDW    X0, X3, X0
 	VMOVDQU      X0, (BX)(R9*2)
-	VPMOVZXWD    16(R8)(R9*2), Y0
-	VPSLLD       $0x10, Y0, Y0
-	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      32(SI)(R9*4), Y2
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, 32(SI)(R9*4)
-	VMOVUPS      32(DI)(R9*4), Y3
-	VMULPS       192(AX), Y3, Y3
-	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y3, 32(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VPMOVZXWD    16(DX)(R9*2), Y0
-	VPSLLD       $0x10, Y0, Y0
-	VPMOVSXWD    16(BX)(R9*2), Y1
-	VXORPS       Y4, Y4, Y4
-	VPAND        magnitude<>+0(SB), Y0, Y3
-	VPADDD       Y1, Y3, Y3
-	VPMAXSD      Y4, Y3, Y3
-	VPAND        sign<>+0(SB), Y0, Y0
-	VPOR         Y0, Y3, Y3
-	VMULPS       (AX), Y3, Y3
-	VSUBPS       Y2, Y3, Y3
-	VCMPPS       $0x03, Y3, Y3, Y0
-	VMOVUPS      quietNaN<>+0(SB), Y1
-	VBLENDVPS    Y0, Y1, Y3, Y3
-	VPADDD       half<>+0(SB), Y3, Y0
-	VPSRLD       $0x10, Y0, Y0
-	VEXTRACTI128 $0x01, Y0, X1
-	VPACKUSDW    X1, X0, X1
-	VMOVDQU      X1, 16(DX)(R9*2)
-	VPAND        low<>+0(SB), Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X0
-	VPACKUSDW    X0, X3, X0
-	VMOVDQU      X0, 16(BX)(R9*2)
 	VPMOVZXWD    32(R8)(R9*2), Y0
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
 	VMOVUPS      64(SI)(R9*4), Y2
+	VMOVUPS      64(DI)(R9*4), Y3
 	VMULPS       64(AX), Y2, Y2
 	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, 64(SI)(R9*4)
-	VMOVUPS      64(DI)(R9*4), Y3
 	VMULPS       192(AX), Y3, Y3
 	VMULPS       256(AX), Y0, Y1
 	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, 64(SI)(R9*4)
 	VMOVUPS      Y3, 64(DI)(R9*4)
 	VMULPS       320(AX), Y3, Y3
 	VSQRTPS      Y3, Y3
@@ -878,17 +4240,57 @@ turn:
 	VEXTRACTI128 $0x01, Y3, X0
 	VPACKUSDW    X0, X3, X0
 	VMOVDQU      X0, 32(BX)(R9*2)
+	VPMOVZXWD    16(R8)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMULPS       512(AX), Y0, Y0
+	VMOVUPS      32(SI)(R9*4), Y2
+	VMOVUPS      32(DI)(R9*4), Y3
+	VMULPS       64(AX), Y2, Y2
+	VFMADD231PS  128(AX), Y0, Y2
+	VMULPS       192(AX), Y3, Y3
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, 32(SI)(R9*4)
+	VMOVUPS      Y3, 32(DI)(R9*4)
+	VMULPS       320(AX), Y3, Y3
+	VSQRTPS      Y3, Y3
+	VADDPS       384(AX), Y3, Y3
+	VMULPS       448(AX), Y2, Y2
+	VDIVPS       Y3, Y2, Y2
+	VPMOVZXWD    16(DX)(R9*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPMOVSXWD    16(BX)(R9*2), Y1
+	VXORPS       Y4, Y4, Y4
+	VPAND        magnitude<>+0(SB), Y0, Y3
+	VPADDD       Y1, Y3, Y3
+	VPMAXSD      Y4, Y3, Y3
+	VPAND        sign<>+0(SB), Y0, Y0
+	VPOR         Y0, Y3, Y3
+	VMULPS       (AX), Y3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VCMPPS       $0x03, Y3, Y3, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y3, Y3
+	VPADDD       half<>+0(SB), Y3, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 16(DX)(R9*2)
+	VPAND        low<>+0(SB), Y3, Y3
+	VEXTRACTI128 $0x01, Y3, X0
+	VPACKUSDW    X0, X3, X0
+	VMOVDQU      X0, 16(BX)(R9*2)
 	VPMOVZXWD    48(R8)(R9*2), Y0
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
 	VMOVUPS      96(SI)(R9*4), Y2
+	VMOVUPS      96(DI)(R9*4), Y3
 	VMULPS       64(AX), Y2, Y2
 	VFMADD231PS  128(AX), Y0, Y2
-	VMOVUPS      Y2, 96(SI)(R9*4)
-	VMOVUPS      96(DI)(R9*4), Y3
 	VMULPS       192(AX), Y3, Y3
 	VMULPS       256(AX), Y0, Y1
 	VFMADD231PS  Y0, Y1, Y3
+	VMOVUPS      Y2, 96(SI)(R9*4)
 	VMOVUPS      Y3, 96(DI)(R9*4)
 	VMULPS       320(AX), Y3, Y3
 	VSQRTPS      Y3, Y3
@@ -921,5 +4323,1905 @@ turn:
 	ADDQ         $0x20, R9
 	SUBQ         $0x20, CX
 	JNZ          turn
+	VZEROUPPER
+	RET
+
+// func adamWSplitMoments16Grads32AVX2(args *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·adamWSplitMoments16Grads32AVX2(SB), NOSPLIT, $0-8
+	MOVQ    args+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    24(AX), BX
+	MOVQ    32(AX), SI
+	MOVQ    40(AX), DI
+	MOVQ    48(AX), R8
+	MOVQ    56(AX), R9
+	MOVQ    80(AX), R10
+	VMOVUPS 1344(R10), Y0
+	VMOVUPS 1376(R10), Y1
+	XORQ    AX, AX
+
+turn:
+	VMOVUPS      Y0, Y2
+	VMOVUPS      1280(R10), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VPADDQ       1408(R10), Y0, Y0
+	VPMULUDQ     philox0<>+0(SB), Y2, Y2
+	VPMULUDQ     philox1<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        (R10), Y7, Y7
+	VPXOR        Y3, Y7, Y7
+	VPXOR        64(R10), Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        128(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        192(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        256(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        320(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        384(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        448(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        512(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        576(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        640(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        704(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        768(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        832(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        896(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        960(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        1024(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        1088(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        1152(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        1216(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y7
+	VPSLLQ       $0x20, Y3, Y3
+	VPBLENDD     $0xaa, Y3, Y6, Y6
+	VMOVUPS      (R8)(AX*4), Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    (SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    (DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y7, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, (SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y7, Y7
+	VPADDD       Y5, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X2
+	VPACKUSDW    X2, X7, X2
+	VMOVDQU      X2, (DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VPMOVZXWD    (DX)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VPMOVSXWD    (BX)(AX*2), Y3
+	VXORPS       Y7, Y7, Y7
+	VPAND        magnitude<>+0(SB), Y2, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMAXSD      Y7, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VMULPS       (R9), Y5, Y5
+	VSUBPS       Y4, Y5, Y5
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPADDD       half<>+0(SB), Y5, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, (DX)(AX*2)
+	VPAND        low<>+0(SB), Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKUSDW    X2, X5, X2
+	VMOVDQU      X2, (BX)(AX*2)
+	VMOVUPS      64(R8)(AX*4), Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    32(SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    32(DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y6, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 32(SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X2
+	VPACKUSDW    X2, X6, X2
+	VMOVDQU      X2, 32(DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VPMOVZXWD    32(DX)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VPMOVSXWD    32(BX)(AX*2), Y3
+	VXORPS       Y6, Y6, Y6
+	VPAND        magnitude<>+0(SB), Y2, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMAXSD      Y6, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VMULPS       (R9), Y5, Y5
+	VSUBPS       Y4, Y5, Y5
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPADDD       half<>+0(SB), Y5, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 32(DX)(AX*2)
+	VPAND        low<>+0(SB), Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKUSDW    X2, X5, X2
+	VMOVDQU      X2, 32(BX)(AX*2)
+	VMOVUPS      Y1, Y2
+	VMOVUPS      1280(R10), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VPADDQ       1408(R10), Y1, Y1
+	VPMULUDQ     philox0<>+0(SB), Y2, Y2
+	VPMULUDQ     philox1<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        (R10), Y7, Y7
+	VPXOR        Y3, Y7, Y7
+	VPXOR        64(R10), Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        128(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        192(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        256(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        320(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        384(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        448(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        512(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        576(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        640(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        704(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        768(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        832(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        896(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        960(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        1024(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        1088(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        1152(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        1216(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y7
+	VPSLLQ       $0x20, Y3, Y3
+	VPBLENDD     $0xaa, Y3, Y6, Y6
+	VMOVUPS      32(R8)(AX*4), Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    16(SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    16(DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y7, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 16(SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y7, Y7
+	VPADDD       Y5, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X2
+	VPACKUSDW    X2, X7, X2
+	VMOVDQU      X2, 16(DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VPMOVZXWD    16(DX)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VPMOVSXWD    16(BX)(AX*2), Y3
+	VXORPS       Y7, Y7, Y7
+	VPAND        magnitude<>+0(SB), Y2, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMAXSD      Y7, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VMULPS       (R9), Y5, Y5
+	VSUBPS       Y4, Y5, Y5
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPADDD       half<>+0(SB), Y5, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 16(DX)(AX*2)
+	VPAND        low<>+0(SB), Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKUSDW    X2, X5, X2
+	VMOVDQU      X2, 16(BX)(AX*2)
+	VMOVUPS      96(R8)(AX*4), Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    48(SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    48(DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y6, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 48(SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X2
+	VPACKUSDW    X2, X6, X2
+	VMOVDQU      X2, 48(DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VPMOVZXWD    48(DX)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VPMOVSXWD    48(BX)(AX*2), Y3
+	VXORPS       Y6, Y6, Y6
+	VPAND        magnitude<>+0(SB), Y2, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMAXSD      Y6, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VMULPS       (R9), Y5, Y5
+	VSUBPS       Y4, Y5, Y5
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPADDD       half<>+0(SB), Y5, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 48(DX)(AX*2)
+	VPAND        low<>+0(SB), Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKUSDW    X2, X5, X2
+	VMOVDQU      X2, 48(BX)(AX*2)
+	ADDQ         $0x20, AX
+	SUBQ         $0x20, CX
+	JNZ          turn
+	VZEROUPPER
+	RET
+
+// func adamWSplitMoments16Grads16AVX2(args *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·adamWSplitMoments16Grads16AVX2(SB), NOSPLIT, $0-8
+	MOVQ    args+0(FP), AX
+	MOVQ    (AX), CX
+	MOVQ    16(AX), DX
+	MOVQ    24(AX), BX
+	MOVQ    32(AX), SI
+	MOVQ    40(AX), DI
+	MOVQ    48(AX), R8
+	MOVQ    56(AX), R9
+	MOVQ    80(AX), R10
+	VMOVUPS 1344(R10), Y0
+	VMOVUPS 1376(R10), Y1
+	XORQ    AX, AX
+
+turn:
+	VMOVUPS      Y0, Y2
+	VMOVUPS      1280(R10), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VPADDQ       1408(R10), Y0, Y0
+	VPMULUDQ     philox0<>+0(SB), Y2, Y2
+	VPMULUDQ     philox1<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        (R10), Y7, Y7
+	VPXOR        Y3, Y7, Y7
+	VPXOR        64(R10), Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        128(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        192(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        256(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        320(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        384(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        448(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        512(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        576(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        640(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        704(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        768(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        832(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        896(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        960(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        1024(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        1088(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        1152(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        1216(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y7
+	VPSLLQ       $0x20, Y3, Y3
+	VPBLENDD     $0xaa, Y3, Y6, Y6
+	VPMOVZXWD    (R8)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    (SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    (DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y7, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, (SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y7, Y7
+	VPADDD       Y5, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X2
+	VPACKUSDW    X2, X7, X2
+	VMOVDQU      X2, (DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VPMOVZXWD    (DX)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VPMOVSXWD    (BX)(AX*2), Y3
+	VXORPS       Y7, Y7, Y7
+	VPAND        magnitude<>+0(SB), Y2, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMAXSD      Y7, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VMULPS       (R9), Y5, Y5
+	VSUBPS       Y4, Y5, Y5
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPADDD       half<>+0(SB), Y5, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, (DX)(AX*2)
+	VPAND        low<>+0(SB), Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKUSDW    X2, X5, X2
+	VMOVDQU      X2, (BX)(AX*2)
+	VPMOVZXWD    32(R8)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    32(SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    32(DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y6, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 32(SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X2
+	VPACKUSDW    X2, X6, X2
+	VMOVDQU      X2, 32(DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VPMOVZXWD    32(DX)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VPMOVSXWD    32(BX)(AX*2), Y3
+	VXORPS       Y6, Y6, Y6
+	VPAND        magnitude<>+0(SB), Y2, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMAXSD      Y6, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VMULPS       (R9), Y5, Y5
+	VSUBPS       Y4, Y5, Y5
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPADDD       half<>+0(SB), Y5, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 32(DX)(AX*2)
+	VPAND        low<>+0(SB), Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKUSDW    X2, X5, X2
+	VMOVDQU      X2, 32(BX)(AX*2)
+	VMOVUPS      Y1, Y2
+	VMOVUPS      1280(R10), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VPADDQ       1408(R10), Y1, Y1
+	VPMULUDQ     philox0<>+0(SB), Y2, Y2
+	VPMULUDQ     philox1<>+0(SB), Y4, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        (R10), Y7, Y7
+	VPXOR        Y3, Y7, Y7
+	VPXOR        64(R10), Y6, Y6
+	VPXOR        Y5, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        128(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        192(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        256(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        320(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        384(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        448(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        512(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        576(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        640(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        704(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        768(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        832(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        896(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        960(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y2
+	VPMULUDQ     philox1<>+0(SB), Y6, Y4
+	VPSRLQ       $0x20, Y2, Y6
+	VPSRLQ       $0x20, Y4, Y7
+	VPXOR        1024(R10), Y7, Y7
+	VPXOR        Y5, Y7, Y7
+	VPXOR        1088(R10), Y6, Y6
+	VPXOR        Y3, Y6, Y6
+	VPMULUDQ     philox0<>+0(SB), Y7, Y3
+	VPMULUDQ     philox1<>+0(SB), Y6, Y5
+	VPSRLQ       $0x20, Y3, Y6
+	VPSRLQ       $0x20, Y5, Y7
+	VPXOR        1152(R10), Y7, Y7
+	VPXOR        Y4, Y7, Y7
+	VPXOR        1216(R10), Y6, Y6
+	VPXOR        Y2, Y6, Y6
+	VPSLLQ       $0x20, Y5, Y5
+	VPBLENDD     $0xaa, Y5, Y7, Y7
+	VPSLLQ       $0x20, Y3, Y3
+	VPBLENDD     $0xaa, Y3, Y6, Y6
+	VPMOVZXWD    16(R8)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    16(SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    16(DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y7, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 16(SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y7, Y7
+	VPADDD       Y5, Y7, Y7
+	VPSRLD       $0x10, Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X2
+	VPACKUSDW    X2, X7, X2
+	VMOVDQU      X2, 16(DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VPMOVZXWD    16(DX)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VPMOVSXWD    16(BX)(AX*2), Y3
+	VXORPS       Y7, Y7, Y7
+	VPAND        magnitude<>+0(SB), Y2, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMAXSD      Y7, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VMULPS       (R9), Y5, Y5
+	VSUBPS       Y4, Y5, Y5
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPADDD       half<>+0(SB), Y5, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 16(DX)(AX*2)
+	VPAND        low<>+0(SB), Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKUSDW    X2, X5, X2
+	VMOVDQU      X2, 16(BX)(AX*2)
+	VPMOVZXWD    48(R8)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VMULPS       512(R9), Y2, Y2
+	VPMOVZXWD    48(SI)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    48(DI)(AX*2), Y5
+	VPSLLD       $0x10, Y5, Y5
+	VMULPS       64(R9), Y4, Y4
+	VFMADD231PS  128(R9), Y2, Y4
+	VMULPS       192(R9), Y5, Y5
+	VMULPS       256(R9), Y2, Y3
+	VFMADD231PS  Y2, Y3, Y5
+	VCMPPS       $0x03, Y4, Y4, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y4, Y4
+	VPAND        low<>+0(SB), Y6, Y2
+	VPADDD       Y4, Y2, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 48(SI)(AX*2)
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPSRLD       $0x10, Y6, Y6
+	VPADDD       Y5, Y6, Y6
+	VPSRLD       $0x10, Y6, Y6
+	VEXTRACTI128 $0x01, Y6, X2
+	VPACKUSDW    X2, X6, X2
+	VMOVDQU      X2, 48(DI)(AX*2)
+	VMULPS       320(R9), Y5, Y5
+	VSQRTPS      Y5, Y5
+	VADDPS       384(R9), Y5, Y5
+	VMULPS       448(R9), Y4, Y4
+	VDIVPS       Y5, Y4, Y4
+	VPMOVZXWD    48(DX)(AX*2), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VPMOVSXWD    48(BX)(AX*2), Y3
+	VXORPS       Y6, Y6, Y6
+	VPAND        magnitude<>+0(SB), Y2, Y5
+	VPADDD       Y3, Y5, Y5
+	VPMAXSD      Y6, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VMULPS       (R9), Y5, Y5
+	VSUBPS       Y4, Y5, Y5
+	VCMPPS       $0x03, Y5, Y5, Y2
+	VMOVUPS      quietNaN<>+0(SB), Y3
+	VBLENDVPS    Y2, Y3, Y5, Y5
+	VPADDD       half<>+0(SB), Y5, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X3
+	VPACKUSDW    X3, X2, X3
+	VMOVDQU      X3, 48(DX)(AX*2)
+	VPAND        low<>+0(SB), Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKUSDW    X2, X5, X2
+	VMOVDQU      X2, 48(BX)(AX*2)
+	ADDQ         $0x20, AX
+	SUBQ         $0x20, CX
+	JNZ          turn
+	VZEROUPPER
+	RET
+
+// func adamWSplitMoments8Grads32AVX2(args *byte)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·adamWSplitMoments8Grads32AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	MOVQ 24(AX), BX
+	MOVQ 32(AX), SI
+	MOVQ 40(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R9
+	MOVQ 80(AX), R10
+	MOVQ 88(AX), R11
+	MOVQ 64(AX), R12
+	MOVQ 72(AX), R13
+
+block:
+	VBROADCASTSS (R12), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS (R13), Y2
+	VXORPS       Y3, Y3, Y3
+	XORQ         AX, AX
+
+turn:
+	VMOVUPS      (R8)(AX*4), Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    (SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    (DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, (R11)(AX*4)
+	VMOVUPS      Y7, 1024(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VPMOVZXWD    (DX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVSXWD    (BX)(AX*2), Y5
+	VXORPS       Y8, Y8, Y8
+	VPAND        magnitude<>+0(SB), Y4, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMAXSD      Y8, Y7, Y7
+	VPAND        sign<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
+	VMULPS       (R9), Y7, Y7
+	VSUBPS       Y6, Y7, Y7
+	VCMPPS       $0x03, Y7, Y7, Y4
+	VMOVUPS      quietNaN<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y7, Y7
+	VPADDD       half<>+0(SB), Y7, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X5
+	VPACKUSDW    X5, X4, X5
+	VMOVDQU      X5, (DX)(AX*2)
+	VPAND        low<>+0(SB), Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X4
+	VPACKUSDW    X4, X7, X4
+	VMOVDQU      X4, (BX)(AX*2)
+	VMOVUPS      64(R8)(AX*4), Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    16(SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    16(DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 64(R11)(AX*4)
+	VMOVUPS      Y7, 1088(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VPMOVZXWD    32(DX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVSXWD    32(BX)(AX*2), Y5
+	VXORPS       Y8, Y8, Y8
+	VPAND        magnitude<>+0(SB), Y4, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMAXSD      Y8, Y7, Y7
+	VPAND        sign<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
+	VMULPS       (R9), Y7, Y7
+	VSUBPS       Y6, Y7, Y7
+	VCMPPS       $0x03, Y7, Y7, Y4
+	VMOVUPS      quietNaN<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y7, Y7
+	VPADDD       half<>+0(SB), Y7, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X5
+	VPACKUSDW    X5, X4, X5
+	VMOVDQU      X5, 32(DX)(AX*2)
+	VPAND        low<>+0(SB), Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X4
+	VPACKUSDW    X4, X7, X4
+	VMOVDQU      X4, 32(BX)(AX*2)
+	VMOVUPS      32(R8)(AX*4), Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    8(SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    8(DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 32(R11)(AX*4)
+	VMOVUPS      Y7, 1056(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VPMOVZXWD    16(DX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVSXWD    16(BX)(AX*2), Y5
+	VXORPS       Y8, Y8, Y8
+	VPAND        magnitude<>+0(SB), Y4, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMAXSD      Y8, Y7, Y7
+	VPAND        sign<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
+	VMULPS       (R9), Y7, Y7
+	VSUBPS       Y6, Y7, Y7
+	VCMPPS       $0x03, Y7, Y7, Y4
+	VMOVUPS      quietNaN<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y7, Y7
+	VPADDD       half<>+0(SB), Y7, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X5
+	VPACKUSDW    X5, X4, X5
+	VMOVDQU      X5, 16(DX)(AX*2)
+	VPAND        low<>+0(SB), Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X4
+	VPACKUSDW    X4, X7, X4
+	VMOVDQU      X4, 16(BX)(AX*2)
+	VMOVUPS      96(R8)(AX*4), Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    24(SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    24(DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 96(R11)(AX*4)
+	VMOVUPS      Y7, 1120(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VPMOVZXWD    48(DX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVSXWD    48(BX)(AX*2), Y5
+	VXORPS       Y8, Y8, Y8
+	VPAND        magnitude<>+0(SB), Y4, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMAXSD      Y8, Y7, Y7
+	VPAND        sign<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
+	VMULPS       (R9), Y7, Y7
+	VSUBPS       Y6, Y7, Y7
+	VCMPPS       $0x03, Y7, Y7, Y4
+	VMOVUPS      quietNaN<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y7, Y7
+	VPADDD       half<>+0(SB), Y7, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X5
+	VPACKUSDW    X5, X4, X5
+	VMOVDQU      X5, 48(DX)(AX*2)
+	VPAND        low<>+0(SB), Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X4
+	VPACKUSDW    X4, X7, X4
+	VMOVDQU      X4, 48(BX)(AX*2)
+	ADDQ         $0x20, AX
+	CMPQ         AX, $0x00000100
+	JNE          turn
+	VEXTRACTF128 $0x01, Y1, X0
+	VPMAXUD      X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VPMAXUD      X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VPMAXUD      X0, X1, X1
+	VMOVD        X1, AX
+	RORL         $0x01, AX
+	XORL         $0x80000000, AX
+	MOVL         AX, (R12)
+	VMOVD        AX, X0
+	MOVL         $0x3f800000, R14
+	VMOVD        R14, X1
+	VDIVSS       X0, X1, X1
+	VMOVD        X1, R14
+	ANDL         $0x7fffffff, AX
+	XORL         R15, R15
+	CMPL         AX, $0x00800000
+	CMOVLCS      R15, R14
+	VMOVD        R14, X1
+	VPBROADCASTD X1, Y0
+	VEXTRACTF128 $0x01, Y3, X1
+	VPMAXUD      X1, X3, X3
+	VPERMILPS    $0x0e, X3, X1
+	VPMAXUD      X1, X3, X3
+	VPERMILPS    $0x01, X3, X1
+	VPMAXUD      X1, X3, X3
+	VMOVD        X3, AX
+	MOVL         AX, (R13)
+	VMOVD        AX, X1
+	MOVL         $0x3f800000, R14
+	VMOVD        R14, X2
+	VDIVSS       X1, X2, X2
+	VMOVD        X2, R14
+	ANDL         $0x7fffffff, AX
+	XORL         R15, R15
+	CMPL         AX, $0x00800000
+	CMOVLCS      R15, R14
+	VMOVD        R14, X2
+	VPBROADCASTD X2, Y1
+	XORQ         AX, AX
+
+encode:
+	VMULPS       (R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, (SI)(AX*1)
+	VMULPS       1024(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, (DI)(AX*1)
+	VMULPS       32(R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 8(SI)(AX*1)
+	VMULPS       1056(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 8(DI)(AX*1)
+	VMULPS       64(R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 16(SI)(AX*1)
+	VMULPS       1088(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 16(DI)(AX*1)
+	VMULPS       96(R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 24(SI)(AX*1)
+	VMULPS       1120(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 24(DI)(AX*1)
+	ADDQ         $0x20, AX
+	CMPQ         AX, $0x00000100
+	JNE          encode
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x00000400, R8
+	ADDQ         $0x00000200, DX
+	ADDQ         $0x00000200, BX
+	ADDQ         $0x04, R12
+	ADDQ         $0x04, R13
+	SUBQ         $0x00000100, CX
+	JNZ          block
+	VZEROUPPER
+	RET
+
+// func adamWSplitMoments8Grads16AVX2(args *byte)
+// Requires: AVX, AVX2, CMOV, FMA3
+TEXT ·adamWSplitMoments8Grads16AVX2(SB), NOSPLIT, $0-8
+	MOVQ args+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ 16(AX), DX
+	MOVQ 24(AX), BX
+	MOVQ 32(AX), SI
+	MOVQ 40(AX), DI
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R9
+	MOVQ 80(AX), R10
+	MOVQ 88(AX), R11
+	MOVQ 64(AX), R12
+	MOVQ 72(AX), R13
+
+block:
+	VBROADCASTSS (R12), Y0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS (R13), Y2
+	VXORPS       Y3, Y3, Y3
+	XORQ         AX, AX
+
+turn:
+	VPMOVZXWD    (R8)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    (SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    (DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, (R11)(AX*4)
+	VMOVUPS      Y7, 1024(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VPMOVZXWD    (DX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVSXWD    (BX)(AX*2), Y5
+	VXORPS       Y8, Y8, Y8
+	VPAND        magnitude<>+0(SB), Y4, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMAXSD      Y8, Y7, Y7
+	VPAND        sign<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
+	VMULPS       (R9), Y7, Y7
+	VSUBPS       Y6, Y7, Y7
+	VCMPPS       $0x03, Y7, Y7, Y4
+	VMOVUPS      quietNaN<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y7, Y7
+	VPADDD       half<>+0(SB), Y7, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X5
+	VPACKUSDW    X5, X4, X5
+	VMOVDQU      X5, (DX)(AX*2)
+	VPAND        low<>+0(SB), Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X4
+	VPACKUSDW    X4, X7, X4
+	VMOVDQU      X4, (BX)(AX*2)
+	VPMOVZXWD    32(R8)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    16(SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    16(DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 64(R11)(AX*4)
+	VMOVUPS      Y7, 1088(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VPMOVZXWD    32(DX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVSXWD    32(BX)(AX*2), Y5
+	VXORPS       Y8, Y8, Y8
+	VPAND        magnitude<>+0(SB), Y4, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMAXSD      Y8, Y7, Y7
+	VPAND        sign<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
+	VMULPS       (R9), Y7, Y7
+	VSUBPS       Y6, Y7, Y7
+	VCMPPS       $0x03, Y7, Y7, Y4
+	VMOVUPS      quietNaN<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y7, Y7
+	VPADDD       half<>+0(SB), Y7, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X5
+	VPACKUSDW    X5, X4, X5
+	VMOVDQU      X5, 32(DX)(AX*2)
+	VPAND        low<>+0(SB), Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X4
+	VPACKUSDW    X4, X7, X4
+	VMOVDQU      X4, 32(BX)(AX*2)
+	VPMOVZXWD    16(R8)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    8(SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    8(DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 32(R11)(AX*4)
+	VMOVUPS      Y7, 1056(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VPMOVZXWD    16(DX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVSXWD    16(BX)(AX*2), Y5
+	VXORPS       Y8, Y8, Y8
+	VPAND        magnitude<>+0(SB), Y4, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMAXSD      Y8, Y7, Y7
+	VPAND        sign<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
+	VMULPS       (R9), Y7, Y7
+	VSUBPS       Y6, Y7, Y7
+	VCMPPS       $0x03, Y7, Y7, Y4
+	VMOVUPS      quietNaN<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y7, Y7
+	VPADDD       half<>+0(SB), Y7, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X5
+	VPACKUSDW    X5, X4, X5
+	VMOVDQU      X5, 16(DX)(AX*2)
+	VPAND        low<>+0(SB), Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X4
+	VPACKUSDW    X4, X7, X4
+	VMOVDQU      X4, 16(BX)(AX*2)
+	VPMOVZXWD    48(R8)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VMULPS       512(R9), Y4, Y4
+	VPMOVSXBD    24(SI)(AX*1), Y5
+	VPABSD       Y5, Y6
+	VCVTDQ2PS    Y6, Y6
+	VADDPS       (R10), Y6, Y6
+	VPSRLD       $0x17, Y6, Y7
+	VPERMPS      64(R10), Y7, Y8
+	VPERMPS      128(R10), Y7, Y7
+	VMULPS       Y8, Y6, Y6
+	VSUBPS       Y7, Y6, Y6
+	VPAND        sign<>+0(SB), Y5, Y5
+	VPOR         Y5, Y6, Y6
+	VMULPS       Y0, Y6, Y6
+	VPMOVZXBD    24(DI)(AX*1), Y7
+	VCVTDQ2PS    Y7, Y7
+	VADDPS       576(R10), Y7, Y7
+	VPSRLD       $0x17, Y7, Y5
+	VPERMPS      640(R10), Y5, Y8
+	VPERMPS      704(R10), Y5, Y5
+	VMULPS       Y8, Y7, Y7
+	VSUBPS       Y5, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMULPS       64(R9), Y6, Y6
+	VFMADD231PS  128(R9), Y4, Y6
+	VMULPS       192(R9), Y7, Y7
+	VMULPS       256(R9), Y4, Y5
+	VFMADD231PS  Y4, Y5, Y7
+	VMOVUPS      Y6, 96(R11)(AX*4)
+	VMOVUPS      Y7, 1120(R11)(AX*4)
+	VPMAXUD      Y7, Y3, Y3
+	VPSRLD       $0x1f, Y6, Y5
+	VPADDD       Y6, Y6, Y4
+	VPOR         Y5, Y4, Y4
+	VPMAXUD      Y4, Y1, Y1
+	VMULPS       320(R9), Y7, Y7
+	VSQRTPS      Y7, Y7
+	VADDPS       384(R9), Y7, Y7
+	VMULPS       448(R9), Y6, Y6
+	VDIVPS       Y7, Y6, Y6
+	VPMOVZXWD    48(DX)(AX*2), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVSXWD    48(BX)(AX*2), Y5
+	VXORPS       Y8, Y8, Y8
+	VPAND        magnitude<>+0(SB), Y4, Y7
+	VPADDD       Y5, Y7, Y7
+	VPMAXSD      Y8, Y7, Y7
+	VPAND        sign<>+0(SB), Y4, Y4
+	VPOR         Y4, Y7, Y7
+	VMULPS       (R9), Y7, Y7
+	VSUBPS       Y6, Y7, Y7
+	VCMPPS       $0x03, Y7, Y7, Y4
+	VMOVUPS      quietNaN<>+0(SB), Y5
+	VBLENDVPS    Y4, Y5, Y7, Y7
+	VPADDD       half<>+0(SB), Y7, Y4
+	VPSRLD       $0x10, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X5
+	VPACKUSDW    X5, X4, X5
+	VMOVDQU      X5, 48(DX)(AX*2)
+	VPAND        low<>+0(SB), Y7, Y7
+	VEXTRACTI128 $0x01, Y7, X4
+	VPACKUSDW    X4, X7, X4
+	VMOVDQU      X4, 48(BX)(AX*2)
+	ADDQ         $0x20, AX
+	CMPQ         AX, $0x00000100
+	JNE          turn
+	VEXTRACTF128 $0x01, Y1, X0
+	VPMAXUD      X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VPMAXUD      X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VPMAXUD      X0, X1, X1
+	VMOVD        X1, AX
+	RORL         $0x01, AX
+	XORL         $0x80000000, AX
+	MOVL         AX, (R12)
+	VMOVD        AX, X0
+	MOVL         $0x3f800000, R14
+	VMOVD        R14, X1
+	VDIVSS       X0, X1, X1
+	VMOVD        X1, R14
+	ANDL         $0x7fffffff, AX
+	XORL         R15, R15
+	CMPL         AX, $0x00800000
+	CMOVLCS      R15, R14
+	VMOVD        R14, X1
+	VPBROADCASTD X1, Y0
+	VEXTRACTF128 $0x01, Y3, X1
+	VPMAXUD      X1, X3, X3
+	VPERMILPS    $0x0e, X3, X1
+	VPMAXUD      X1, X3, X3
+	VPERMILPS    $0x01, X3, X1
+	VPMAXUD      X1, X3, X3
+	VMOVD        X3, AX
+	MOVL         AX, (R13)
+	VMOVD        AX, X1
+	MOVL         $0x3f800000, R14
+	VMOVD        R14, X2
+	VDIVSS       X1, X2, X2
+	VMOVD        X2, R14
+	ANDL         $0x7fffffff, AX
+	XORL         R15, R15
+	CMPL         AX, $0x00800000
+	CMOVLCS      R15, R14
+	VMOVD        R14, X2
+	VPBROADCASTD X2, Y1
+	XORQ         AX, AX
+
+encode:
+	VMULPS       (R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, (SI)(AX*1)
+	VMULPS       1024(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, (DI)(AX*1)
+	VMULPS       32(R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 8(SI)(AX*1)
+	VMULPS       1056(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 8(DI)(AX*1)
+	VMULPS       64(R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 16(SI)(AX*1)
+	VMULPS       1088(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 16(DI)(AX*1)
+	VMULPS       96(R11)(AX*4), Y0, Y2
+	VPAND        magnitude<>+0(SB), Y2, Y3
+	VCMPPS       $0x0d, 192(R10), Y3, Y4
+	VPAND        four<>+0(SB), Y4, Y4
+	VPERMPS      256(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPAND        two<>+0(SB), Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPERMPS      320(R10), Y4, Y5
+	VCMPPS       $0x0d, Y5, Y3, Y5
+	VPSUBD       Y5, Y4, Y4
+	VPERMPS      384(R10), Y4, Y5
+	VPERMPS      448(R10), Y4, Y6
+	VPERMPS      512(R10), Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VADDPS       Y6, Y5, Y5
+	VMINPS       Y4, Y5, Y5
+	VPAND        sign<>+0(SB), Y2, Y2
+	VPOR         Y2, Y5, Y5
+	VCVTTPS2DQ   Y5, Y5
+	VEXTRACTI128 $0x01, Y5, X2
+	VPACKSSDW    X2, X5, X2
+	VPACKSSWB    X2, X2, X2
+	VMOVQ        X2, 24(SI)(AX*1)
+	VMULPS       1120(R11)(AX*4), Y1, Y2
+	VCMPPS       $0x0d, 768(R10), Y2, Y3
+	VPAND        four<>+0(SB), Y3, Y3
+	VPERMPS      832(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPAND        two<>+0(SB), Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPERMPS      896(R10), Y3, Y4
+	VCMPPS       $0x0d, Y4, Y2, Y4
+	VPSUBD       Y4, Y3, Y3
+	VPERMPS      960(R10), Y3, Y4
+	VPERMPS      1024(R10), Y3, Y5
+	VPERMPS      1088(R10), Y3, Y3
+	VMULPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y4
+	VMINPS       Y3, Y4, Y4
+	VCVTTPS2DQ   Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X2
+	VPACKSSDW    X2, X4, X2
+	VPACKUSWB    X2, X2, X2
+	VMOVQ        X2, 24(DI)(AX*1)
+	ADDQ         $0x20, AX
+	CMPQ         AX, $0x00000100
+	JNE          encode
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x00000100, DI
+	ADDQ         $0x00000200, R8
+	ADDQ         $0x00000200, DX
+	ADDQ         $0x00000200, BX
+	ADDQ         $0x04, R12
+	ADDQ         $0x04, R13
+	SUBQ         $0x00000100, CX
+	JNZ          block
 	VZEROUPPER
 	RET

@@ -4,32 +4,92 @@
 
 package simd
 
-// adamWMasterGrads32AVX512 does a step of AdamW, form Master Grads32.
+// adamWMasterMoments32Grads32AVX512 does a step of AdamW, form Master Moments32 Grads32.
 //
 //go:noescape
-func adamWMasterGrads32AVX512(args *byte)
+func adamWMasterMoments32Grads32AVX512(args *byte)
 
-// adamWMasterGrads16AVX512 does a step of AdamW, form Master Grads16.
+// adamWMasterMoments32Grads16AVX512 does a step of AdamW, form Master Moments32 Grads16.
 //
 //go:noescape
-func adamWMasterGrads16AVX512(args *byte)
+func adamWMasterMoments32Grads16AVX512(args *byte)
 
-// adamWRoundedGrads32AVX512 does a step of AdamW, form Rounded Grads32.
+// adamWMasterMoments16Grads32AVX512 does a step of AdamW, form Master Moments16 Grads32.
 //
 //go:noescape
-func adamWRoundedGrads32AVX512(args *byte)
+func adamWMasterMoments16Grads32AVX512(args *byte)
 
-// adamWRoundedGrads16AVX512 does a step of AdamW, form Rounded Grads16.
+// adamWMasterMoments16Grads16AVX512 does a step of AdamW, form Master Moments16 Grads16.
 //
 //go:noescape
-func adamWRoundedGrads16AVX512(args *byte)
+func adamWMasterMoments16Grads16AVX512(args *byte)
 
-// adamWSplitGrads32AVX512 does a step of AdamW, form Split Grads32.
+// adamWMasterMoments8Grads32AVX512 does a step of AdamW, form Master Moments8 Grads32.
 //
 //go:noescape
-func adamWSplitGrads32AVX512(args *byte)
+func adamWMasterMoments8Grads32AVX512(args *byte)
 
-// adamWSplitGrads16AVX512 does a step of AdamW, form Split Grads16.
+// adamWMasterMoments8Grads16AVX512 does a step of AdamW, form Master Moments8 Grads16.
 //
 //go:noescape
-func adamWSplitGrads16AVX512(args *byte)
+func adamWMasterMoments8Grads16AVX512(args *byte)
+
+// adamWRoundedMoments32Grads32AVX512 does a step of AdamW, form Rounded Moments32 Grads32.
+//
+//go:noescape
+func adamWRoundedMoments32Grads32AVX512(args *byte)
+
+// adamWRoundedMoments32Grads16AVX512 does a step of AdamW, form Rounded Moments32 Grads16.
+//
+//go:noescape
+func adamWRoundedMoments32Grads16AVX512(args *byte)
+
+// adamWRoundedMoments16Grads32AVX512 does a step of AdamW, form Rounded Moments16 Grads32.
+//
+//go:noescape
+func adamWRoundedMoments16Grads32AVX512(args *byte)
+
+// adamWRoundedMoments16Grads16AVX512 does a step of AdamW, form Rounded Moments16 Grads16.
+//
+//go:noescape
+func adamWRoundedMoments16Grads16AVX512(args *byte)
+
+// adamWRoundedMoments8Grads32AVX512 does a step of AdamW, form Rounded Moments8 Grads32.
+//
+//go:noescape
+func adamWRoundedMoments8Grads32AVX512(args *byte)
+
+// adamWRoundedMoments8Grads16AVX512 does a step of AdamW, form Rounded Moments8 Grads16.
+//
+//go:noescape
+func adamWRoundedMoments8Grads16AVX512(args *byte)
+
+// adamWSplitMoments32Grads32AVX512 does a step of AdamW, form Split Moments32 Grads32.
+//
+//go:noescape
+func adamWSplitMoments32Grads32AVX512(args *byte)
+
+// adamWSplitMoments32Grads16AVX512 does a step of AdamW, form Split Moments32 Grads16.
+//
+//go:noescape
+func adamWSplitMoments32Grads16AVX512(args *byte)
+
+// adamWSplitMoments16Grads32AVX512 does a step of AdamW, form Split Moments16 Grads32.
+//
+//go:noescape
+func adamWSplitMoments16Grads32AVX512(args *byte)
+
+// adamWSplitMoments16Grads16AVX512 does a step of AdamW, form Split Moments16 Grads16.
+//
+//go:noescape
+func adamWSplitMoments16Grads16AVX512(args *byte)
+
+// adamWSplitMoments8Grads32AVX512 does a step of AdamW, form Split Moments8 Grads32.
+//
+//go:noescape
+func adamWSplitMoments8Grads32AVX512(args *byte)
+
+// adamWSplitMoments8Grads16AVX512 does a step of AdamW, form Split Moments8 Grads16.
+//
+//go:noescape
+func adamWSplitMoments8Grads16AVX512(args *byte)

@@ -7,18 +7,56 @@ import (
 )
 
 // adamWGeneric is AdamW in plain Go: the reference, and what handles the elements that fill no vector.
-func adamWGeneric(s AdamWState, c *[adamWConstants]float32) {
-	for i := range s.Len() {
-		grad := s.grad(i) * c[gradScale]
-		s.M[i] = c[beta1]*s.M[i] + c[rest1]*grad
-		s.V[i] = c[beta2]*s.V[i] + c[rest2]*grad*grad
-		s.setWeight(i, s.weight(i)*c[decay]-c[step]*s.M[i]/(float32(math.Sqrt(float64(s.V[i]*c[c2])))+c[eps]))
+func adamWGeneric(s AdamWState, c *[adamWConstants]float32, h *AdamWHyper) {
+	var block [2][backend.QuantBlock]float32
+	for lo := 0; lo < s.Len(); lo += backend.QuantBlock {
+		b := s.Slice(lo, min(lo+backend.QuantBlock, s.Len()))
+		m, v := b.moments(&block)
+		for i := range m {
+			grad := b.grad(i) * c[gradScale]
+			m[i] = c[beta1]*m[i] + c[rest1]*grad
+			v[i] = c[beta2]*v[i] + c[rest2]*grad*grad
+			b.setWeight(i, b.weight(i)*c[decay]-c[step]*m[i]/(float32(math.Sqrt(float64(v[i]*c[c2])))+c[eps]))
+		}
+		b.setMoments(m, v, h)
 	}
 }
 
+// moments are those of at most a block of elements: the state itself, or unpacked into scratch.
+func (s *AdamWState) moments(scratch *[2][backend.QuantBlock]float32) (m, v []float32) {
+	if s.M != nil {
+		return s.M, s.V
+	}
+	n := s.Len()
+	m, v = scratch[0][:n], scratch[1][:n]
+	for i := range n {
+		if s.M16 != nil {
+			m[i], v[i] = widen(s.M16[i]), widen(s.V16[i])
+		} else {
+			m[i], v[i] = backend.DequantizeSigned(s.M8[i], s.MScale[0]), backend.DequantizeUnsigned(s.V8[i], s.VScale[0])
+		}
+	}
+	return m, v
+}
+
+// setMoments packs what moments gave.
+func (s *AdamWState) setMoments(m, v []float32, h *AdamWHyper) {
+	switch {
+	case s.M16 != nil:
+		for i := range m {
+			noise := backend.AdamWNoise(h.Stream, h.Step, s.First+i)
+			s.M16[i], s.V16[i] = backend.StochasticBF16(m[i], uint16(noise)), backend.StochasticBF16(v[i], uint16(noise>>16))
+		}
+	case s.M8 != nil:
+		s.MScale[0], s.VScale[0] = backend.QuantizeSigned(s.M8, m), backend.QuantizeUnsigned(s.V8, v)
+	}
+}
+
+func widen(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }
+
 func (s *AdamWState) grad(i int) float32 {
 	if s.Grad16 != nil {
-		return math.Float32frombits(uint32(s.Grad16[i]) << 16)
+		return widen(s.Grad16[i])
 	}
 	return s.Grad[i]
 }

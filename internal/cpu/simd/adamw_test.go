@@ -10,9 +10,9 @@ import (
 	"github.com/hone-ml/hone/internal/backend"
 )
 
-var adamWHyper = AdamWHyper{LR: 1e-3, WeightDecay: 0.1, C1: float32(1 / (1 - math.Pow(0.9, 3))), C2: float32(1 / (1 - math.Pow(0.999, 3))), GradScale: 0.5, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}
+var adamWHyper = AdamWHyper{LR: 1e-3, WeightDecay: 0.1, C1: float32(1 / (1 - math.Pow(0.9, 3))), C2: float32(1 / (1 - math.Pow(0.999, 3))), GradScale: 0.5, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Step: 3, Stream: 0x123456789}
 
-// adamWFixture is a state of one form in guarded memory. All forms begin with the same numbers.
+// adamWFixture is a state with F32 moments in guarded memory. All forms begin with the same numbers.
 func adamWFixture(g *guarded, n, weights, grads int) AdamWState {
 	const offset = 5
 	r := rand.New(rand.NewPCG(14, uint64(n)))
@@ -122,12 +122,103 @@ func TestAdamWGivesTheSameWeightsInEveryForm(t *testing.T) {
 	})
 }
 
-func TestAdamWCarriesNaNAndInfinityIntoTheWeights(t *testing.T) {
-	const n = 64
+// packed is s with its moments in another form, and unpacked the same with those moments as F32.
+func packed(g *guarded, s AdamWState, moments int) (p, unpacked AdamWState) {
+	const offset = 5
+	n := s.Len()
+	p, unpacked = s, s
+	p.M, p.V, unpacked.M, unpacked.V = nil, nil, make([]float32, n), make([]float32, n)
+	if moments == moments16 {
+		p.M16, p.V16 = g.make16(n, offset), g.make16(n, offset)
+		F32ToBF16(p.M16, s.M)
+		F32ToBF16(p.V16, s.V)
+		BF16ToF32(unpacked.M, p.M16)
+		BF16ToF32(unpacked.V, p.V16)
+		return p, unpacked
+	}
+	blocks := (n + backend.QuantBlock - 1) / backend.QuantBlock
+	p.M8, p.V8, p.MScale, p.VScale = make([]uint8, n), make([]uint8, n), g.make(blocks, offset), g.make(blocks, offset)
+	for b := range blocks {
+		lo, hi := b*backend.QuantBlock, min((b+1)*backend.QuantBlock, n)
+		p.MScale[b] = backend.QuantizeSigned(p.M8[lo:hi], s.M[lo:hi])
+		p.VScale[b] = backend.QuantizeUnsigned(p.V8[lo:hi], s.V[lo:hi])
+		for i := lo; i < hi; i++ {
+			unpacked.M[i] = backend.DequantizeSigned(p.M8[i], p.MScale[b])
+			unpacked.V[i] = backend.DequantizeUnsigned(p.V8[i], p.VScale[b])
+		}
+	}
+	return p, unpacked
+}
+
+// duplicate is s with weights of its own.
+func duplicate(s AdamWState) AdamWState {
+	s.Master, s.Param, s.Remainder = slices.Clone(s.Master), slices.Clone(s.Param), slices.Clone(s.Remainder)
+	return s
+}
+
+func TestPackedMomentsAreTheF32OnesPackedToTheBit(t *testing.T) {
 	forEachPath(t, func(t *testing.T) {
-		for weights := range weightForms {
+		for _, n := range append(lengths(), 255, 256, 257, 511, 512, 513, adamWBlock+300) {
+			for weights := range weightForms {
+				for _, moments := range []int{moments16, moments8} {
+					for grads := range gradForms {
+						name := fmt.Sprintf("n=%d, weights %d, moments %d, gradients %d", n, weights, moments, grads)
+						var g guarded
+						s, want := packed(&g, adamWFixture(&g, n, weights, grads), moments)
+						s.First, want.First = 7*backend.QuantBlock, 7*backend.QuantBlock
+						want = duplicate(want)
+						AdamW(s, adamWHyper)
+						g.check(t, n, 5)
+
+						// What fills no vector of this form is left to plain Go.
+						whole := n &^ (adamWGranule[moments] - 1)
+						if k.adamW[weights][moments][grads] == nil {
+							whole = 0
+						}
+						c := adamWHyper.constants()
+						AdamW(want.Slice(0, whole), adamWHyper)
+						adamWGeneric(want.Slice(whole, n), &c, &adamWHyper)
+						if !slices.Equal(weightsOf(&s), weightsOf(&want)) || !slices.Equal(s.Param, want.Param) {
+							t.Fatalf("%s: other weights", name)
+						}
+						for i := range n {
+							if moments == moments16 {
+								noise := backend.AdamWNoise(adamWHyper.Stream, adamWHyper.Step, s.First+i)
+								m, v := backend.StochasticBF16(want.M[i], uint16(noise)), backend.StochasticBF16(want.V[i], uint16(noise>>16))
+								if s.M16[i] != m || s.V16[i] != v {
+									t.Fatalf("%s: moments %d are %#x and %#x, want %#x and %#x", name, i, s.M16[i], s.V16[i], m, v)
+								}
+							}
+						}
+						if moments == moments8 {
+							codes := make([]uint8, backend.QuantBlock)
+							for b, scale := range s.MScale {
+								lo, hi := b*backend.QuantBlock, min((b+1)*backend.QuantBlock, n)
+								if want := backend.QuantizeSigned(codes, want.M[lo:hi]); scale != want || !slices.Equal(s.M8[lo:hi], codes[:hi-lo]) {
+									t.Fatalf("%s: block %d of m: scale %g, codes %v, want %g, %v", name, b, scale, s.M8[lo:hi], want, codes)
+								}
+								if want := backend.QuantizeUnsigned(codes, want.V[lo:hi]); s.VScale[b] != want || !slices.Equal(s.V8[lo:hi], codes[:hi-lo]) {
+									t.Fatalf("%s: block %d of v: scale %g, codes %v, want %g, %v", name, b, s.VScale[b], s.V8[lo:hi], want, codes)
+								}
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestAdamWCarriesNaNAndInfinityIntoTheWeights(t *testing.T) {
+	const n = 256
+	forEachPath(t, func(t *testing.T) {
+		for form := range weightForms * momentForms {
+			weights, moments := form%weightForms, form/weightForms
 			var g guarded
 			s := adamWFixture(&g, n, weights, grads32)
+			if moments != moments32 {
+				s, _ = packed(&g, s, moments)
+			}
 			for i := range n {
 				s.Grad[i] = math.Float32frombits([]uint32{0x7fffffff, 0xffffffff, 0x7f800000, 0xff800000}[i%4])
 			}
@@ -147,16 +238,21 @@ func TestAdamWCarriesNaNAndInfinityIntoTheWeights(t *testing.T) {
 // BenchmarkAdamWInCache shows what computing costs where memory does not: 4,096 elements.
 func BenchmarkAdamWInCache(b *testing.B) {
 	const n = 4096
-	for weights, form := range []string{"f32", "bf16+f32", "bf16+16"} {
-		ForEachPath(func(path string) {
-			b.Run(form+"/"+path, func(b *testing.B) {
-				var g guarded
-				s := adamWFixture(&g, n, weights, grads32)
-				for b.Loop() {
-					AdamW(s, adamWHyper)
-				}
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/element")
+	for weights, w := range []string{"f32", "bf16+f32", "bf16"} {
+		for moments, m := range []string{"f32", "bf16", "8bit"} {
+			ForEachPath(func(path string) {
+				b.Run(fmt.Sprintf("%s/moments=%s/%s", w, m, path), func(b *testing.B) {
+					var g guarded
+					s := adamWFixture(&g, n, weights, grads32)
+					if moments != moments32 {
+						s, _ = packed(&g, s, moments)
+					}
+					for b.Loop() {
+						AdamW(s, adamWHyper)
+					}
+					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/element")
+				})
 			})
-		})
+		}
 	}
 }

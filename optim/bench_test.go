@@ -1,0 +1,56 @@
+package optim_test
+
+import (
+	"testing"
+
+	"github.com/hone-ml/hone/optim"
+	"github.com/hone-ml/hone/tensor"
+)
+
+// BenchmarkAdamW is a step over 201 M parameters, far more than caches hold. GB/s counts every byte that
+// must be read or written.
+func BenchmarkAdamW(b *testing.B) {
+	const matrices, rows, columns = 48, 2048, 2048
+	for _, c := range []struct {
+		name   string
+		params tensor.DType
+		grads  tensor.DType
+		config optim.AdamWConfig
+		bytes  int // of a parameter, its gradient and its state
+	}{
+		{"f32/moments=f32/grads=f32", tensor.F32, tensor.F32, optim.AdamWConfig{}, 2*(4+4+4) + 4},
+		{"bf16+master/moments=f32/grads=f32", tensor.BF16, tensor.F32, optim.AdamWConfig{F32Masters: true}, 2*(4+4+4) + 2 + 4},
+		{"bf16/moments=f32/grads=f32", tensor.BF16, tensor.F32, optim.AdamWConfig{}, 2*(4+4+4) + 4},
+		{"bf16/moments=f32/grads=bf16", tensor.BF16, tensor.BF16, optim.AdamWConfig{}, 2*(4+4+4) + 2},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			var params []*tensor.Tensor
+			for range matrices {
+				p := tensor.Full(tensor.CPU(), c.params, 0.02, rows, columns)
+				p.SetTrainable(true)
+				params = append(params, p)
+			}
+			o := optim.NewAdamW([]optim.Group{{Params: params, LR: 1e-5, WeightDecay: 0.01}}, c.config)
+			grads := tensor.NewGrads(named(params...), c.grads)
+			defer func() {
+				grads.Free()
+				for _, t := range o.State() {
+					t.Free()
+				}
+				for _, p := range params {
+					p.Free()
+				}
+				tensor.CPU().TrimCache()
+			}()
+			for _, p := range params {
+				grads.Unscaled(p).Fill(0.01)
+			}
+			for b.Loop() {
+				if err := o.Step(grads); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(c.bytes)*matrices*rows*columns*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+		})
+	}
+}
