@@ -8,7 +8,7 @@ import (
 )
 
 // BenchmarkAdamW is a step over 201 M parameters, far more than caches hold. GB/s counts every byte that
-// must be read or written.
+// must be read or written, but for the scales of blocks.
 func BenchmarkAdamW(b *testing.B) {
 	const matrices, rows, columns = 48, 2048, 2048
 	for _, c := range []struct {
@@ -18,10 +18,15 @@ func BenchmarkAdamW(b *testing.B) {
 		config optim.AdamWConfig
 		bytes  int // of a parameter, its gradient and its state
 	}{
-		{"f32/moments=f32/grads=f32", tensor.F32, tensor.F32, optim.AdamWConfig{}, 2*(4+4+4) + 4},
-		{"bf16+master/moments=f32/grads=f32", tensor.BF16, tensor.F32, optim.AdamWConfig{F32Masters: true}, 2*(4+4+4) + 2 + 4},
-		{"bf16/moments=f32/grads=f32", tensor.BF16, tensor.F32, optim.AdamWConfig{}, 2*(4+4+4) + 4},
+		{"f32/moments=f32", tensor.F32, tensor.F32, optim.AdamWConfig{}, 2*(4+4+4) + 4},
+		{"f32/moments=bf16", tensor.F32, tensor.F32, optim.AdamWConfig{Moments: optim.MomentsBF16}, 2*(4+2+2) + 4},
+		{"f32/moments=8bit", tensor.F32, tensor.F32, optim.AdamWConfig{Moments: optim.Moments8Bit}, 2*(4+1+1) + 4},
+		{"bf16+master/moments=f32", tensor.BF16, tensor.F32, optim.AdamWConfig{F32Masters: true}, 2*(4+4+4) + 2 + 4},
+		{"bf16/moments=f32", tensor.BF16, tensor.F32, optim.AdamWConfig{}, 2*(4+4+4) + 4},
+		{"bf16/moments=bf16", tensor.BF16, tensor.F32, optim.AdamWConfig{Moments: optim.MomentsBF16}, 2*(4+2+2) + 4},
+		{"bf16/moments=8bit", tensor.BF16, tensor.F32, optim.AdamWConfig{Moments: optim.Moments8Bit}, 2*(4+1+1) + 4},
 		{"bf16/moments=f32/grads=bf16", tensor.BF16, tensor.BF16, optim.AdamWConfig{}, 2*(4+4+4) + 2},
+		{"bf16/moments=8bit/grads=bf16", tensor.BF16, tensor.BF16, optim.AdamWConfig{Moments: optim.Moments8Bit}, 2*(4+1+1) + 2},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var params []*tensor.Tensor

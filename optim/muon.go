@@ -162,6 +162,9 @@ func NewtonSchulz(x *tensor.Tensor, steps int) *tensor.Tensor {
 	return x
 }
 
+// String names the optimizer.
+func (o *Muon) String() string { return fmt.Sprintf("Muon with %s moments", MomentsF32) }
+
 // SetFactor multiplies all learning rates from the next step on.
 func (o *Muon) SetFactor(f float64) { o.factor = f }
 

@@ -7,6 +7,7 @@ package optim
 import (
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/hone-ml/hone/tensor"
 )
@@ -113,6 +114,18 @@ func (j joined) SetFactor(f float64) {
 	for _, o := range j {
 		o.SetFactor(f)
 	}
+}
+
+// String names the optimizers in their order.
+func (j joined) String() string {
+	names := make([]string, len(j))
+	for i, o := range j {
+		names[i] = fmt.Sprintf("%T", o)
+		if s, ok := o.(fmt.Stringer); ok {
+			names[i] = s.String()
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 func (j joined) Steps() int { return j[0].Steps() }

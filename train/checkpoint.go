@@ -162,7 +162,7 @@ func (c *checkpoints) write(dir string, s *state) error {
 				return err
 			}})
 	}
-	if err := safetensors.Write(filepath.Join(dir, optimizerFile), ts, nil); err != nil {
+	if err := safetensors.Write(filepath.Join(dir, optimizerFile), ts, optimizerMetadata(c.optimizer)); err != nil {
 		return err
 	}
 	if c.extra != nil {
@@ -178,6 +178,14 @@ func (c *checkpoints) write(dir string, s *state) error {
 		_, err := w.Write(append(data, '\n'))
 		return err
 	})
+}
+
+// optimizerMetadata names the optimizer, where it says what it is, so that another one can be told.
+func optimizerMetadata(o optim.Optimizer) map[string]string {
+	if s, ok := o.(fmt.Stringer); ok {
+		return map[string]string{"optimizer": s.String()}
+	}
+	return nil
 }
 
 // prune removes all but the newest keep checkpoints and the one of step best. A checkpoint loses its name

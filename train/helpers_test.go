@@ -76,6 +76,13 @@ func adamW(m models.CausalLM) optim.Optimizer {
 	return optim.NewAdamW(optim.Split(m.Parameters(), 3e-3, 0.01), optim.AdamWConfig{})
 }
 
+// adamWWith makes adamW with packed moments.
+func adamWWith(moments optim.Moments) func(models.CausalLM) optim.Optimizer {
+	return func(m models.CausalLM) optim.Optimizer {
+		return optim.NewAdamW(optim.Split(m.Parameters(), 3e-3, 0.01), optim.AdamWConfig{Moments: moments})
+	}
+}
+
 // muonAndAdamW is the demo's kind of optimizer.
 func muonAndAdamW(m models.CausalLM) optim.Optimizer {
 	var matrices, rest []*tensor.Tensor

@@ -66,6 +66,11 @@ func loadState(path string, o optim.Optimizer) error {
 		return err
 	}
 	defer f.Close()
+	for key, now := range optimizerMetadata(o) {
+		if then := f.Metadata()[key]; then != "" && then != now {
+			return fmt.Errorf("%s: the optimizer was %s, now it is %s; use the same, or begin a new run in another directory", path, then, now)
+		}
+	}
 	targets := map[string]*tensor.Tensor{}
 	for name, t := range o.State() {
 		info, ok := f.Info(name)

@@ -226,7 +226,9 @@ func TestResumeWithAnotherConfigurationNamesTheDifference(t *testing.T) {
 		{"prompt loss", func(o *Options) { o.Config.PromptLoss = 0 }, []string{"prompt loss was 0.5, now it is 0"}},
 		{"total of a cosine", func(o *Options) { o.Config.MaxSteps = 20 }, []string{"number of steps was 12, now it is 20"}},
 		{"data", func(o *Options) { o.Data = tinyData(30) }, []string{"number of samples was 31, now it is 30"}},
-		{"optimizer", func(o *Options) { o.Optimizer = muonAndAdamW(o.Model) }, []string{"optimizer.safetensors", "0.0.0.momentum is missing", "another optimizer"}},
+		{"optimizer", func(o *Options) { o.Optimizer = muonAndAdamW(o.Model) }, []string{"optimizer.safetensors", "the optimizer was AdamW with f32 moments, now it is Muon with f32 moments, AdamW with f32 moments"}},
+		{"moments", func(o *Options) { o.Optimizer = adamWWith(optim.Moments8Bit)(o.Model) }, []string{"the optimizer was AdamW with f32 moments, now it is AdamW with 8bit moments", "use the same"}},
+		{"an optimizer that does not say what it is", func(o *Options) { o.Optimizer = struct{ optim.Optimizer }{muonAndAdamW(o.Model)} }, []string{"optimizer.safetensors", "0.0.0.momentum is missing", "another optimizer"}},
 		{"model", func(o *Options) {
 			config := tinyConfig("float32")
 			config.HiddenSize = 40

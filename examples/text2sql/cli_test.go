@@ -108,7 +108,7 @@ func TestWhatIsNotBuiltSaysSoAndExitsWithOne(t *testing.T) {
 		{"data", "check", "-data", w.train}, {"data", "load"}, {"download", "Qwen/Qwen3-0.6B"},
 		{"info", "-device", "cuda:0"}, {"info", "-device", "cuda-sim"},
 		train("-lora"), train("-lora", "-rank", "4", "-alpha", "8", "-base-dtype", "q4"),
-		train("-moments", "bf16"), train("-moments", "8bit"), train("-valid", w.valid, "-dsn", "postgres://x"),
+		train("-valid", w.valid, "-dsn", "postgres://x"),
 		{"train", "-model", "Qwen/Qwen3-0.6B", "-data", w.train, "-out", t.TempDir()},
 		{"eval", "-model", w.model, "-data", w.valid, "-dsn", "postgres://x"},
 		{"score", "-pred", w.valid, "-data", w.valid, "-dsn", "postgres://x"},

@@ -127,9 +127,13 @@ func (f *trainFlags) prepare(m models.CausalLM) (optim.Optimizer, error) {
 		}
 		r.SetRecompute(what)
 	}
+	moments, err := optim.ParseMoments(f.moments)
+	if err != nil {
+		return nil, err
+	}
 	var opt optim.Optimizer
-	err := tensor.Try(func() {
-		opt = optim.NewAdamW(optim.Split(m.Parameters(), f.config.LR, f.weightDecay), optim.AdamWConfig{})
+	err = tensor.Try(func() {
+		opt = optim.NewAdamW(optim.Split(m.Parameters(), f.config.LR, f.weightDecay), optim.AdamWConfig{Moments: moments})
 	})
 	return opt, err
 }

@@ -47,7 +47,7 @@ func (f *trainFlags) register(fs *flag.FlagSet) {
 	fs.BoolVar(&c.Packing, "packing", c.Packing, "fill rows with several samples, which do not see each other")
 	fs.Float64Var(&c.PromptLoss, "prompt-loss", 0, "weight of the mean loss of the prompt's tokens")
 	fs.StringVar(&f.recompute, "recompute", "selective", "what backward computes again to save memory: none, selective (all but products and attention) or block (whole layers)")
-	fs.StringVar(&f.moments, "moments", "f32", "dtype of the optimizer's moments: f32 (bf16 and 8bit are not built yet)")
+	fs.StringVar(&f.moments, "moments", "f32", "how the optimizer keeps its moments: f32, bf16 or 8bit")
 	fs.IntVar(&c.EvalEvery, "eval-every", 0, "evaluate every so many steps (0: before and after only)")
 	fs.IntVar(&c.SaveEvery, "save-every", 0, "save a checkpoint every so many steps (0: when interrupted only)")
 	fs.IntVar(&c.Keep, "keep", c.Keep, "newest checkpoints to keep")
@@ -85,8 +85,6 @@ func (f *trainFlags) check(fs *flag.FlagSet) error {
 		return errors.New("-lora is not built yet; train fine-tunes all parameters")
 	case given(fs, "rank") || given(fs, "alpha") || given(fs, "base-dtype"):
 		return usagef("train: -rank, -alpha and -base-dtype are for -lora, which is not given")
-	case f.moments != "f32":
-		return errors.New("-moments " + f.moments + " is not built yet; use f32")
 	case f.dsn != "":
 		return errors.New("-dsn: PostgreSQL is not built yet; use -db-dir with SQLite files")
 	}
@@ -146,7 +144,7 @@ func given(fs *flag.FlagSet, name string) (ok bool) {
 
 // shownOptions are the flags that the report shows.
 func shownOptions(fs *flag.FlagSet) (o []report.Option) {
-	for _, name := range []string{"epochs", "max-steps", "max-time", "batch", "accum", "max-length", "lr", "schedule", "warmup", "weight-decay", "clip", "packing", "prompt-loss", "recompute"} {
+	for _, name := range []string{"epochs", "max-steps", "max-time", "batch", "accum", "max-length", "lr", "schedule", "warmup", "weight-decay", "clip", "packing", "prompt-loss", "recompute", "moments"} {
 		f := fs.Lookup(name)
 		if v := f.Value.String(); v != "0" && v != "0s" {
 			o = append(o, report.Option{Name: name, Value: v})

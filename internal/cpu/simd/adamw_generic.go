@@ -52,8 +52,6 @@ func (s *AdamWState) setMoments(m, v []float32, h *AdamWHyper) {
 	}
 }
 
-func widen(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }
-
 func (s *AdamWState) grad(i int) float32 {
 	if s.Grad16 != nil {
 		return widen(s.Grad16[i])
