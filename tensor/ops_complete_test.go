@@ -13,6 +13,7 @@ import (
 // notOps are exported functions of tensors that are not ops of the tables, and what tests them instead.
 var notOps = map[string]string{
 	"AdamWStep":     "works in place; tested in adamw_test.go",
+	"AdamWBlocks":   "adamw_test.go",
 	"Backward":      "autograd_test.go",
 	"Block":         "block_test.go",
 	"Checkpoint":    "block_test.go",
