@@ -10,6 +10,7 @@ import (
 
 	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/models/qwen"
+	"github.com/hone-ml/hone/nn"
 	"github.com/hone-ml/hone/tensor"
 )
 
@@ -50,7 +51,7 @@ func free(m models.CausalLM) {
 }
 
 // bandwidth is how many bytes a second all processors read together: the sum of more numbers than caches hold.
-func bandwidth(b *testing.B) float64 {
+func bandwidth() float64 {
 	x := tensor.Zeros(tensor.CPU(), tensor.F32, 128<<20)
 	defer x.Free()
 	s := tensor.CPU().NewScope()
@@ -64,57 +65,127 @@ func bandwidth(b *testing.B) float64 {
 	return best
 }
 
-// BenchmarkDecode generates tokens one after the other, the way that models.GenerateTokens does. An op is a
-// token of each sequence. GB/s counts the parameters that a token reads, every matrix once, and "%bandwidth"
-// is their share of what a mere sum over memory reads.
+// BenchmarkDecode generates tokens one after the other, the way that models.GenerateTokens does, with the
+// weights of linear layers as they are and quantised. An op is a token of each sequence. GB/s counts the
+// parameters that a token reads, every matrix once, and "%bandwidth" is their share of what a mere sum over
+// memory reads.
 //
 //	go test ./models -run xxx -bench Decode -benchtime 50x
 //	HONE_MODEL=/tmp/q go test ./models -run xxx -bench Decode -benchtime 50x
 func BenchmarkDecode(b *testing.B) {
-	m := benchModel(b)
-	defer free(m)
-	bytes := 0
-	for _, p := range m.Parameters() {
-		bytes += p.Len() * p.DType().Size()
-	}
-	peak := bandwidth(b)
-	for _, sequences := range []int{1, 4} {
-		b.Run(fmt.Sprint(sequences, " sequences"), func(b *testing.B) {
-			const prompt, most = 32, 512
-			prompts := make([][]int32, sequences)
-			for i := range prompts {
-				for j := range prompt {
-					prompts[i] = append(prompts[i], int32((i*prompt+j)*7919%m.Head().Dim(0)))
-				}
-			}
-			var next func() (models.BatchToken, error, bool)
-			stop := func() {}
-			defer func() { stop() }()
-			left := 0
-			b.ResetTimer()
-			for range b.N {
-				if left == 0 {
-					b.StopTimer()
-					stop()
-					next, stop = iter.Pull2(models.GenerateTokens(context.Background(), m, prompts, models.Options{MaxTokens: most, Stop: []int32{}}))
-					next() // the prompts go through the model
-					for range sequences - 1 {
-						next()
-					}
-					left = most - 1
-					b.StartTimer()
-				}
-				for range sequences {
-					if _, err, ok := next(); err != nil || !ok {
+	peak := bandwidth()
+	for _, weights := range []string{"plain", "q8_0", "q4_0"} {
+		b.Run(weights, func(b *testing.B) {
+			m := benchModel(b)
+			defer free(m)
+			for _, dt := range []tensor.DType{tensor.Q8_0, tensor.Q4_0} {
+				if dt.String() == weights {
+					if err := nn.Quantize(m, dt); err != nil {
 						b.Fatal(err)
 					}
 				}
-				left--
 			}
-			seconds := b.Elapsed().Seconds() / float64(b.N)
-			b.ReportMetric(float64(sequences)/seconds, "tokens/s")
-			b.ReportMetric(float64(bytes)/seconds/1e9, "GB/s")
-			b.ReportMetric(100*float64(bytes)/seconds/peak, "%bandwidth")
+			for _, sequences := range []int{1, 4} {
+				b.Run(fmt.Sprint(sequences, " sequences"), func(b *testing.B) { decode(b, m, sequences, peak) })
+			}
 		})
 	}
+}
+
+// decode measures steps of so many sequences.
+func decode(b *testing.B, m models.CausalLM, sequences int, peak float64) {
+	const prompt, most = 32, 512
+	bytes := 0
+	for _, p := range m.Parameters() {
+		bytes += p.DType().Bytes(p.Len())
+	}
+	prompts := make([][]int32, sequences)
+	for i := range prompts {
+		prompts[i] = tokens(m, i*prompt, prompt)
+	}
+	var next func() (models.BatchToken, error, bool)
+	stop := func() {}
+	defer func() { stop() }()
+	left := 0
+	b.ResetTimer()
+	for range b.N {
+		if left == 0 {
+			b.StopTimer()
+			stop()
+			next, stop = iter.Pull2(models.GenerateTokens(context.Background(), m, prompts, models.Options{MaxTokens: most, Stop: []int32{}}))
+			for range sequences { // the prompts go through the model
+				next()
+			}
+			left = most - 1
+			b.StartTimer()
+		}
+		for range sequences {
+			if _, err, ok := next(); err != nil || !ok {
+				b.Fatal(err)
+			}
+		}
+		left--
+	}
+	seconds := b.Elapsed().Seconds() / float64(b.N)
+	b.ReportMetric(float64(sequences)/seconds, "tokens/s")
+	b.ReportMetric(float64(bytes)/seconds/1e9, "GB/s")
+	b.ReportMetric(100*float64(bytes)/seconds/peak, "%bandwidth")
+}
+
+// tokens are n tokens that differ, from the first on.
+func tokens(m models.CausalLM, first, n int) []int32 {
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32((first + i) * 7919 % m.Head().Dim(0))
+	}
+	return ids
+}
+
+// BenchmarkPrefill is the time from a prompt of 2,048 tokens to the first new token. GFLOP/s counts the products
+// with the layers' matrices, those of causal attention, and the head for one token; "%matmul" is their share of
+// what a product of 2048×1024 by 1024×3072 alone reaches.
+//
+//	go test ./models -run xxx -bench Prefill -benchtime 3x
+func BenchmarkPrefill(b *testing.B) {
+	const length = 2048
+	m := benchModel(b).(*qwen.Model)
+	defer free(m)
+	c := &m.Config
+	perToken := 0
+	for _, p := range m.Parameters() {
+		if p.Rank() == 2 && p != m.Head() && p != m.Embed.Weight {
+			perToken += 2 * p.Len()
+		}
+	}
+	attention := 4 * c.NumHiddenLayers * c.NumAttentionHeads * c.HeadDim * (length + 1) / 2
+	flops := float64(length*(perToken+attention) + 2*m.Head().Len())
+	peak := products(m.Head().DType())
+	prompts := [][]int32{tokens(m, 0, length)}
+	for b.Loop() {
+		if _, err := models.GenerateAll(context.Background(), m, prompts, models.Options{MaxTokens: 1, Stop: []int32{}}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	seconds := b.Elapsed().Seconds() / float64(b.N)
+	b.ReportMetric(length/seconds, "tokens/s")
+	b.ReportMetric(flops/seconds/1e9, "GFLOP/s")
+	b.ReportMetric(100*flops/seconds/peak, "%matmul")
+}
+
+// products is the rate of a product that a layer makes, in FLOP/s.
+func products(dt tensor.DType) float64 {
+	const m, k, n = 2048, 1024, 3072
+	x, w := tensor.Ones(tensor.CPU(), dt, m, k), tensor.Ones(tensor.CPU(), dt, n, k)
+	defer x.Free()
+	defer w.Free()
+	s := tensor.CPU().NewScope()
+	defer s.Close()
+	best := 0.0
+	for range 10 {
+		start := time.Now()
+		tensor.Linear(x.In(s), w, nil)
+		best = max(best, 2*m*k*n/time.Since(start).Seconds())
+		s.Reset()
+	}
+	return best
 }

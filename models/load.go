@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/hone-ml/hone/internal/atomicfile"
+	"github.com/hone-ml/hone/nn"
 	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/tensor/safetensors"
 )
@@ -21,7 +22,9 @@ import (
 type LoadOptions struct {
 	// Device is where the parameters live; nil stands for the CPU.
 	Device *tensor.Device
-	// DType is the parameters' dtype; nil stands for the one that config.json names.
+	// DType is the parameters' dtype; nil stands for the one that config.json names. With Q8_0 or Q4_0 the
+	// weights of linear layers are quantised once they are loaded, see nn.Quantize, and everything else,
+	// a head tied to the embedding included, has the dtype of config.json: that is for inference only.
 	DType *tensor.DType
 	// Copy reads the parameters into memory of their own. Otherwise those whose dtype is the file's are
 	// mapped where the system and the device allow it: loading takes no time and no memory, until a
@@ -43,12 +46,21 @@ var formatDTypes = map[tensor.DType]safetensors.DType{
 // tensor is an error that names it and both shapes. A parameter that is tied in this model may stand in
 // the file a second time, as lm_head.weight.
 func Load(dir string, o LoadOptions) (CausalLM, error) {
+	blocks := o.DType
+	if blocks != nil && blocks.IsQuantized() {
+		o.DType = nil
+	}
 	m, err := Build(dir, o)
 	if err != nil {
 		return nil, err
 	}
 	if err := loadParameters(dir, m, !o.Copy); err != nil {
 		return nil, err
+	}
+	if blocks != nil && blocks.IsQuantized() {
+		if err := nn.Quantize(m, *blocks); err != nil {
+			return nil, fmt.Errorf("models: %s: %w", dir, err)
+		}
 	}
 	return m, nil
 }
@@ -108,7 +120,7 @@ func BuildConfig(config []byte, o LoadOptions) (m CausalLM, err error) {
 func withDType(config []byte, dt tensor.DType) ([]byte, error) {
 	name, ok := map[tensor.DType]string{tensor.F32: "float32", tensor.F64: "float64", tensor.BF16: "bfloat16", tensor.F16: "float16"}[dt]
 	if !ok {
-		return nil, fmt.Errorf("parameters cannot be %s", dt)
+		return nil, fmt.Errorf("parameters cannot be built as %s", dt)
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(config, &fields); err != nil {

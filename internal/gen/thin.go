@@ -49,14 +49,14 @@ func (x isa) thinKernel(f *file, w weights, m int) {
 	}
 
 	multiply := func(at int, part bool) { // the chunk that is so many chunks on
-		var scale reg.VecVirtual
+		var block []reg.VecVirtual
 		if w.begin != nil {
-			scale = w.begin(e, p, at*chunkBytes)
+			block = w.begin(e, p, at*chunkBytes)
 		}
 		for j := range chunk / x.lanes {
 			vector := at*chunk/x.lanes + j
 			v := e.vec()
-			w.load(e, p, at*chunkBytes, j, scale, v, part)
+			w.load(e, p, at*chunkBytes, j, block, v, part)
 			for i := range acc {
 				a, m := acc[i][vector%sums], xs.row(i, vector*x.lanes*4)
 				if !part {
@@ -149,10 +149,10 @@ func (x isa) dequantizeKernel(f *file, w weights) {
 		fmt.Sprintf("sets dst to the weights of so many blocks of %s.", w.kind))
 	dst, src, left := e.pointer("dst", false), e.pointer("src", false), e.integer("blocks")
 	e.Label("block")
-	scale := w.begin(e, src, 0)
+	block := w.begin(e, src, 0)
 	for j := range w.block / x.lanes {
 		v := e.vec()
-		w.load(e, src, 0, j, scale, v, false)
+		w.load(e, src, 0, j, block, v, false)
 		e.store(v, operand.Mem{Base: dst, Disp: j * x.lanes * 4}, false)
 	}
 	e.ADDQ(operand.U32(uint32(w.block*4)), dst)
