@@ -120,7 +120,7 @@ func BuildConfig(config []byte, o LoadOptions) (m CausalLM, err error) {
 func withDType(config []byte, dt tensor.DType) ([]byte, error) {
 	name, ok := map[tensor.DType]string{tensor.F32: "float32", tensor.F64: "float64", tensor.BF16: "bfloat16", tensor.F16: "float16"}[dt]
 	if !ok {
-		return nil, fmt.Errorf("parameters cannot be built as %s", dt)
+		return nil, fmt.Errorf("parameters cannot be %s", dt)
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(config, &fields); err != nil {
