@@ -97,6 +97,38 @@ func TestFusedRoPEEqualsItsTwin(t *testing.T) {
 	}
 }
 
+// normRoPEInputs are x, w and the tables of angles.
+func normRoPEInputs(shape []int) func(d *tensor.Device, dt tensor.DType) []T {
+	return func(d *tensor.Device, dt tensor.DType) []T {
+		r, width := tensor.NewRand(4), shape[len(shape)-1]
+		x := param(d, r, dt, shape...)
+		rows := x.Len() / (width * x.Dim(-2))
+		angles := tensor.Uniform(d, tensor.F32, r, -3, 3, rows, width/2).Float64s()
+		cos, sin := make([]float32, len(angles)), make([]float32, len(angles))
+		for i, a := range angles {
+			cos[i], sin[i] = float32(math.Cos(a)), float32(math.Sin(a))
+		}
+		return []T{x, param(d, r, dt, width), tensor.FromSlice(d, cos, rows, width/2), tensor.FromSlice(d, sin, rows, width/2)}
+	}
+}
+
+func TestFusedRMSNormRoPEEqualsItsTwin(t *testing.T) {
+	for _, shape := range [][]int{{2, 5, 3, 8}, {4, 1, 2}, {70, 2, 32}} {
+		compareTwins(t, normRoPEInputs(shape), func(x ...T) T { return tensor.RMSNormRoPE(x[0], x[1], x[2], x[3], 1e-6) })
+	}
+}
+
+func TestRMSNormRoPERoundsWhereTheTwoKernelsDo(t *testing.T) {
+	for _, dt := range []tensor.DType{tensor.BF16, tensor.F16} {
+		d := tensor.NewTestDevice(0)
+		s := d.NewScope()
+		x := normRoPEInputs([]int{33, 3, 64})(d, dt)
+		in := x[0].In(s)
+		same(t, dt.String(), tensor.RMSNormRoPE(in, x[1], x[2], x[3], 1e-6), tensor.RoPE(tensor.RMSNorm(in, x[1], 1e-6), x[2], x[3]))
+		s.Close()
+	}
+}
+
 func TestFusedAttentionEqualsItsTwin(t *testing.T) {
 	for _, c := range []struct {
 		name              string

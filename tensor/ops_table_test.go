@@ -253,6 +253,9 @@ func differentiable() []opCase {
 		rows := length(s[:len(s)-2])
 		table := c(rows, s[len(s)-1]/2)
 		add("RoPE", func(x []T) T { return tensor.RoPE(x[0], x[1], x[2]) }, ropeRef, n(s...), table, table)
+		add("RMSNormRoPE", func(x []T) T { return tensor.RMSNormRoPE(x[0], x[1], x[2], x[3], 1e-3) }, func(x []nd) nd {
+			return ropeRef([]nd{rmsNormRef(1e-3)(x[:2]), x[2], x[3]})
+		}, n(s...), n(s[len(s)-1]), table, table)
 	}
 	attention := func(o tensor.AttentionOptions, b, t, s, h, kv, d int, problems ...problem) {
 		scale := o.Scale

@@ -26,27 +26,52 @@ func RMSNorm(x, w *Tensor, eps float64) *Tensor {
 	return record1("RMSNorm", out, ins, []*Tensor{rows, wc, rstd}, func(g *gradient) {
 		rows, w, rstd := g.Saved(0), g.Saved(1), g.Saved(2)
 		dy := rowsOf(g.Output(0))
-		var dx, dw *Tensor
-		var dxv, dwv *backend.View
+		var dx *Tensor
+		var dxv *backend.View
 		if g.Needs(0) {
 			dx = alloc(g.scope, rows.view.DType, rows.view.Dims()...)
 			dxv = &dx.view
 		}
-		accumulate := false
-		if g.Needs(1) {
-			if dw, accumulate = g.Sink(1); !accumulate || dw.view.DType != rstd.view.DType {
-				dw, accumulate = Zeros(g.scope, rstd.view.DType, w.Len()), false
-			}
-			dwv = &dw.view
-		}
-		fused.RMSNormBackward(dxv, dwv, &dy.view, &rows.view, &w.view, &rstd.view)
+		dw := newWeightGradient(g, 1, rstd.view.DType)
+		fused.RMSNormBackward(dxv, dw.view(), &dy.view, &rows.view, &w.view, &rstd.view)
 		if dx != nil {
 			g.Add(0, dx.Reshape(g.node.inputs[0].view.Dims()...))
 		}
-		if dw != nil && !accumulate {
-			g.Add(1, dw)
-		}
+		dw.add(g)
 	})
+}
+
+// weightGradient is what a norm's kernel adds the gradient of a weight to.
+type weightGradient struct {
+	input int
+	sum   *Tensor // nil if none is needed
+	sink  bool    // it is where the gradient belongs
+}
+
+// newWeightGradient is that of an input; acc is a dtype that the kernel adds to.
+func newWeightGradient(g *gradient, input int, acc DType) weightGradient {
+	if !g.Needs(input) {
+		return weightGradient{}
+	}
+	dw, accumulate := g.Sink(input)
+	if accumulate && dw.view.DType == acc {
+		return weightGradient{input, dw, true}
+	}
+	return weightGradient{input, Zeros(g.scope, acc, g.node.inputs[input].Len()), false}
+}
+
+func (w weightGradient) view() *backend.View {
+	if w.sum == nil {
+		return nil
+	}
+	return &w.sum.view
+}
+
+// add adds the sum to the input's gradient, if it is not there.
+func (w weightGradient) add(g *gradient) {
+	if w.sum != nil && !w.sink {
+		g.Add(w.input, w.sum)
+	}
 }
 
 func composedRMSNorm(x, w *Tensor, eps float64) *Tensor {

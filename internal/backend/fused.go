@@ -28,6 +28,17 @@ type RoPEr interface {
 	RoPE(out, x, cos, sin *View, inverse bool)
 }
 
+// NormRoPEr fuses RMSNorm over the heads' last axis with RoPE, as Qwen3 has both on queries and keys:
+// out = rope(T(T(x·rstd)·w)), rounded in BF16 where the two kernels would round.
+//
+// x, out, dy and dx are T[N, H, D] with contiguous last axis, D even; w is T[D], rstd A[N, H], contiguous;
+// cos and sin are as RoPEr has them.
+type NormRoPEr interface {
+	NormRoPE(out, rstd, x, w, cos, sin *View, eps float64)
+	// NormRoPEBackward adds to dw, which is A[D] or T[D]. dx may be dy.
+	NormRoPEBackward(dx, dw, dy, x, w, rstd, cos, sin *View)
+}
+
 // SwiGLUer fuses silu(gate)·up. All are T of one shape with contiguous rows (any row stride), rank 2.
 type SwiGLUer interface {
 	SwiGLU(out, gate, up *View)

@@ -35,6 +35,7 @@ var (
 	_ backend.Softmaxer      = (*Backend)(nil)
 	_ backend.RMSNormer      = (*Backend)(nil)
 	_ backend.RoPEr          = (*Backend)(nil)
+	_ backend.NormRoPEr      = (*Backend)(nil)
 	_ backend.SwiGLUer       = (*Backend)(nil)
 	_ backend.Attentioner    = (*Backend)(nil)
 	_ backend.CrossEntropyer = (*Backend)(nil)

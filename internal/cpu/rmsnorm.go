@@ -39,17 +39,21 @@ func rmsNorm[L lane, A float](out, rstd, x, w *backend.View, eps float64) {
 				*elementAt[A](rstd, i) = r
 			}
 			o := destination(out.DType, p, 1, d, scratch)
-			if half { // the normalised row is rounded before the weight multiplies it
-				f := cast[float32](o)
-				scale(f, cast[float32](in), float32(r))
-				round(f, x.DType, rounding)
-				mul(f, f, cast[float32](weight))
+			if half {
+				normalizeHalf(cast[float32](o), cast[float32](in), cast[float32](weight), float32(r), rounding)
 			} else {
 				normalize(o, in, weight, float64(r))
 			}
 			store(out.DType, p, 1, o)
 		}
 	})
+}
+
+// normalizeHalf is normalize of a row of F16 in float32.
+func normalizeHalf(out, x, w []float32, rstd float32, scratch []float32) {
+	scale(out, x, rstd)
+	round(out, backend.F16, scratch)
+	mul(out, out, w)
 }
 
 // rowAt is the address of row i of a matrix.
@@ -82,16 +86,21 @@ func rmsNormBackward[L lane, A float](dx, dw, dy, x, w, rstd *backend.View) {
 		for i := lo; i < hi; i++ {
 			in := load(x.DType, rowAt(x, i), 1, d, xs)
 			g := load(dy.DType, rowAt(dy, i), 1, d, gs)
-			rmsNormBackwardRow(dx, i, acc, g, in, weight, gs, float64(*elementAt[A](rstd, i)))
+			var p unsafe.Pointer
+			if dx != nil {
+				p = rowAt(dx, i)
+			}
+			rmsNormBackwardRow(x.DType, p, acc, g, in, weight, gs, float64(*elementAt[A](rstd, i)))
 		}
 	})
 	sums.addTo(dw)
 }
 
-// rmsNormBackwardRow sets row i of dx, if there is one, and adds its part to dw. The scratch may be g.
-func rmsNormBackwardRow[L lane, A float](dx *backend.View, i int, dw []A, g, x, w, scratch []L, rstd float64) {
+// rmsNormBackwardRow sets the row of dx at p, if that is not nil, and adds its part to dw. The scratch may
+// be g.
+func rmsNormBackwardRow[L lane, A float](dt backend.DType, p unsafe.Pointer, dw []A, g, x, w, scratch []L, rstd float64) {
 	d := len(x)
-	if dx == nil {
+	if p == nil {
 		normalizeBackward(scratch, dw, g, x, w, rstd, 0)
 		return
 	}
@@ -101,10 +110,9 @@ func rmsNormBackwardRow[L lane, A float](dx *backend.View, i int, dw []A, g, x, 
 		mean += dotWeighted(g[lo:hi], x[lo:hi], w[lo:hi])
 	}
 	mean /= float64(d)
-	p := rowAt(dx, i)
-	o := destination(dx.DType, p, 1, d, scratch)
+	o := destination(dt, p, 1, d, scratch)
 	normalizeBackward(o, dw, g, x, w, rstd, -rstd*rstd*rstd*mean)
-	store(dx.DType, p, 1, o)
+	store(dt, p, 1, o)
 }
 
 // rowSums adds up, over the rows of a matrix, vectors as long as a row: the gradients of a norm's weights.

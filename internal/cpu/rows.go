@@ -188,3 +188,19 @@ func rotate[L lane, A float](out1, out2, x1, x2 []L, cos, sin []A) {
 		}
 	}
 }
+
+// normRotate is normalize and rotate in one, over the halves of a head.
+func normRotate[L lane, A float](out, x, w []L, cos, sin []A, rstd float64) {
+	half := len(x) / 2
+	switch sizeOf[L]() {
+	case 2:
+		o, x, w := cast[uint16](out), cast[uint16](x), cast[uint16](w)
+		simd.NormRotate(o[:half], o[half:], x[:half], x[half:], w[:half], w[half:], cast[float32](cos), cast[float32](sin), float32(rstd))
+	case 4:
+		o, x, w := cast[float32](out), cast[float32](x), cast[float32](w)
+		simd.NormRotate(o[:half], o[half:], x[:half], x[half:], w[:half], w[half:], cast[float32](cos), cast[float32](sin), float32(rstd))
+	default:
+		normalize(out, x, w, rstd)
+		rotate(out[:half], out[half:], out[:half], out[half:], cos, sin)
+	}
+}

@@ -100,6 +100,8 @@ func headKernels(b *testing.B, dt backend.DType, t, heads, d int) {
 	x, out, dy := random(b, dt, t, heads, d), random(b, dt, t, heads, d), random(b, dt, t, heads, d)
 	cos, sin := random(b, backend.F32, t, d/2), random(b, backend.F32, t, d/2)
 	w, rstd, dw := random(b, dt, d), random(b, backend.F32, t*heads), random(b, backend.F32, d)
+	measure(b, "NormRoPE", dt, n, 2*size, func() { c.NormRoPE(out, rstd, x, w, cos, sin, 1e-6) })
+	measure(b, "NormRoPEBackward", dt, n, 3*size, func() { c.NormRoPEBackward(out, dw, dy, x, w, rstd, cos, sin) })
 	rows := func(v *backend.View) *backend.View {
 		r := backend.NewView(v.Ptr, dt, t*heads, d)
 		return &r

@@ -128,10 +128,10 @@ func (m *Model) Hidden(b models.Batch, c *models.Cache) *tensor.Tensor {
 // Forward mixes tokens: x [B, T, H] → [B, T, H].
 func (a *Attention) Forward(x, cos, sin *tensor.Tensor, layer int, b models.Batch, c *models.Cache) *tensor.Tensor {
 	n, t := x.Dim(0), x.Dim(1)
-	q := a.QNorm.Forward(a.Q.Forward(x).Reshape(n, t, a.heads, a.headDim))
-	k := a.KNorm.Forward(a.K.Forward(x).Reshape(n, t, a.kvHeads, a.headDim))
+	q := tensor.RMSNormRoPE(a.Q.Forward(x).Reshape(n, t, a.heads, a.headDim), a.QNorm.Weight, cos, sin, a.QNorm.Eps)
+	k := tensor.RMSNormRoPE(a.K.Forward(x).Reshape(n, t, a.kvHeads, a.headDim), a.KNorm.Weight, cos, sin, a.KNorm.Eps)
 	v := a.V.Forward(x).Reshape(n, t, a.kvHeads, a.headDim)
-	o := c.Attention(layer, tensor.RoPE(q, cos, sin), tensor.RoPE(k, cos, sin), v, b)
+	o := c.Attention(layer, q, k, v, b)
 	return a.O.Forward(o.Reshape(n, t, a.heads*a.headDim))
 }
 

@@ -61,6 +61,7 @@ var cases = []testCase{
 	fused[backend.Softmaxer]("Softmax", testSoftmax),
 	fused[backend.RMSNormer]("RMSNorm", testRMSNorm),
 	fused[backend.RoPEr]("RoPE", testRoPE),
+	fused[backend.NormRoPEr]("NormRoPE", testNormRoPE),
 	fused[backend.SwiGLUer]("SwiGLU", testSwiGLU),
 	fused[backend.Attentioner]("Attention", testAttention),
 	fused[backend.CrossEntropyer]("CrossEntropy", testCrossEntropy),

@@ -143,6 +143,19 @@ func (m mutant) RoPE(out, x, cos, sin *backend.View, inverse bool) {
 	m.Backend.RoPE(out, x, cos, sin, inverse && m.key != "forward only")
 	m.after("RoPE", out)
 }
+func (m mutant) NormRoPE(out, rstd, x, w, cos, sin *backend.View, eps float64) {
+	m.Backend.NormRoPE(out, rstd, x, w, cos, sin, eps)
+	m.after("NormRoPE out", out)
+	m.after("NormRoPE rstd", rstd)
+}
+func (m mutant) NormRoPEBackward(dx, dw, dy, x, w, rstd, cos, sin *backend.View) {
+	if m.key == "overwrites" && dw != nil {
+		m.Fill(dw, 0)
+	}
+	m.Backend.NormRoPEBackward(dx, dw, dy, x, w, rstd, cos, sin)
+	m.after("NormRoPEBackward dx", dx)
+	m.after("NormRoPEBackward dw", dw)
+}
 func (m mutant) SwiGLU(out, gate, up *backend.View) {
 	m.Backend.SwiGLU(out, gate, up)
 	m.after("SwiGLU", out)
@@ -308,6 +321,11 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 		{"accumulate ignored", "overwrites", nil, "MatMul"},
 		{"dw overwritten", "overwrites", nil, "RMSNorm"},
 		{"inverse ignored", "forward only", nil, "RoPE"},
+		{"a thousandth too much", "NormRoPE out", nudge, "NormRoPE"},
+		{"a thousandth too much", "NormRoPE rstd", nudge, "NormRoPE"},
+		{"a thousandth too much", "NormRoPEBackward dx", nudge, "NormRoPE"},
+		{"a thousandth too much", "NormRoPEBackward dw", nudge, "NormRoPE"},
+		{"dw overwritten", "overwrites", nil, "NormRoPE"},
 		{"the causal mask dropped", "no mask", nil, "Attention"},
 		{"the scale dropped", "no scale", nil, "Attention"},
 		{"the mask aligned top left", "top left", nil, "Attention"},
@@ -338,7 +356,7 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 type bare struct{ backend.Backend }
 
 func TestOptionalKernelsAreTestedWhereTheyExist(t *testing.T) {
-	for _, name := range []string{"Softmax", "RMSNorm", "RoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "SumSquares", "Quantize", "MatMulQuantized"} {
+	for _, name := range []string{"Softmax", "RMSNorm", "RoPE", "NormRoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "SumSquares", "Quantize", "MatMulQuantized"} {
 		if backendtest.Supported(bare{cpu.New()}, name) {
 			t.Errorf("%s would be tested on a backend without it", name)
 		}

@@ -26,6 +26,16 @@ func (b *Backend) RoPE(out, x, cos, sin *backend.View, inverse bool) {
 	b.run("RoPE", 3*elements(x), views{out}, views{x, cos, sin}, func() { fused[backend.RoPEr](b).RoPE(out, x, cos, sin, inverse) })
 }
 
+func (b *Backend) NormRoPE(out, rstd, x, w, cos, sin *backend.View, eps float64) {
+	b.run("NormRoPE", 7*elements(x), present(out, rstd), views{x, w, cos, sin},
+		func() { fused[backend.NormRoPEr](b).NormRoPE(out, rstd, x, w, cos, sin, eps) })
+}
+
+func (b *Backend) NormRoPEBackward(dx, dw, dy, x, w, rstd, cos, sin *backend.View) {
+	b.run("NormRoPEBackward", 12*elements(x), present(dx, dw), views{dy, x, w, rstd, cos, sin},
+		func() { fused[backend.NormRoPEr](b).NormRoPEBackward(dx, dw, dy, x, w, rstd, cos, sin) })
+}
+
 func (b *Backend) SwiGLU(out, gate, up *backend.View) {
 	b.run("SwiGLU", 5*elements(out), views{out}, views{gate, up}, func() { fused[backend.SwiGLUer](b).SwiGLU(out, gate, up) })
 }
@@ -105,6 +115,7 @@ var (
 	_ backend.HostMemory     = (*Backend)(nil)
 	_ backend.Softmaxer      = (*Backend)(nil)
 	_ backend.RMSNormer      = (*Backend)(nil)
+	_ backend.NormRoPEr      = (*Backend)(nil)
 	_ backend.RoPEr          = (*Backend)(nil)
 	_ backend.SwiGLUer       = (*Backend)(nil)
 	_ backend.Attentioner    = (*Backend)(nil)
