@@ -60,3 +60,20 @@ func NewRMSNorm(p tensor.Place, dt tensor.DType, width int, eps float64) *RMSNor
 func (n *RMSNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return tensor.RMSNorm(x, n.Weight, n.Eps)
 }
+
+// LayerNorm centres and normalises the last axis, see tensor.LayerNorm.
+type LayerNorm struct {
+	Weight *tensor.Tensor `param:"weight"` // [D]
+	Bias   *tensor.Tensor `param:"bias"`   // [D]
+	Eps    float64
+}
+
+// NewLayerNorm is a LayerNorm whose weight and bias have no values yet.
+func NewLayerNorm(p tensor.Place, dt tensor.DType, width int, eps float64) *LayerNorm {
+	return &LayerNorm{Weight: newParameter(p, dt, width), Bias: newParameter(p, dt, width), Eps: eps}
+}
+
+// Forward maps [..., D] to [..., D].
+func (n *LayerNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
+	return tensor.LayerNorm(x, n.Weight, n.Bias, n.Eps)
+}

@@ -139,6 +139,15 @@ func TestLayersComputeWhatTheySay(t *testing.T) {
 	if math.Abs(float64(got[0])-2*24/rms) > 1e-5 {
 		t.Errorf("norm: %v", got)
 	}
+	ln := NewLayerNorm(d, tensor.F32, 3, 0)
+	ln.Weight.Fill(2)
+	ln.Bias.Fill(-1)
+	got = tensor.ToSlice[float32](ln.Forward(y))
+	mean := (24 + 52 + 80) / 3.0
+	std := math.Sqrt(((24-mean)*(24-mean) + (52-mean)*(52-mean) + (80-mean)*(80-mean)) / 3)
+	if math.Abs(float64(got[0])-(2*(24-mean)/std-1)) > 1e-5 {
+		t.Errorf("layer norm: %v", got)
+	}
 }
 
 func TestTwoParametersOfOneNamePanic(t *testing.T) {

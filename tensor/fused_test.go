@@ -76,6 +76,15 @@ func TestFusedRMSNormEqualsItsTwin(t *testing.T) {
 	}
 }
 
+func TestFusedLayerNormEqualsItsTwin(t *testing.T) {
+	for _, shape := range [][]int{{7, 33}, {2, 3, 8}, {300}, {150, 9}} {
+		compareTwins(t, func(d *tensor.Device, dt tensor.DType) []T {
+			r, width := tensor.NewRand(2), shape[len(shape)-1]
+			return []T{param(d, r, dt, shape...), param(d, r, dt, width), param(d, r, dt, width)}
+		}, func(x ...T) T { return tensor.LayerNorm(x[0], x[1], x[2], 1e-6) })
+	}
+}
+
 func TestFusedSwiGLUEqualsItsTwin(t *testing.T) {
 	for _, shape := range [][]int{{7, 33}, {2, 3, 8}, {300}} {
 		compareTwins(t, func(d *tensor.Device, dt tensor.DType) []T {

@@ -247,6 +247,9 @@ func differentiable() []opCase {
 		add("Softmax", func(x []T) T { return x[0].Softmax() }, softmaxRef, n(s...))
 		add("LogSoftmax", func(x []T) T { return x[0].LogSoftmax() }, func(x []nd) nd { return map1(math.Log)([]nd{softmaxRef(x)}) }, n(s...))
 		add("SwiGLU", func(x []T) T { return tensor.SwiGLU(x[0], x[1]) }, map2(func(g, u float64) float64 { return g * sigmoid(g) * u }), n(s...), n(s...))
+		if s[len(s)-1] > 1 { // the normalised number of a row of one is 0, and its error all noise
+			add("LayerNorm", func(x []T) T { return tensor.LayerNorm(x[0], x[1], x[2], 1e-3) }, layerNormRef(1e-3), n(s...), n(s[len(s)-1]), n(s[len(s)-1]))
+		}
 		add("RMSNorm", func(x []T) T { return tensor.RMSNorm(x[0], x[1], 1e-3) }, rmsNormRef(1e-3), n(s...), n(s[len(s)-1]))
 	}
 	for _, s := range [][]int{{2, 3, 2, 4}, {3, 1, 2}, {1, 2}, {0, 2, 4}} {

@@ -184,6 +184,24 @@ func rmsNormRef(eps float64) func(x []nd) nd {
 	}
 }
 
+func layerNormRef(eps float64) func(x []nd) nd {
+	return func(x []nd) nd {
+		d := len(x[1].data)
+		y := zeros(x[0].shape...)
+		for i := range y.data {
+			row, mean, variance := x[0].data[i/d*d:i/d*d+d], 0.0, 0.0
+			for _, v := range row {
+				mean += v / float64(d)
+			}
+			for _, v := range row {
+				variance += (v - mean) * (v - mean) / float64(d)
+			}
+			y.data[i] = (x[0].data[i]-mean)/math.Sqrt(variance+eps)*x[1].data[i%d] + x[2].data[i%d]
+		}
+		return y
+	}
+}
+
 // ropeRef rotates x [..., H, D] by cos and sin [N, D/2].
 func ropeRef(x []nd) nd {
 	rank := len(x[0].shape)

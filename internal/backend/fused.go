@@ -20,6 +20,17 @@ type RMSNormer interface {
 	RMSNormBackward(dx, dw, dy, x, w, rstd *View)
 }
 
+// LayerNormer fuses layer normalisation (Ba et al. 2016): out = (x − mean)·rstd·w + b with
+// rstd = 1/√(mean((x − mean)²)+eps) over the last axis, computed in A and rounded once.
+//
+// x, out, dy, dx are T[R, D] with contiguous rows (any row stride); w and b are T[D]; mean and rstd are
+// A[R], contiguous.
+type LayerNormer interface {
+	LayerNorm(out, mean, rstd, x, w, b *View, eps float64)
+	// LayerNormBackward adds to dw and db, which are A[D] or T[D]. dx may be dy.
+	LayerNormBackward(dx, dw, db, dy, x, w, mean, rstd *View)
+}
+
 // RoPEr fuses rotary position embedding (Su et al. 2021), half-split as in Llama and Qwen: with
 // x = [x1 | x2] halves of a head, out = [x1·cos − x2·sin | x2·cos + x1·sin]. inverse negates sin,
 // which is the backward. x and out are T[N, H, D] with contiguous last axis, D even; cos and sin are

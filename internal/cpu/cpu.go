@@ -36,6 +36,7 @@ var (
 	_ backend.RMSNormer      = (*Backend)(nil)
 	_ backend.RoPEr          = (*Backend)(nil)
 	_ backend.NormRoPEr      = (*Backend)(nil)
+	_ backend.LayerNormer    = (*Backend)(nil)
 	_ backend.SwiGLUer       = (*Backend)(nil)
 	_ backend.Attentioner    = (*Backend)(nil)
 	_ backend.CrossEntropyer = (*Backend)(nil)

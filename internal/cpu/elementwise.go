@@ -29,12 +29,11 @@ func (*Backend) Unary(op backend.UnaryOp, out, x *backend.View) {
 			panic(fmt.Sprintf("cpu: unary operation %d of %v", op, x))
 		}
 		unary(out, x, grainScalar, not)
+	case backend.BF16:
+		kernel, grain := vectorUnary[uint16](op)
+		unary(out, x, grain, kernel)
 	default:
-		if kernel, grain := vectorUnary[uint16](op); kernel != nil && x.DType == backend.BF16 {
-			unary(out, x, grain, kernel)
-			return
-		}
-		kernel, grain := floatUnary32(op)
+		kernel, grain := vectorUnary[float32](op)
 		unary(out, x, grain, kernel)
 	}
 }

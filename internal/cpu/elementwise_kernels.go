@@ -11,7 +11,7 @@ import (
 // The loops over contiguous blocks that element-wise operations are made of. An output may be one of
 // the inputs.
 
-// vectorUnary is the SIMD loop of op and its grain; nil if there is none.
+// vectorUnary is the SIMD loop of a float op and its grain.
 func vectorUnary[E simd.Element](op backend.UnaryOp) (kernel func(out, x []E), grain int) {
 	switch op {
 	case backend.Neg:
@@ -24,8 +24,26 @@ func vectorUnary[E simd.Element](op backend.UnaryOp) (kernel func(out, x []E), g
 		return simd.Sigmoid[E], grainScalar
 	case backend.SiLU:
 		return simd.SiLU[E], grainScalar
+	case backend.Abs:
+		return simd.Abs[E], grainCheap
+	case backend.ReLU:
+		return simd.ReLU[E], grainCheap
+	case backend.Sqrt:
+		return simd.Sqrt[E], grainScalar
+	case backend.Rsqrt:
+		return simd.Rsqrt[E], grainScalar
+	case backend.Reciprocal:
+		return simd.Reciprocal[E], grainScalar
+	case backend.Log:
+		return simd.Log[E], grainScalar
+	case backend.Sin:
+		return simd.Sin[E], grainScalar
+	case backend.Cos:
+		return simd.Cos[E], grainScalar
+	case backend.Tanh:
+		return simd.Tanh[E], grainScalar
 	}
-	return nil, 0
+	panic(fmt.Sprintf("cpu: unary operation %d of a float dtype", op))
 }
 
 // vectorBinary is the SIMD loop of op; nil if there is none.
@@ -66,40 +84,6 @@ func vectorScalar[E simd.Element](op backend.BinaryOp) func(out, x []E, s float3
 	return nil
 }
 
-func floatUnary32(op backend.UnaryOp) (kernel func(out, x []float32), grain int) {
-	if kernel, grain := vectorUnary[float32](op); kernel != nil {
-		return kernel, grain
-	}
-	switch op {
-	case backend.Abs:
-		return func(out, x []float32) {
-			for i, v := range x {
-				out[i] = math.Float32frombits(math.Float32bits(v) &^ (1 << 31))
-			}
-		}, grainScalar
-	case backend.ReLU:
-		return relu[float32], grainScalar
-	case backend.Reciprocal:
-		return func(out, x []float32) {
-			for i, v := range x {
-				out[i] = 1 / v
-			}
-		}, grainScalar
-	case backend.Sqrt:
-		return func(out, x []float32) {
-			for i, v := range x {
-				out[i] = float32(math.Sqrt(float64(v)))
-			}
-		}, grainScalar
-	}
-	f := mathFunction(op)
-	return func(out, x []float32) {
-		for i, v := range x {
-			out[i] = float32(f(float64(v)))
-		}
-	}, grainMath
-}
-
 func floatUnary64(op backend.UnaryOp) func(out, x []float64) {
 	switch op {
 	case backend.Neg, backend.Square:
@@ -115,7 +99,7 @@ func floatUnary64(op backend.UnaryOp) func(out, x []float64) {
 	}
 }
 
-// mathFunction is op on one float64; F32 goes through it where no SIMD loop exists.
+// mathFunction is op on one float64.
 func mathFunction(op backend.UnaryOp) func(float64) float64 {
 	switch op {
 	case backend.Abs:

@@ -97,5 +97,5 @@ func normRoPEBackward[L lane, A float](dx, dw, dy, x, w, rstd, cos, sin *backend
 			}
 		}
 	})
-	sums.addTo(dw)
+	sums.addTo(dw, 0)
 }

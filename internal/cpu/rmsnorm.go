@@ -93,7 +93,7 @@ func rmsNormBackward[L lane, A float](dx, dw, dy, x, w, rstd *backend.View) {
 			rmsNormBackwardRow(x.DType, p, acc, g, in, weight, gs, float64(*elementAt[A](rstd, i)))
 		}
 	})
-	sums.addTo(dw)
+	sums.addTo(dw, 0)
 }
 
 // rmsNormBackwardRow sets the row of dx at p, if that is not nil, and adds its part to dw. The scratch may
@@ -115,7 +115,7 @@ func rmsNormBackwardRow[L lane, A float](dt backend.DType, p unsafe.Pointer, dw 
 	store(dt, p, 1, o)
 }
 
-// rowSums adds up, over the rows of a matrix, vectors as long as a row: the gradients of a norm's weights.
+// rowSums adds up vectors over the rows of a matrix: the gradients of a norm's weights.
 // Each chunk of rows has sums of its own, which are added in order, so that the result depends on the
 // shape alone.
 type rowSums[A float] struct {
@@ -148,18 +148,19 @@ func (s *rowSums[A]) run(fn func(ws *workspace, lo, hi int, acc []A)) {
 	})
 }
 
-// addTo adds the sums to a view of rank 1, if there is one.
-func (s *rowSums[A]) addTo(out *backend.View) {
+// addTo adds the sums from a place in the vectors on to a view of rank 1, if there is one.
+func (s *rowSums[A]) addTo(out *backend.View, from int) {
 	if out == nil {
 		return
 	}
-	total := s.partial[:s.width]
+	width := out.Shape[0]
+	total := s.partial[from : from+width]
 	for c := 1; c < s.chunks(); c++ {
-		add(total, total, s.partial[c*s.width:(c+1)*s.width])
+		add(total, total, s.partial[c*s.width+from:][:width])
 	}
 	ws := getWorkspace()
 	defer ws.put()
-	o := take[A](ws, s.width)
+	o := take[A](ws, width)
 	loadInto(o, out.DType, out.Ptr, out.Strides[0])
 	add(o, o, total)
 	store(out.DType, out.Ptr, out.Strides[0], o)

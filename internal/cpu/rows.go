@@ -204,3 +204,69 @@ func normRotate[L lane, A float](out, x, w []L, cos, sin []A, rstd float64) {
 		rotate(out[:half], out[half:], out[:half], out[half:], cos, sin)
 	}
 }
+
+// rowSquaredDiff is Σ (x − mean)².
+func rowSquaredDiff[L lane](x []L, mean float64) float64 {
+	switch sizeOf[L]() {
+	case 2:
+		return float64(simd.SumSquaredDiff(cast[uint16](x), float32(mean)))
+	case 4:
+		return float64(simd.SumSquaredDiff(cast[float32](x), float32(mean)))
+	}
+	var s float64
+	for _, v := range plain(x) {
+		s += (v - mean) * (v - mean)
+	}
+	return s
+}
+
+// dotCentered is Σ g·w·(x − mean).
+func dotCentered[L lane](g, x, w []L, mean float64) float64 {
+	switch sizeOf[L]() {
+	case 2:
+		return float64(simd.DotCentered(cast[uint16](g), cast[uint16](x), cast[uint16](w), float32(mean)))
+	case 4:
+		return float64(simd.DotCentered(cast[float32](g), cast[float32](x), cast[float32](w), float32(mean)))
+	}
+	var s float64
+	a, b := plain(x), plain(w)
+	for i, v := range plain(g) {
+		s += v * b[i] * (a[i] - mean)
+	}
+	return s
+}
+
+// center sets out = (x − mean)·rstd·w + b.
+func center[L lane](out, x, w, b []L, mean, rstd float64) {
+	switch sizeOf[L]() {
+	case 2:
+		simd.LayerNorm(cast[uint16](out), cast[uint16](x), cast[uint16](w), cast[uint16](b), float32(mean), float32(rstd))
+	case 4:
+		simd.LayerNorm(cast[float32](out), cast[float32](x), cast[float32](w), cast[float32](b), float32(mean), float32(rstd))
+	default:
+		o, ws, bs := plain(out), plain(w), plain(b)
+		for i, v := range plain(x) {
+			o[i] = (v-mean)*rstd*ws[i] + bs[i]
+		}
+	}
+}
+
+// centerBackward sets dx = rstd·g·w + c·t + e with t = (x − mean)·rstd, and adds g·t to dw and g to db.
+func centerBackward[L lane, A float](dx []L, dw, db []A, g, x, w []L, mean, rstd, c, e float64) {
+	switch sizeOf[L]() {
+	case 2:
+		simd.LayerNormBackward(cast[uint16](dx), cast[float32](dw), cast[float32](db), cast[uint16](g), cast[uint16](x), cast[uint16](w),
+			float32(mean), float32(rstd), float32(c), float32(e))
+	case 4:
+		simd.LayerNormBackward(cast[float32](dx), cast[float32](dw), cast[float32](db), cast[float32](g), cast[float32](x), cast[float32](w),
+			float32(mean), float32(rstd), float32(c), float32(e))
+	default:
+		d, ww, wb, gs, ws := plain(dx), cast[float64](dw), cast[float64](db), plain(g), plain(w)
+		for i, v := range plain(x) {
+			g, t := gs[i], (v-mean)*rstd
+			ww[i] += g * t
+			wb[i] += g
+			d[i] = rstd*g*ws[i] + c*t + e
+		}
+	}
+}

@@ -78,6 +78,9 @@ func hiddenKernels(b *testing.B, dt backend.DType, t, h int) {
 	measure(b, "ArgMax", dt, n, size, func() { c.Reduce(backend.ArgMax, &index, x) })
 	measure(b, "RMSNorm", dt, n, 2*size, func() { c.RMSNorm(out, rstd, x, w, 1e-6) })
 	measure(b, "RMSNormBackward", dt, n, 3*size, func() { c.RMSNormBackward(out, dw, y, x, w, rstd) })
+	mean, db := random(b, backend.F32, t), random(b, backend.F32, h)
+	measure(b, "LayerNorm", dt, n, 2*size, func() { c.LayerNorm(out, mean, rstd, x, w, w, 1e-6) })
+	measure(b, "LayerNormBackward", dt, n, 3*size, func() { c.LayerNormBackward(out, dw, db, y, x, w, mean, rstd) })
 }
 
 // x32 is a matrix of zeros.

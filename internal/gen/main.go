@@ -38,6 +38,7 @@ func units() []unit {
 			unit{"simd", "arith_" + x.suffix(), x.arithmetic},
 			unit{"simd", "reduce_" + x.suffix(), x.reductions},
 			unit{"simd", "exp_" + x.suffix(), x.exponentials},
+			unit{"simd", "unary_" + x.suffix(), x.unaries},
 			unit{"simd", "norm_" + x.suffix(), x.norms},
 			unit{"simd", "rope_" + x.suffix(), x.ropes},
 			unit{"simd", "adamw_" + x.suffix(), x.adamW},

@@ -9,6 +9,7 @@ import (
 func (x isa) norms(f *file) {
 	for _, k := range kinds {
 		x.rmsNorm(f, k)
+		x.layerNorm(f, k)
 	}
 }
 
@@ -53,6 +54,61 @@ func (x isa) rmsNorm(f *file, k kind) {
 		v.write("dw", sum)
 		e.VMULPS(v.read("w"), g, g)
 		e.VFMADD231PS(in, c, g)
+		v.write("dx", g)
+	}})
+}
+
+func (x isa) layerNorm(f *file, k kind) {
+	e := k.function(x, f, "sumSquaredDiff", "func(x []E, mean float32) float32", "is Σ (x − mean)².")
+	mean := e.scalar("mean")
+	e.sum([]string{"x"}, func(v *vector) {
+		r := v.read("x")
+		e.VSUBPS(mean, r, r)
+		if v.part {
+			e.keepPart(r)
+		}
+		e.VFMADD231PS(r, r, v.sums[0])
+	})
+
+	e = k.function(x, f, "dotCentered", "func(dy, x, w []E, mean float32) float32", "is Σ dy·w·(x − mean).")
+	mean = e.scalar("mean")
+	e.sum([]string{"dy", "x", "w"}, func(v *vector) {
+		r, g := v.read("x"), v.read("dy")
+		e.VSUBPS(mean, r, r)
+		e.VMULPS(v.read("w"), g, g)
+		e.VFMADD231PS(r, g, v.sums[0])
+	})
+
+	e = k.function(x, f, "layerNorm", "func(out, x, w, b []E, mean, rstd float32)", "sets out = (x − mean)·rstd·w + b.")
+	mean = e.scalar("mean")
+	rstd := e.scalar("rstd")
+	e.emit(loop{slices: []string{"out", "x", "w", "b"}, unroll: 4, step: func(v *vector) {
+		r := v.read("x")
+		e.VSUBPS(mean, r, r)
+		e.VMULPS(rstd, r, r)
+		w := v.read("w")
+		e.VFMADD213PS(v.read("b"), r, w)
+		v.write("out", w)
+	}})
+
+	e = k.function(x, f, "layerNormBackward", "func(dx []E, dw, db []float32, dy, x, w []E, mean, rstd, c, d float32)",
+		"sets dx = rstd·dy·w + c·t + d with t = (x − mean)·rstd, and adds dy·t to dw and dy to db.")
+	mean, rstd = e.scalar("mean"), e.scalar("rstd")
+	c, d := e.scalar("c"), e.scalar("d")
+	e.emit(loop{slices: []string{"dx", "dw", "db", "dy", "x", "w"}, unroll: 1, step: func(v *vector) {
+		g, t := v.read("dy"), v.read("x")
+		e.VSUBPS(mean, t, t)
+		e.VMULPS(rstd, t, t)
+		sum := v.read("dw")
+		e.VFMADD231PS(t, g, sum)
+		v.write("dw", sum)
+		sum = v.read("db")
+		e.VADDPS(g, sum, sum)
+		v.write("db", sum)
+		e.VMULPS(rstd, g, g)
+		e.VMULPS(v.read("w"), g, g)
+		e.VADDPS(d, g, g)
+		e.VFMADD231PS(t, c, g)
 		v.write("dx", g)
 	}})
 }

@@ -60,6 +60,7 @@ var cases = []testCase{
 	core("Concurrent", testConcurrent),
 	fused[backend.Softmaxer]("Softmax", testSoftmax),
 	fused[backend.RMSNormer]("RMSNorm", testRMSNorm),
+	fused[backend.LayerNormer]("LayerNorm", testLayerNorm),
 	fused[backend.RoPEr]("RoPE", testRoPE),
 	fused[backend.NormRoPEr]("NormRoPE", testNormRoPE),
 	fused[backend.SwiGLUer]("SwiGLU", testSwiGLU),

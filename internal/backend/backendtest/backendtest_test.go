@@ -143,6 +143,21 @@ func (m mutant) RoPE(out, x, cos, sin *backend.View, inverse bool) {
 	m.Backend.RoPE(out, x, cos, sin, inverse && m.key != "forward only")
 	m.after("RoPE", out)
 }
+func (m mutant) LayerNorm(out, mean, rstd, x, w, b *backend.View, eps float64) {
+	m.Backend.LayerNorm(out, mean, rstd, x, w, b, eps)
+	m.after("LayerNorm out", out)
+	m.after("LayerNorm mean", mean)
+	m.after("LayerNorm rstd", rstd)
+}
+func (m mutant) LayerNormBackward(dx, dw, db, dy, x, w, mean, rstd *backend.View) {
+	if m.key == "overwrites" && db != nil {
+		m.Fill(db, 0)
+	}
+	m.Backend.LayerNormBackward(dx, dw, db, dy, x, w, mean, rstd)
+	m.after("LayerNormBackward dx", dx)
+	m.after("LayerNormBackward dw", dw)
+	m.after("LayerNormBackward db", db)
+}
 func (m mutant) NormRoPE(out, rstd, x, w, cos, sin *backend.View, eps float64) {
 	m.Backend.NormRoPE(out, rstd, x, w, cos, sin, eps)
 	m.after("NormRoPE out", out)
@@ -321,6 +336,13 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 		{"accumulate ignored", "overwrites", nil, "MatMul"},
 		{"dw overwritten", "overwrites", nil, "RMSNorm"},
 		{"inverse ignored", "forward only", nil, "RoPE"},
+		{"a thousandth too much", "LayerNorm out", nudge, "LayerNorm"},
+		{"a thousandth too much", "LayerNorm mean", nudge, "LayerNorm"},
+		{"a thousandth too much", "LayerNorm rstd", nudge, "LayerNorm"},
+		{"a thousandth too much", "LayerNormBackward dx", nudge, "LayerNorm"},
+		{"a thousandth too much", "LayerNormBackward dw", nudge, "LayerNorm"},
+		{"a thousandth too much", "LayerNormBackward db", nudge, "LayerNorm"},
+		{"db overwritten", "overwrites", nil, "LayerNorm"},
 		{"a thousandth too much", "NormRoPE out", nudge, "NormRoPE"},
 		{"a thousandth too much", "NormRoPE rstd", nudge, "NormRoPE"},
 		{"a thousandth too much", "NormRoPEBackward dx", nudge, "NormRoPE"},
@@ -356,7 +378,7 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 type bare struct{ backend.Backend }
 
 func TestOptionalKernelsAreTestedWhereTheyExist(t *testing.T) {
-	for _, name := range []string{"Softmax", "RMSNorm", "RoPE", "NormRoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "SumSquares", "Quantize", "MatMulQuantized"} {
+	for _, name := range []string{"Softmax", "RMSNorm", "LayerNorm", "RoPE", "NormRoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "SumSquares", "Quantize", "MatMulQuantized"} {
 		if backendtest.Supported(bare{cpu.New()}, name) {
 			t.Errorf("%s would be tested on a backend without it", name)
 		}

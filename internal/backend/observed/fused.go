@@ -22,6 +22,16 @@ func (b *Backend) RMSNormBackward(dx, dw, dy, x, w, rstd *backend.View) {
 		func() { fused[backend.RMSNormer](b).RMSNormBackward(dx, dw, dy, x, w, rstd) })
 }
 
+func (b *Backend) LayerNorm(out, mean, rstd, x, w, bias *backend.View, eps float64) {
+	b.run("LayerNorm", 7*elements(x), present(out, mean, rstd), views{x, w, bias},
+		func() { fused[backend.LayerNormer](b).LayerNorm(out, mean, rstd, x, w, bias, eps) })
+}
+
+func (b *Backend) LayerNormBackward(dx, dw, db, dy, x, w, mean, rstd *backend.View) {
+	b.run("LayerNormBackward", 14*elements(x), present(dx, dw, db), views{dy, x, w, mean, rstd},
+		func() { fused[backend.LayerNormer](b).LayerNormBackward(dx, dw, db, dy, x, w, mean, rstd) })
+}
+
 func (b *Backend) RoPE(out, x, cos, sin *backend.View, inverse bool) {
 	b.run("RoPE", 3*elements(x), views{out}, views{x, cos, sin}, func() { fused[backend.RoPEr](b).RoPE(out, x, cos, sin, inverse) })
 }
@@ -116,6 +126,7 @@ var (
 	_ backend.Softmaxer      = (*Backend)(nil)
 	_ backend.RMSNormer      = (*Backend)(nil)
 	_ backend.NormRoPEr      = (*Backend)(nil)
+	_ backend.LayerNormer    = (*Backend)(nil)
 	_ backend.RoPEr          = (*Backend)(nil)
 	_ backend.SwiGLUer       = (*Backend)(nil)
 	_ backend.Attentioner    = (*Backend)(nil)

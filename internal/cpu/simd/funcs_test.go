@@ -113,7 +113,27 @@ func vectorCases[E Element]() []elementwise[E] {
 	binary("SwiGLU", SwiGLU[E], func(x, y float64) float64 { return x * sigmoid(x) * y })
 	unary("ScaledExp", func(out, x []E) { ScaledExp(out, x, b, a, c) }, func(x float64) float64 { return a*math.Exp(x-b) + c })
 	binary("SoftmaxBackward", func(out, x, y []E) { SoftmaxBackward(out, x, y, a) }, func(x, y float64) float64 { return (x - a) * y })
+	of := func(f func(out, x []E)) func(out, x []E) { // of |x|
+		return func(out, x []E) { Abs(out, x); f(out, out) }
+	}
+	unary("Abs", Abs[E], math.Abs)
+	unary("ReLU", ReLU[E], func(x float64) float64 { return max(x, 0) })
+	unary("Sqrt", of(Sqrt[E]), func(x float64) float64 { return math.Sqrt(math.Abs(x)) })
+	unary("Rsqrt", of(Rsqrt[E]), func(x float64) float64 { return 1 / math.Sqrt(math.Abs(x)) })
+	unary("Reciprocal", Reciprocal[E], func(x float64) float64 { return 1 / x })
+	unary("Log", of(Log[E]), func(x float64) float64 { return math.Log(math.Abs(x)) })
+	unary("Sin", Sin[E], math.Sin)
+	unary("Cos", Cos[E], math.Cos)
+	unary("Tanh", Tanh[E], math.Tanh)
 	return append(cases,
+		elementwise[E]{"LayerNorm", 1, 3, 0, func(o, x vs, _ [][]float32) { LayerNorm(o[0], x[0], x[1], x[2], a, c) },
+			func(_, x, _ []float64) []float64 { return []float64{(x[0]-a)*c*x[1] + x[2]} }},
+		elementwise[E]{"LayerNormBackward", 1, 3, 2, func(o, x vs, m [][]float32) {
+			LayerNormBackward(o[0], m[0], m[1], x[0], x[1], x[2], a, c, b, 0.5)
+		}, func(_, x, m []float64) []float64 {
+			t := (x[1] - a) * c
+			return []float64{c*x[0]*x[2] + b*t + 0.5, m[0] + x[0]*t, m[1] + x[0]}
+		}},
 		elementwise[E]{"SwiGLUBackward", 2, 3, 0, func(o, x vs, _ [][]float32) { SwiGLUBackward(o[0], o[1], x[0], x[1], x[2]) },
 			func(_, x, _ []float64) []float64 {
 				dy, g, u := x[0], x[1], x[2]

@@ -9,21 +9,25 @@ type Element interface{ float32 | uint16 }
 
 // loops are the inner loops over one type of elements. Lengths agree when they are called.
 type loops[E Element] struct {
-	add, sub, mul, div, larger, smaller                      func(out, x, y []E)
-	scale, addScalar, divScalar, largerScalar, smallerScalar func(out, x []E, a float32)
-	sigmoid, silu                                            func(out, x []E)
-	swiGLU                                                   func(out, gate, up []E)
-	swiGLUBackward                                           func(dgate, dup, dy, gate, up []E)
-	dot                                                      func(x, y []E) float32
-	dotWeighted                                              func(dy, x, w []E) float32
-	sum, sumSquares, max, min                                func(x []E) float32
-	sumExp                                                   func(x []E, bias float32) float32
-	scaledExp                                                func(out, x []E, bias, scale, shift float32)
-	softmaxBackward                                          func(dx, dy, y []E, a float32)
-	rmsNorm                                                  func(out, x, w []E, rstd float32)
-	rmsNormBackward                                          func(dx []E, dw []float32, dy, x, w []E, rstd, c float32)
-	rotate                                                   func(out1, out2, x1, x2 []E, cos, sin []float32)
-	normRotate                                               func(out1, out2, x1, x2, w1, w2 []E, cos, sin []float32, rstd float32)
+	add, sub, mul, div, larger, smaller                                    func(out, x, y []E)
+	scale, addScalar, divScalar, largerScalar, smallerScalar               func(out, x []E, a float32)
+	sigmoid, silu, abs, relu, sqrt, rsqrt, reciprocal, log, sin, cos, tanh func(out, x []E)
+	swiGLU                                                                 func(out, gate, up []E)
+	swiGLUBackward                                                         func(dgate, dup, dy, gate, up []E)
+	dot                                                                    func(x, y []E) float32
+	dotWeighted                                                            func(dy, x, w []E) float32
+	sum, sumSquares, max, min                                              func(x []E) float32
+	sumExp                                                                 func(x []E, bias float32) float32
+	scaledExp                                                              func(out, x []E, bias, scale, shift float32)
+	softmaxBackward                                                        func(dx, dy, y []E, a float32)
+	rmsNorm                                                                func(out, x, w []E, rstd float32)
+	sumSquaredDiff                                                         func(x []E, mean float32) float32
+	dotCentered                                                            func(dy, x, w []E, mean float32) float32
+	layerNorm                                                              func(out, x, w, b []E, mean, rstd float32)
+	layerNormBackward                                                      func(dx []E, dw, db []float32, dy, x, w []E, mean, rstd, c, d float32)
+	rmsNormBackward                                                        func(dx []E, dw []float32, dy, x, w []E, rstd, c float32)
+	rotate                                                                 func(out1, out2, x1, x2 []E, cos, sin []float32)
+	normRotate                                                             func(out1, out2, x1, x2, w1, w2 []E, cos, sin []float32, rstd float32)
 }
 
 // kernels is one path's table of inner loops. It has nothing but functions in it, see complete.

@@ -142,7 +142,7 @@ func TestBF16ReductionsAgreeWithFloat64(t *testing.T) {
 			acc := g.make(n, offset)
 			random(r, acc)
 			wantAcc := make([]float64, n)
-			var dot, weighted, sum, squares, exps, size float64
+			var dot, weighted, sum, squares, diffs, centered, exps, size float64
 			largest, smallest := math.Inf(-1), math.Inf(1)
 			for i := range n {
 				x[i], y[i], w[i] = BF16(float32(r.NormFloat64())), BF16(float32(r.NormFloat64())), BF16(float32(r.NormFloat64()))
@@ -150,6 +150,8 @@ func TestBF16ReductionsAgreeWithFloat64(t *testing.T) {
 				dot += a * b
 				weighted += a * b * c
 				sum += a
+				diffs += (a - 0.25) * (a - 0.25)
+				centered += a * c * (b - 0.25)
 				squares += a * a
 				exps += math.Exp(a - 0.5)
 				size += math.Abs(a) + a*a + math.Abs(a*b) + math.Abs(a*b*c) + math.Exp(a-0.5)
@@ -170,6 +172,9 @@ func TestBF16ReductionsAgreeWithFloat64(t *testing.T) {
 			}{
 				{"Dot", Dot(x, y), dot}, {"DotWeighted", DotWeighted(x, y, w), weighted}, {"Sum", Sum(x), sum},
 				{"SumSquares", SumSquares(x), squares}, {"SumExp", SumExp(x, 0.5), exps}, {"Max", Max(x), largest}, {"Min", Min(x), smallest},
+				{"SumSquaredDiff", SumSquaredDiff(x, 0.25), diffs}, {"DotCentered", DotCentered(x, y, w, 0.25), centered},
+				{"float32 SumSquaredDiff", SumSquaredDiff(widenAll(x), 0.25), diffs},
+				{"float32 DotCentered", DotCentered(widenAll(x), widenAll(y), widenAll(w), 0.25), centered},
 				{"float32 DotWeighted", DotWeighted(widenAll(x), widenAll(y), widenAll(w)), weighted},
 				{"float32 SumExp", SumExp(widenAll(x), 0.5), exps}, {"float32 Min", Min(widenAll(x)), smallest},
 			} {

@@ -19,6 +19,26 @@ func dotWeightedAVX512(dy []float32, x []float32, w []float32) float32
 //go:noescape
 func rmsNormBackwardAVX512(dx []float32, dw []float32, dy []float32, x []float32, w []float32, rstd float32, c float32)
 
+// sumSquaredDiffAVX512 is Σ (x − mean)².
+//
+//go:noescape
+func sumSquaredDiffAVX512(x []float32, mean float32) float32
+
+// dotCenteredAVX512 is Σ dy·w·(x − mean).
+//
+//go:noescape
+func dotCenteredAVX512(dy []float32, x []float32, w []float32, mean float32) float32
+
+// layerNormAVX512 sets out = (x − mean)·rstd·w + b.
+//
+//go:noescape
+func layerNormAVX512(out []float32, x []float32, w []float32, b []float32, mean float32, rstd float32)
+
+// layerNormBackwardAVX512 sets dx = rstd·dy·w + c·t + d with t = (x − mean)·rstd, and adds dy·t to dw and dy to db.
+//
+//go:noescape
+func layerNormBackwardAVX512(dx []float32, dw []float32, db []float32, dy []float32, x []float32, w []float32, mean float32, rstd float32, c float32, d float32)
+
 // rmsNormBF16AVX512 sets out = E(x·rstd)·w.
 //
 //go:noescape
@@ -33,3 +53,23 @@ func dotWeightedBF16AVX512(dy []uint16, x []uint16, w []uint16) float32
 //
 //go:noescape
 func rmsNormBackwardBF16AVX512(dx []uint16, dw []float32, dy []uint16, x []uint16, w []uint16, rstd float32, c float32)
+
+// sumSquaredDiffBF16AVX512 is Σ (x − mean)².
+//
+//go:noescape
+func sumSquaredDiffBF16AVX512(x []uint16, mean float32) float32
+
+// dotCenteredBF16AVX512 is Σ dy·w·(x − mean).
+//
+//go:noescape
+func dotCenteredBF16AVX512(dy []uint16, x []uint16, w []uint16, mean float32) float32
+
+// layerNormBF16AVX512 sets out = (x − mean)·rstd·w + b.
+//
+//go:noescape
+func layerNormBF16AVX512(out []uint16, x []uint16, w []uint16, b []uint16, mean float32, rstd float32)
+
+// layerNormBackwardBF16AVX512 sets dx = rstd·dy·w + c·t + d with t = (x − mean)·rstd, and adds dy·t to dw and dy to db.
+//
+//go:noescape
+func layerNormBackwardBF16AVX512(dx []uint16, dw []float32, db []float32, dy []uint16, x []uint16, w []uint16, mean float32, rstd float32, c float32, d float32)

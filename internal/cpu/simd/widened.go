@@ -9,8 +9,11 @@ func widened(t *kernels) loops[uint16] {
 		larger: t.binary(f.larger), smaller: t.binary(f.smaller),
 		scale: t.scalar(f.scale), addScalar: t.scalar(f.addScalar), divScalar: t.scalar(f.divScalar),
 		largerScalar: t.scalar(f.largerScalar), smallerScalar: t.scalar(f.smallerScalar),
-		sigmoid: t.unary(f.sigmoid), silu: t.unary(f.silu), swiGLU: t.binary(f.swiGLU),
-		sum: t.total(f.sum), sumSquares: t.total(f.sumSquares),
+		sigmoid: t.unary(f.sigmoid), silu: t.unary(f.silu), abs: t.unary(f.abs), relu: t.unary(f.relu),
+		sqrt: t.unary(f.sqrt), rsqrt: t.unary(f.rsqrt), reciprocal: t.unary(f.reciprocal),
+		log: t.unary(f.log), sin: t.unary(f.sin), cos: t.unary(f.cos), tanh: t.unary(f.tanh),
+		swiGLU: t.binary(f.swiGLU),
+		sum:    t.total(f.sum), sumSquares: t.total(f.sumSquares),
 		max: t.extreme(f.max), min: t.extreme(f.min),
 
 		swiGLUBackward: func(dgate, dup, dy, gate, up []uint16) {
@@ -65,6 +68,34 @@ func widened(t *kernels) loops[uint16] {
 			stretches(len(dx), func(lo, hi int) {
 				v := t.widen(&g, dy[lo:hi])
 				f.rmsNormBackward(v, dw[lo:hi], v, t.widen(&a, x[lo:hi]), t.widen(&b, w[lo:hi]), rstd, c)
+				t.f32ToBF16(dx[lo:hi], v)
+			})
+		},
+		sumSquaredDiff: func(x []uint16, mean float32) (sum float32) {
+			var a buffer
+			stretches(len(x), func(lo, hi int) { sum += f.sumSquaredDiff(t.widen(&a, x[lo:hi]), mean) })
+			return sum
+		},
+		dotCentered: func(dy, x, w []uint16, mean float32) (sum float32) {
+			var a, b, c buffer
+			stretches(len(dy), func(lo, hi int) {
+				sum += f.dotCentered(t.widen(&a, dy[lo:hi]), t.widen(&b, x[lo:hi]), t.widen(&c, w[lo:hi]), mean)
+			})
+			return sum
+		},
+		layerNorm: func(out, x, w, b []uint16, mean, rstd float32) {
+			var xs, ws, bs buffer
+			stretches(len(out), func(lo, hi int) {
+				v := t.widen(&xs, x[lo:hi])
+				f.layerNorm(v, v, t.widen(&ws, w[lo:hi]), t.widen(&bs, b[lo:hi]), mean, rstd)
+				t.f32ToBF16(out[lo:hi], v)
+			})
+		},
+		layerNormBackward: func(dx []uint16, dw, db []float32, dy, x, w []uint16, mean, rstd, c, d float32) {
+			var gs, xs, ws buffer
+			stretches(len(dx), func(lo, hi int) {
+				v := t.widen(&gs, dy[lo:hi])
+				f.layerNormBackward(v, dw[lo:hi], db[lo:hi], v, t.widen(&xs, x[lo:hi]), t.widen(&ws, w[lo:hi]), mean, rstd, c, d)
 				t.f32ToBF16(dx[lo:hi], v)
 			})
 		},
