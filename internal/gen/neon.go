@@ -1,6 +1,10 @@
 package main
 
-import "github.com/hone-ml/hone/internal/gen/arm64"
+import (
+	"strings"
+
+	"github.com/hone-ml/hone/internal/gen/arm64"
+)
 
 // The kernels of arm64. NEON has vectors of four float32 and no masks: a loop ends with a step of two
 // elements and one of one. Each step works on several vectors at once, so that loads come in pairs and
@@ -12,6 +16,8 @@ func neonUnits() []neonUnit {
 		{"simd", "arith_neon", neonArithmetic},
 		{"simd", "reduce_neon", neonReductions},
 		{"simd", "exp_neon", neonExponentials},
+		{"simd", "adamw_neon", neonAdamW},
+		{"simd", "norm_neon", neonNorms},
 		{"simd", "bf16_neon", neonBFloat16},
 		{"gemm", "micro_neon", neonMicroKernels},
 		{"gemm", "pack_neon", neonPackKernels},
@@ -39,16 +45,38 @@ func neonLines(a *arm64.Func, base, distance string, n int) []arm64.R {
 	return lines
 }
 
-// neonFunc writes a function whose loop runs over slices. prepare takes what outlives the steps and
-// returns the step and what follows the loop, which may be nil.
-func neonFunc(f *arm64.File, name, signature, doc string, unroll int, slices []string,
-	prepare func(a *arm64.Func) (step func(s *arm64.Step), finish func())) {
-	a := f.Func(name, signature, doc)
-	l := a.Over(slices...)
-	l.Unroll = unroll
+// A neonKind is a type of elements of the vectors that loops work on.
+type neonKind struct {
+	suffix  string // of names, before that of the instruction set
+	element string
+	size    int
+}
+
+// The loops over bfloat16 round with the extension BF16. The path that lacks it goes by way of float32.
+var (
+	neonF32   = neonKind{"", "float32", 4}
+	neonBF16  = neonKind{"BF16", "uint16", 2}
+	neonKinds = []neonKind{neonF32, neonBF16}
+)
+
+// A neonLoop is a function over vectors of one length. In the signature E stands for the kind's element.
+type neonLoop struct {
+	name, signature, doc string
+	slices               []string // the first gives the length
+	unroll               int      // vectors a turn
+}
+
+// emit writes the function. prepare takes what outlives the steps and returns the step and what follows
+// the loop, which may be nil.
+func (l neonLoop) emit(f *arm64.File, k neonKind, prepare func(a *arm64.Func) (step func(s *arm64.Step), finish func())) {
+	a := f.Func(l.name+k.suffix+"NEON", strings.ReplaceAll(l.signature, "[]E", "[]"+k.element), l.doc)
+	loop := &arm64.Loop{Unroll: l.unroll, Length: a.LoadLen(l.slices[0])}
+	for _, name := range l.slices {
+		loop.Stream(name, a.LoadBase(name), a.ElementSize(name))
+	}
 	step, finish := prepare(a)
-	l.Step = step
-	a.Emit(l)
+	loop.Step = step
+	a.Emit(loop)
 	if finish != nil {
 		finish()
 	}

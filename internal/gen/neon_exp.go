@@ -64,69 +64,120 @@ func neonOnePlusExpMinus(s *arm64.Step, c neonExpConstants, x arm64.Group) arm64
 
 // neonExponentials writes the exponential and what is made of it.
 func neonExponentials(f *arm64.File) {
-	neonFunc(f, "expNEON", "func(out, x []float32, bias float32) float32", "sets out = exp(x − bias) and returns the sum of out.", 4,
-		[]string{"out", "x"}, func(a *arm64.Func) (func(*arm64.Step), func()) {
-			c, bias, sum := newNeonExpConstants(a), arm64.Same(a.LoadScalar("bias")), a.Vs(1)
-			a.Zero(sum)
-			return func(s *arm64.Step) {
-				x := s.Read("x")
-				s.FSUB(x, x, bias)
-				s.Scope(func() { neonExp(s, c, x) })
-				s.Write("out", x)
-				s.KeepPart(x)
-				neonTotal(s.Func, x, s.FADD)
-				s.FADD(sum, sum, x[:1])
-			}, func() { a.Fold(sum[0]); a.StoreResult(sum[0]) }
-		})
+	neonLoop{"exp", "func(out, x []float32, bias float32) float32", "sets out = exp(x − bias) and returns the sum of out.",
+		[]string{"out", "x"}, 4}.emit(f, neonF32, func(a *arm64.Func) (func(*arm64.Step), func()) {
+		c, bias, sum := newNeonExpConstants(a), arm64.Same(a.LoadScalar("bias")), a.Vs(1)
+		a.Zero(sum)
+		return func(s *arm64.Step) {
+			x := neonBiasedExp(s, c, bias)
+			s.Write("out", x)
+			neonAddTo(s, sum, x)
+		}, func() { a.Fold(sum[0]); a.StoreResult(sum[0]) }
+	})
+	for _, k := range neonKinds {
+		neonSigmoids(f, k)
+		neonSoftmax(f, k)
+		neonScaledExp(f, k, "scaledExp", "func(out, x []E, bias, scale, shift float32)")
+	}
+	neonScaledExp(f, neonBF16, "scaledExpTo", "func(out []uint16, x []float32, bias, scale, shift float32)")
+}
 
-	unary := func(name, doc string, slices []string, step func(s *arm64.Step, c neonExpConstants)) {
-		signature := "func(out, x []float32)"
-		if len(slices) == 3 {
-			signature = "func(out, gate, up []float32)"
-		}
-		neonFunc(f, name, signature, doc, 4, slices, func(a *arm64.Func) (func(*arm64.Step), func()) {
+// neonBiasedExp gives exp(x − bias) of the stream x.
+func neonBiasedExp(s *arm64.Step, c neonExpConstants, bias arm64.Group) arm64.Group {
+	x := s.Read("x")
+	s.FSUB(x, x, bias)
+	s.Scope(func() { neonExp(s, c, x) })
+	return x
+}
+
+// neonAddTo adds all of x, which it destroys, to the lanes of sum.
+func neonAddTo(s *arm64.Step, sum, x arm64.Group) {
+	s.KeepPart(x)
+	neonTotal(s.Func, x, s.FADD)
+	s.FADD(sum, sum, x[:1])
+}
+
+// neonSigmoids writes what is made of the logistic function.
+func neonSigmoids(f *arm64.File, k neonKind) {
+	loop := func(l neonLoop, step func(s *arm64.Step, c neonExpConstants)) {
+		l.emit(f, k, func(a *arm64.Func) (func(*arm64.Step), func()) {
 			c := newNeonExpConstants(a)
 			return func(s *arm64.Step) { step(s, c) }, nil
 		})
 	}
-	unary("sigmoidNEON", "sets out = 1 / (1 + exp(−x)).", []string{"out", "x"}, func(s *arm64.Step, c neonExpConstants) {
-		x := s.Read("x")
-		s.FNEG(x, x)
-		s.Scope(func() { neonExp(s, c, x) })
-		s.FADD(x, x, c.one)
-		s.FDIV(x, c.one, x)
-		s.Write("out", x)
-	})
-	unary("siluNEON", "sets out = x / (1 + exp(−x)).", []string{"out", "x"}, func(s *arm64.Step, c neonExpConstants) {
-		x := s.Read("x")
-		s.FDIV(x, x, neonOnePlusExpMinus(s, c, x))
-		s.Write("out", x)
-	})
-	unary("swiGLUNEON", "sets out = silu(gate)·up.", []string{"out", "gate", "up"}, func(s *arm64.Step, c neonExpConstants) {
+	loop(neonLoop{"sigmoid", "func(out, x []E)", "sets out = 1 / (1 + exp(−x)).", []string{"out", "x"}, 4},
+		func(s *arm64.Step, c neonExpConstants) {
+			x := s.Read("x")
+			s.FNEG(x, x)
+			s.Scope(func() { neonExp(s, c, x) })
+			s.FADD(x, x, c.one)
+			s.FDIV(x, c.one, x)
+			s.Write("out", x)
+		})
+	loop(neonLoop{"silu", "func(out, x []E)", "sets out = x / (1 + exp(−x)).", []string{"out", "x"}, 4},
+		func(s *arm64.Step, c neonExpConstants) {
+			x := s.Read("x")
+			s.FDIV(x, x, neonOnePlusExpMinus(s, c, x))
+			s.Write("out", x)
+		})
+	loop(neonLoop{"swiGLU", "func(out, gate, up []E)", "sets out = silu(gate)·up.", []string{"out", "gate", "up"}, 4},
+		func(s *arm64.Step, c neonExpConstants) {
+			gate := s.Read("gate")
+			s.FDIV(gate, gate, neonOnePlusExpMinus(s, c, gate))
+			s.FMUL(gate, gate, s.Read("up"))
+			s.Write("out", gate)
+		})
+	loop(neonLoop{"swiGLUBackward", "func(dgate, dup, dy, gate, up []E)",
+		"sets dup = dy·gate·s and dgate = dy·up·s·(1 + gate·(1 − s)) with s = sigmoid(gate).",
+		[]string{"dgate", "dup", "dy", "gate", "up"}, 2}, func(s *arm64.Step, c neonExpConstants) {
 		gate := s.Read("gate")
-		s.FDIV(gate, gate, neonOnePlusExpMinus(s, c, gate))
-		s.FMUL(gate, gate, s.Read("up"))
-		s.Write("out", gate)
+		sig := neonOnePlusExpMinus(s, c, gate)
+		s.FDIV(sig, c.one, sig)
+		dy, up, t := s.Read("dy"), s.Read("up"), s.Vs(s.Vectors)
+		s.FMUL(dy, dy, sig)
+		s.FMUL(t, dy, gate)
+		s.Write("dup", t)
+		s.FMUL(dy, dy, up)
+		s.FSUB(sig, c.one, sig)
+		s.Move(t, c.one)
+		s.FMLA(t, gate, sig)
+		s.FMUL(dy, dy, t)
+		s.Write("dgate", dy)
 	})
+}
 
-	neonFunc(f, "swiGLUBackwardNEON", "func(dgate, dup, dy, gate, up []float32)",
-		"sets dup = dy·gate·s and dgate = dy·up·s·(1 + gate·(1 − s)) with s = sigmoid(gate).", 2,
-		[]string{"dgate", "dup", "dy", "gate", "up"}, func(a *arm64.Func) (func(*arm64.Step), func()) {
-			c := newNeonExpConstants(a)
+// neonSoftmax writes the sum of softmax and cross-entropy, and softmax's gradient.
+func neonSoftmax(f *arm64.File, k neonKind) {
+	neonLoop{"sumExp", "func(x []E, bias float32) float32", "is Σ exp(x − bias).", []string{"x"}, 4}.emit(f, k,
+		func(a *arm64.Func) (func(*arm64.Step), func()) {
+			c, bias, sum := newNeonExpConstants(a), arm64.Same(a.LoadScalar("bias")), a.Vs(1)
+			a.Zero(sum)
+			return func(s *arm64.Step) { neonAddTo(s, sum, neonBiasedExp(s, c, bias)) },
+				func() { a.Fold(sum[0]); a.StoreResult(sum[0]) }
+		})
+	neonLoop{"softmaxBackward", "func(dx, dy, y []E, a float32)", "sets dx = (dy − a)·y.", []string{"dx", "dy", "y"}, 4}.emit(f, k,
+		func(a *arm64.Func) (func(*arm64.Step), func()) {
+			c := arm64.Same(a.LoadScalar("a"))
 			return func(s *arm64.Step) {
-				gate := s.Read("gate")
-				sig := neonOnePlusExpMinus(s, c, gate)
-				s.FDIV(sig, c.one, sig)
-				dy, up, t := s.Read("dy"), s.Read("up"), s.Vs(s.Vectors)
-				s.FMUL(dy, dy, sig)
-				s.FMUL(t, dy, gate)
-				s.Write("dup", t)
-				s.FMUL(dy, dy, up)
-				s.FSUB(sig, c.one, sig)
-				s.Move(t, c.one)
-				s.FMLA(t, gate, sig)
-				s.FMUL(dy, dy, t)
-				s.Write("dgate", dy)
+				g, y := s.Read("dy"), s.Read("y")
+				s.FSUB(g, g, c)
+				s.FMUL(g, g, y)
+				s.Write("dx", g)
+			}, nil
+		})
+}
+
+// neonScaledExp writes the exponentials of softmax and cross-entropy.
+func neonScaledExp(f *arm64.File, k neonKind, name, signature string) {
+	neonLoop{name, signature, "sets out = scale·exp(x − bias) + shift.", []string{"out", "x"}, 4}.emit(f, k,
+		func(a *arm64.Func) (func(*arm64.Step), func()) {
+			c, bias := newNeonExpConstants(a), arm64.Same(a.LoadScalar("bias"))
+			scale, shift := arm64.Same(a.LoadScalar("scale")), arm64.Same(a.LoadScalar("shift"))
+			return func(s *arm64.Step) {
+				x, out := neonBiasedExp(s, c, bias), s.Vs(s.Vectors)
+				s.Move(out, shift)
+				s.FMLA(out, x, scale)
+				s.Write("out", out)
 			}, nil
 		})
 }

@@ -44,13 +44,7 @@ func neonThin(f *arm64.File, kind string, size, vectors int) {
 		a.Zero(sums[i])
 	}
 	l.Step = func(s *arm64.Step) {
-		var line arm64.Group
-		if size == 4 {
-			line = s.Read("w")
-		} else {
-			line = s.ReadHalves("w")
-			s.SHLL(line, line)
-		}
+		line := s.Read("w")
 		for i := range vectors {
 			s.Scope(func() { s.FMLA(sums[i][:s.Vectors], line, s.Read(fmt.Sprint("x", i))) })
 		}

@@ -24,6 +24,16 @@ func mulNEON(out []float32, x []float32, y []float32)
 //go:noescape
 func divNEON(out []float32, x []float32, y []float32)
 
+// largerNEON sets out = max(x, y), NaN if either is.
+//
+//go:noescape
+func largerNEON(out []float32, x []float32, y []float32)
+
+// smallerNEON sets out = min(x, y), NaN if either is.
+//
+//go:noescape
+func smallerNEON(out []float32, x []float32, y []float32)
+
 // scaleNEON sets out = a·x.
 //
 //go:noescape
@@ -34,10 +44,85 @@ func scaleNEON(out []float32, x []float32, a float32)
 //go:noescape
 func addScalarNEON(out []float32, x []float32, a float32)
 
+// divScalarNEON sets out = x / a.
+//
+//go:noescape
+func divScalarNEON(out []float32, x []float32, a float32)
+
+// largerScalarNEON sets out = max(x, a), NaN if either is.
+//
+//go:noescape
+func largerScalarNEON(out []float32, x []float32, a float32)
+
+// smallerScalarNEON sets out = min(x, a), NaN if either is.
+//
+//go:noescape
+func smallerScalarNEON(out []float32, x []float32, a float32)
+
+// addBF16NEON sets out = x + y.
+//
+//go:noescape
+func addBF16NEON(out []uint16, x []uint16, y []uint16)
+
+// subBF16NEON sets out = x − y.
+//
+//go:noescape
+func subBF16NEON(out []uint16, x []uint16, y []uint16)
+
+// mulBF16NEON sets out = x·y.
+//
+//go:noescape
+func mulBF16NEON(out []uint16, x []uint16, y []uint16)
+
+// divBF16NEON sets out = x / y.
+//
+//go:noescape
+func divBF16NEON(out []uint16, x []uint16, y []uint16)
+
+// largerBF16NEON sets out = max(x, y), NaN if either is.
+//
+//go:noescape
+func largerBF16NEON(out []uint16, x []uint16, y []uint16)
+
+// smallerBF16NEON sets out = min(x, y), NaN if either is.
+//
+//go:noescape
+func smallerBF16NEON(out []uint16, x []uint16, y []uint16)
+
+// scaleBF16NEON sets out = a·x.
+//
+//go:noescape
+func scaleBF16NEON(out []uint16, x []uint16, a float32)
+
+// addScalarBF16NEON sets out = x + a.
+//
+//go:noescape
+func addScalarBF16NEON(out []uint16, x []uint16, a float32)
+
+// divScalarBF16NEON sets out = x / a.
+//
+//go:noescape
+func divScalarBF16NEON(out []uint16, x []uint16, a float32)
+
+// largerScalarBF16NEON sets out = max(x, a), NaN if either is.
+//
+//go:noescape
+func largerScalarBF16NEON(out []uint16, x []uint16, a float32)
+
+// smallerScalarBF16NEON sets out = min(x, a), NaN if either is.
+//
+//go:noescape
+func smallerScalarBF16NEON(out []uint16, x []uint16, a float32)
+
 // axpyNEON sets y += a·x.
 //
 //go:noescape
 func axpyNEON(y []float32, a float32, x []float32)
+
+// accumulateNEON sets y += x, which is bfloat16.
+//
+//go:noescape
+func accumulateNEON(y []float32, x []uint16)
 
 // mulAddNEON sets out += x·y.
 //

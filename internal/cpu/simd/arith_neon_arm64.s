@@ -256,6 +256,132 @@ after2:
 after1:
 	RET
 
+// func largerNEON(out []float32, x []float32, y []float32)
+TEXT ·largerNEON(SB), NOSPLIT, $0-72
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	MOVD y_base+48(FP), R3
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPQ 0(R2), (F0, F1)
+	FLDPQ 32(R2), (F2, F3)
+	FLDPQ 0(R3), (F4, F5)
+	FLDPQ 32(R3), (F6, F7)
+	WORD $0x4E24F400 // fmax v0.4s, v0.4s, v4.4s
+	WORD $0x4E25F421 // fmax v1.4s, v1.4s, v5.4s
+	WORD $0x4E26F442 // fmax v2.4s, v2.4s, v6.4s
+	WORD $0x4E27F463 // fmax v3.4s, v3.4s, v7.4s
+	FSTPQ (F0, F1), 0(R1)
+	FSTPQ (F2, F3), 32(R1)
+	ADD $64, R1
+	ADD $64, R2
+	ADD $64, R3
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R3), F1
+	WORD $0x4E21F400 // fmax v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R1)
+	ADD $16, R1
+	ADD $16, R2
+	ADD $16, R3
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVD 0(R2), F0
+	FMOVD 0(R3), F1
+	WORD $0x4E21F400 // fmax v0.4s, v0.4s, v1.4s
+	FMOVD F0, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+	ADD $8, R3
+
+after2:
+	TBZ $0, R0, after1
+	FMOVS 0(R2), F0
+	FMOVS 0(R3), F1
+	WORD $0x4E21F400 // fmax v0.4s, v0.4s, v1.4s
+	FMOVS F0, 0(R1)
+
+after1:
+	RET
+
+// func smallerNEON(out []float32, x []float32, y []float32)
+TEXT ·smallerNEON(SB), NOSPLIT, $0-72
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	MOVD y_base+48(FP), R3
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPQ 0(R2), (F0, F1)
+	FLDPQ 32(R2), (F2, F3)
+	FLDPQ 0(R3), (F4, F5)
+	FLDPQ 32(R3), (F6, F7)
+	WORD $0x4EA4F400 // fmin v0.4s, v0.4s, v4.4s
+	WORD $0x4EA5F421 // fmin v1.4s, v1.4s, v5.4s
+	WORD $0x4EA6F442 // fmin v2.4s, v2.4s, v6.4s
+	WORD $0x4EA7F463 // fmin v3.4s, v3.4s, v7.4s
+	FSTPQ (F0, F1), 0(R1)
+	FSTPQ (F2, F3), 32(R1)
+	ADD $64, R1
+	ADD $64, R2
+	ADD $64, R3
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVQ 0(R2), F0
+	FMOVQ 0(R3), F1
+	WORD $0x4EA1F400 // fmin v0.4s, v0.4s, v1.4s
+	FMOVQ F0, 0(R1)
+	ADD $16, R1
+	ADD $16, R2
+	ADD $16, R3
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVD 0(R2), F0
+	FMOVD 0(R3), F1
+	WORD $0x4EA1F400 // fmin v0.4s, v0.4s, v1.4s
+	FMOVD F0, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+	ADD $8, R3
+
+after2:
+	TBZ $0, R0, after1
+	FMOVS 0(R2), F0
+	FMOVS 0(R3), F1
+	WORD $0x4EA1F400 // fmin v0.4s, v0.4s, v1.4s
+	FMOVS F0, 0(R1)
+
+after1:
+	RET
+
 // func scaleNEON(out []float32, x []float32, a float32)
 TEXT ·scaleNEON(SB), NOSPLIT, $0-52
 	MOVD out_len+8(FP), R0
@@ -368,6 +494,1056 @@ after2:
 after1:
 	RET
 
+// func divScalarNEON(out []float32, x []float32, a float32)
+TEXT ·divScalarNEON(SB), NOSPLIT, $0-52
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	FMOVS a+48(FP), F0
+	VDUP V0.S[0], V0.S4
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPQ 0(R2), (F1, F2)
+	FLDPQ 32(R2), (F3, F4)
+	WORD $0x6E20FC21 // fdiv v1.4s, v1.4s, v0.4s
+	WORD $0x6E20FC42 // fdiv v2.4s, v2.4s, v0.4s
+	WORD $0x6E20FC63 // fdiv v3.4s, v3.4s, v0.4s
+	WORD $0x6E20FC84 // fdiv v4.4s, v4.4s, v0.4s
+	FSTPQ (F1, F2), 0(R1)
+	FSTPQ (F3, F4), 32(R1)
+	ADD $64, R1
+	ADD $64, R2
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVQ 0(R2), F1
+	WORD $0x6E20FC21 // fdiv v1.4s, v1.4s, v0.4s
+	FMOVQ F1, 0(R1)
+	ADD $16, R1
+	ADD $16, R2
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVD 0(R2), F1
+	WORD $0x6E20FC21 // fdiv v1.4s, v1.4s, v0.4s
+	FMOVD F1, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+
+after2:
+	TBZ $0, R0, after1
+	FMOVS 0(R2), F1
+	WORD $0x6E20FC21 // fdiv v1.4s, v1.4s, v0.4s
+	FMOVS F1, 0(R1)
+
+after1:
+	RET
+
+// func largerScalarNEON(out []float32, x []float32, a float32)
+TEXT ·largerScalarNEON(SB), NOSPLIT, $0-52
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	FMOVS a+48(FP), F0
+	VDUP V0.S[0], V0.S4
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPQ 0(R2), (F1, F2)
+	FLDPQ 32(R2), (F3, F4)
+	WORD $0x4E20F421 // fmax v1.4s, v1.4s, v0.4s
+	WORD $0x4E20F442 // fmax v2.4s, v2.4s, v0.4s
+	WORD $0x4E20F463 // fmax v3.4s, v3.4s, v0.4s
+	WORD $0x4E20F484 // fmax v4.4s, v4.4s, v0.4s
+	FSTPQ (F1, F2), 0(R1)
+	FSTPQ (F3, F4), 32(R1)
+	ADD $64, R1
+	ADD $64, R2
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVQ 0(R2), F1
+	WORD $0x4E20F421 // fmax v1.4s, v1.4s, v0.4s
+	FMOVQ F1, 0(R1)
+	ADD $16, R1
+	ADD $16, R2
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVD 0(R2), F1
+	WORD $0x4E20F421 // fmax v1.4s, v1.4s, v0.4s
+	FMOVD F1, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+
+after2:
+	TBZ $0, R0, after1
+	FMOVS 0(R2), F1
+	WORD $0x4E20F421 // fmax v1.4s, v1.4s, v0.4s
+	FMOVS F1, 0(R1)
+
+after1:
+	RET
+
+// func smallerScalarNEON(out []float32, x []float32, a float32)
+TEXT ·smallerScalarNEON(SB), NOSPLIT, $0-52
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	FMOVS a+48(FP), F0
+	VDUP V0.S[0], V0.S4
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPQ 0(R2), (F1, F2)
+	FLDPQ 32(R2), (F3, F4)
+	WORD $0x4EA0F421 // fmin v1.4s, v1.4s, v0.4s
+	WORD $0x4EA0F442 // fmin v2.4s, v2.4s, v0.4s
+	WORD $0x4EA0F463 // fmin v3.4s, v3.4s, v0.4s
+	WORD $0x4EA0F484 // fmin v4.4s, v4.4s, v0.4s
+	FSTPQ (F1, F2), 0(R1)
+	FSTPQ (F3, F4), 32(R1)
+	ADD $64, R1
+	ADD $64, R2
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVQ 0(R2), F1
+	WORD $0x4EA0F421 // fmin v1.4s, v1.4s, v0.4s
+	FMOVQ F1, 0(R1)
+	ADD $16, R1
+	ADD $16, R2
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVD 0(R2), F1
+	WORD $0x4EA0F421 // fmin v1.4s, v1.4s, v0.4s
+	FMOVD F1, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+
+after2:
+	TBZ $0, R0, after1
+	FMOVS 0(R2), F1
+	WORD $0x4EA0F421 // fmin v1.4s, v1.4s, v0.4s
+	FMOVS F1, 0(R1)
+
+after1:
+	RET
+
+// func addBF16NEON(out []uint16, x []uint16, y []uint16)
+TEXT ·addBF16NEON(SB), NOSPLIT, $0-72
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	MOVD y_base+48(FP), R3
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R2), (F0, F1)
+	FLDPD 16(R2), (F2, F3)
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2E613842 // shll v2.4s, v2.4h, #16
+	WORD $0x2E613863 // shll v3.4s, v3.4h, #16
+	FLDPD 0(R3), (F4, F5)
+	FLDPD 16(R3), (F6, F7)
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	WORD $0x2E6138E7 // shll v7.4s, v7.4h, #16
+	WORD $0x4E24D400 // fadd v0.4s, v0.4s, v4.4s
+	WORD $0x4E25D421 // fadd v1.4s, v1.4s, v5.4s
+	WORD $0x4E26D442 // fadd v2.4s, v2.4s, v6.4s
+	WORD $0x4E27D463 // fadd v3.4s, v3.4s, v7.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	WORD $0x0EA16842 // bfcvtn v2.4h, v2.4s
+	WORD $0x0EA16863 // bfcvtn v3.4h, v3.4s
+	FSTPD (F0, F1), 0(R1)
+	FSTPD (F2, F3), 16(R1)
+	ADD $32, R1
+	ADD $32, R2
+	ADD $32, R3
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVD 0(R3), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4E21D400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVD F0, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+	ADD $8, R3
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVS 0(R3), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4E21D400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVS F0, 0(R1)
+	ADD $4, R1
+	ADD $4, R2
+	ADD $4, R3
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R2), R4
+	FMOVS R4, F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	MOVHU 0(R3), R4
+	FMOVS R4, F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4E21D400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVS F0, R4
+	MOVH R4, 0(R1)
+
+after1:
+	RET
+
+// func subBF16NEON(out []uint16, x []uint16, y []uint16)
+TEXT ·subBF16NEON(SB), NOSPLIT, $0-72
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	MOVD y_base+48(FP), R3
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R2), (F0, F1)
+	FLDPD 16(R2), (F2, F3)
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2E613842 // shll v2.4s, v2.4h, #16
+	WORD $0x2E613863 // shll v3.4s, v3.4h, #16
+	FLDPD 0(R3), (F4, F5)
+	FLDPD 16(R3), (F6, F7)
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	WORD $0x2E6138E7 // shll v7.4s, v7.4h, #16
+	WORD $0x4EA4D400 // fsub v0.4s, v0.4s, v4.4s
+	WORD $0x4EA5D421 // fsub v1.4s, v1.4s, v5.4s
+	WORD $0x4EA6D442 // fsub v2.4s, v2.4s, v6.4s
+	WORD $0x4EA7D463 // fsub v3.4s, v3.4s, v7.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	WORD $0x0EA16842 // bfcvtn v2.4h, v2.4s
+	WORD $0x0EA16863 // bfcvtn v3.4h, v3.4s
+	FSTPD (F0, F1), 0(R1)
+	FSTPD (F2, F3), 16(R1)
+	ADD $32, R1
+	ADD $32, R2
+	ADD $32, R3
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVD 0(R3), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4EA1D400 // fsub v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVD F0, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+	ADD $8, R3
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVS 0(R3), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4EA1D400 // fsub v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVS F0, 0(R1)
+	ADD $4, R1
+	ADD $4, R2
+	ADD $4, R3
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R2), R4
+	FMOVS R4, F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	MOVHU 0(R3), R4
+	FMOVS R4, F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4EA1D400 // fsub v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVS F0, R4
+	MOVH R4, 0(R1)
+
+after1:
+	RET
+
+// func mulBF16NEON(out []uint16, x []uint16, y []uint16)
+TEXT ·mulBF16NEON(SB), NOSPLIT, $0-72
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	MOVD y_base+48(FP), R3
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R2), (F0, F1)
+	FLDPD 16(R2), (F2, F3)
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2E613842 // shll v2.4s, v2.4h, #16
+	WORD $0x2E613863 // shll v3.4s, v3.4h, #16
+	FLDPD 0(R3), (F4, F5)
+	FLDPD 16(R3), (F6, F7)
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	WORD $0x2E6138E7 // shll v7.4s, v7.4h, #16
+	WORD $0x6E24DC00 // fmul v0.4s, v0.4s, v4.4s
+	WORD $0x6E25DC21 // fmul v1.4s, v1.4s, v5.4s
+	WORD $0x6E26DC42 // fmul v2.4s, v2.4s, v6.4s
+	WORD $0x6E27DC63 // fmul v3.4s, v3.4s, v7.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	WORD $0x0EA16842 // bfcvtn v2.4h, v2.4s
+	WORD $0x0EA16863 // bfcvtn v3.4h, v3.4s
+	FSTPD (F0, F1), 0(R1)
+	FSTPD (F2, F3), 16(R1)
+	ADD $32, R1
+	ADD $32, R2
+	ADD $32, R3
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVD 0(R3), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x6E21DC00 // fmul v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVD F0, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+	ADD $8, R3
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVS 0(R3), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x6E21DC00 // fmul v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVS F0, 0(R1)
+	ADD $4, R1
+	ADD $4, R2
+	ADD $4, R3
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R2), R4
+	FMOVS R4, F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	MOVHU 0(R3), R4
+	FMOVS R4, F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x6E21DC00 // fmul v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVS F0, R4
+	MOVH R4, 0(R1)
+
+after1:
+	RET
+
+// func divBF16NEON(out []uint16, x []uint16, y []uint16)
+TEXT ·divBF16NEON(SB), NOSPLIT, $0-72
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	MOVD y_base+48(FP), R3
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R2), (F0, F1)
+	FLDPD 16(R2), (F2, F3)
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2E613842 // shll v2.4s, v2.4h, #16
+	WORD $0x2E613863 // shll v3.4s, v3.4h, #16
+	FLDPD 0(R3), (F4, F5)
+	FLDPD 16(R3), (F6, F7)
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	WORD $0x2E6138E7 // shll v7.4s, v7.4h, #16
+	WORD $0x6E24FC00 // fdiv v0.4s, v0.4s, v4.4s
+	WORD $0x6E25FC21 // fdiv v1.4s, v1.4s, v5.4s
+	WORD $0x6E26FC42 // fdiv v2.4s, v2.4s, v6.4s
+	WORD $0x6E27FC63 // fdiv v3.4s, v3.4s, v7.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	WORD $0x0EA16842 // bfcvtn v2.4h, v2.4s
+	WORD $0x0EA16863 // bfcvtn v3.4h, v3.4s
+	FSTPD (F0, F1), 0(R1)
+	FSTPD (F2, F3), 16(R1)
+	ADD $32, R1
+	ADD $32, R2
+	ADD $32, R3
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVD 0(R3), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x6E21FC00 // fdiv v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVD F0, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+	ADD $8, R3
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVS 0(R3), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x6E21FC00 // fdiv v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVS F0, 0(R1)
+	ADD $4, R1
+	ADD $4, R2
+	ADD $4, R3
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R2), R4
+	FMOVS R4, F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	MOVHU 0(R3), R4
+	FMOVS R4, F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x6E21FC00 // fdiv v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVS F0, R4
+	MOVH R4, 0(R1)
+
+after1:
+	RET
+
+// func largerBF16NEON(out []uint16, x []uint16, y []uint16)
+TEXT ·largerBF16NEON(SB), NOSPLIT, $0-72
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	MOVD y_base+48(FP), R3
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R2), (F0, F1)
+	FLDPD 16(R2), (F2, F3)
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2E613842 // shll v2.4s, v2.4h, #16
+	WORD $0x2E613863 // shll v3.4s, v3.4h, #16
+	FLDPD 0(R3), (F4, F5)
+	FLDPD 16(R3), (F6, F7)
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	WORD $0x2E6138E7 // shll v7.4s, v7.4h, #16
+	WORD $0x4E24F400 // fmax v0.4s, v0.4s, v4.4s
+	WORD $0x4E25F421 // fmax v1.4s, v1.4s, v5.4s
+	WORD $0x4E26F442 // fmax v2.4s, v2.4s, v6.4s
+	WORD $0x4E27F463 // fmax v3.4s, v3.4s, v7.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	WORD $0x0EA16842 // bfcvtn v2.4h, v2.4s
+	WORD $0x0EA16863 // bfcvtn v3.4h, v3.4s
+	FSTPD (F0, F1), 0(R1)
+	FSTPD (F2, F3), 16(R1)
+	ADD $32, R1
+	ADD $32, R2
+	ADD $32, R3
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVD 0(R3), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4E21F400 // fmax v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVD F0, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+	ADD $8, R3
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVS 0(R3), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4E21F400 // fmax v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVS F0, 0(R1)
+	ADD $4, R1
+	ADD $4, R2
+	ADD $4, R3
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R2), R4
+	FMOVS R4, F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	MOVHU 0(R3), R4
+	FMOVS R4, F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4E21F400 // fmax v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVS F0, R4
+	MOVH R4, 0(R1)
+
+after1:
+	RET
+
+// func smallerBF16NEON(out []uint16, x []uint16, y []uint16)
+TEXT ·smallerBF16NEON(SB), NOSPLIT, $0-72
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	MOVD y_base+48(FP), R3
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R2), (F0, F1)
+	FLDPD 16(R2), (F2, F3)
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2E613842 // shll v2.4s, v2.4h, #16
+	WORD $0x2E613863 // shll v3.4s, v3.4h, #16
+	FLDPD 0(R3), (F4, F5)
+	FLDPD 16(R3), (F6, F7)
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	WORD $0x2E6138E7 // shll v7.4s, v7.4h, #16
+	WORD $0x4EA4F400 // fmin v0.4s, v0.4s, v4.4s
+	WORD $0x4EA5F421 // fmin v1.4s, v1.4s, v5.4s
+	WORD $0x4EA6F442 // fmin v2.4s, v2.4s, v6.4s
+	WORD $0x4EA7F463 // fmin v3.4s, v3.4s, v7.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	WORD $0x0EA16842 // bfcvtn v2.4h, v2.4s
+	WORD $0x0EA16863 // bfcvtn v3.4h, v3.4s
+	FSTPD (F0, F1), 0(R1)
+	FSTPD (F2, F3), 16(R1)
+	ADD $32, R1
+	ADD $32, R2
+	ADD $32, R3
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVD 0(R3), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4EA1F400 // fmin v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVD F0, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+	ADD $8, R3
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVS 0(R3), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4EA1F400 // fmin v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVS F0, 0(R1)
+	ADD $4, R1
+	ADD $4, R2
+	ADD $4, R3
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R2), R4
+	FMOVS R4, F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	MOVHU 0(R3), R4
+	FMOVS R4, F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4EA1F400 // fmin v0.4s, v0.4s, v1.4s
+	WORD $0x0EA16800 // bfcvtn v0.4h, v0.4s
+	FMOVS F0, R4
+	MOVH R4, 0(R1)
+
+after1:
+	RET
+
+// func scaleBF16NEON(out []uint16, x []uint16, a float32)
+TEXT ·scaleBF16NEON(SB), NOSPLIT, $0-52
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	FMOVS a+48(FP), F0
+	VDUP V0.S[0], V0.S4
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R2), (F1, F2)
+	FLDPD 16(R2), (F3, F4)
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2E613842 // shll v2.4s, v2.4h, #16
+	WORD $0x2E613863 // shll v3.4s, v3.4h, #16
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x6E20DC21 // fmul v1.4s, v1.4s, v0.4s
+	WORD $0x6E20DC42 // fmul v2.4s, v2.4s, v0.4s
+	WORD $0x6E20DC63 // fmul v3.4s, v3.4s, v0.4s
+	WORD $0x6E20DC84 // fmul v4.4s, v4.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	WORD $0x0EA16842 // bfcvtn v2.4h, v2.4s
+	WORD $0x0EA16863 // bfcvtn v3.4h, v3.4s
+	WORD $0x0EA16884 // bfcvtn v4.4h, v4.4s
+	FSTPD (F1, F2), 0(R1)
+	FSTPD (F3, F4), 16(R1)
+	ADD $32, R1
+	ADD $32, R2
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R2), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x6E20DC21 // fmul v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVD F1, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R2), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x6E20DC21 // fmul v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVS F1, 0(R1)
+	ADD $4, R1
+	ADD $4, R2
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R2), R3
+	FMOVS R3, F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x6E20DC21 // fmul v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVS F1, R3
+	MOVH R3, 0(R1)
+
+after1:
+	RET
+
+// func addScalarBF16NEON(out []uint16, x []uint16, a float32)
+TEXT ·addScalarBF16NEON(SB), NOSPLIT, $0-52
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	FMOVS a+48(FP), F0
+	VDUP V0.S[0], V0.S4
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R2), (F1, F2)
+	FLDPD 16(R2), (F3, F4)
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2E613842 // shll v2.4s, v2.4h, #16
+	WORD $0x2E613863 // shll v3.4s, v3.4h, #16
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x4E20D421 // fadd v1.4s, v1.4s, v0.4s
+	WORD $0x4E20D442 // fadd v2.4s, v2.4s, v0.4s
+	WORD $0x4E20D463 // fadd v3.4s, v3.4s, v0.4s
+	WORD $0x4E20D484 // fadd v4.4s, v4.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	WORD $0x0EA16842 // bfcvtn v2.4h, v2.4s
+	WORD $0x0EA16863 // bfcvtn v3.4h, v3.4s
+	WORD $0x0EA16884 // bfcvtn v4.4h, v4.4s
+	FSTPD (F1, F2), 0(R1)
+	FSTPD (F3, F4), 16(R1)
+	ADD $32, R1
+	ADD $32, R2
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R2), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4E20D421 // fadd v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVD F1, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R2), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4E20D421 // fadd v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVS F1, 0(R1)
+	ADD $4, R1
+	ADD $4, R2
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R2), R3
+	FMOVS R3, F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4E20D421 // fadd v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVS F1, R3
+	MOVH R3, 0(R1)
+
+after1:
+	RET
+
+// func divScalarBF16NEON(out []uint16, x []uint16, a float32)
+TEXT ·divScalarBF16NEON(SB), NOSPLIT, $0-52
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	FMOVS a+48(FP), F0
+	VDUP V0.S[0], V0.S4
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R2), (F1, F2)
+	FLDPD 16(R2), (F3, F4)
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2E613842 // shll v2.4s, v2.4h, #16
+	WORD $0x2E613863 // shll v3.4s, v3.4h, #16
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x6E20FC21 // fdiv v1.4s, v1.4s, v0.4s
+	WORD $0x6E20FC42 // fdiv v2.4s, v2.4s, v0.4s
+	WORD $0x6E20FC63 // fdiv v3.4s, v3.4s, v0.4s
+	WORD $0x6E20FC84 // fdiv v4.4s, v4.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	WORD $0x0EA16842 // bfcvtn v2.4h, v2.4s
+	WORD $0x0EA16863 // bfcvtn v3.4h, v3.4s
+	WORD $0x0EA16884 // bfcvtn v4.4h, v4.4s
+	FSTPD (F1, F2), 0(R1)
+	FSTPD (F3, F4), 16(R1)
+	ADD $32, R1
+	ADD $32, R2
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R2), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x6E20FC21 // fdiv v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVD F1, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R2), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x6E20FC21 // fdiv v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVS F1, 0(R1)
+	ADD $4, R1
+	ADD $4, R2
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R2), R3
+	FMOVS R3, F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x6E20FC21 // fdiv v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVS F1, R3
+	MOVH R3, 0(R1)
+
+after1:
+	RET
+
+// func largerScalarBF16NEON(out []uint16, x []uint16, a float32)
+TEXT ·largerScalarBF16NEON(SB), NOSPLIT, $0-52
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	FMOVS a+48(FP), F0
+	VDUP V0.S[0], V0.S4
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R2), (F1, F2)
+	FLDPD 16(R2), (F3, F4)
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2E613842 // shll v2.4s, v2.4h, #16
+	WORD $0x2E613863 // shll v3.4s, v3.4h, #16
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x4E20F421 // fmax v1.4s, v1.4s, v0.4s
+	WORD $0x4E20F442 // fmax v2.4s, v2.4s, v0.4s
+	WORD $0x4E20F463 // fmax v3.4s, v3.4s, v0.4s
+	WORD $0x4E20F484 // fmax v4.4s, v4.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	WORD $0x0EA16842 // bfcvtn v2.4h, v2.4s
+	WORD $0x0EA16863 // bfcvtn v3.4h, v3.4s
+	WORD $0x0EA16884 // bfcvtn v4.4h, v4.4s
+	FSTPD (F1, F2), 0(R1)
+	FSTPD (F3, F4), 16(R1)
+	ADD $32, R1
+	ADD $32, R2
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R2), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4E20F421 // fmax v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVD F1, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R2), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4E20F421 // fmax v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVS F1, 0(R1)
+	ADD $4, R1
+	ADD $4, R2
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R2), R3
+	FMOVS R3, F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4E20F421 // fmax v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVS F1, R3
+	MOVH R3, 0(R1)
+
+after1:
+	RET
+
+// func smallerScalarBF16NEON(out []uint16, x []uint16, a float32)
+TEXT ·smallerScalarBF16NEON(SB), NOSPLIT, $0-52
+	MOVD out_len+8(FP), R0
+	MOVD out_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	FMOVS a+48(FP), F0
+	VDUP V0.S[0], V0.S4
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R2), (F1, F2)
+	FLDPD 16(R2), (F3, F4)
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2E613842 // shll v2.4s, v2.4h, #16
+	WORD $0x2E613863 // shll v3.4s, v3.4h, #16
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x4EA0F421 // fmin v1.4s, v1.4s, v0.4s
+	WORD $0x4EA0F442 // fmin v2.4s, v2.4s, v0.4s
+	WORD $0x4EA0F463 // fmin v3.4s, v3.4s, v0.4s
+	WORD $0x4EA0F484 // fmin v4.4s, v4.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	WORD $0x0EA16842 // bfcvtn v2.4h, v2.4s
+	WORD $0x0EA16863 // bfcvtn v3.4h, v3.4s
+	WORD $0x0EA16884 // bfcvtn v4.4h, v4.4s
+	FSTPD (F1, F2), 0(R1)
+	FSTPD (F3, F4), 16(R1)
+	ADD $32, R1
+	ADD $32, R2
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R2), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4EA0F421 // fmin v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVD F1, 0(R1)
+	ADD $8, R1
+	ADD $8, R2
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R2), F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4EA0F421 // fmin v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVS F1, 0(R1)
+	ADD $4, R1
+	ADD $4, R2
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R2), R3
+	FMOVS R3, F1
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x4EA0F421 // fmin v1.4s, v1.4s, v0.4s
+	WORD $0x0EA16821 // bfcvtn v1.4h, v1.4s
+	FMOVS F1, R3
+	MOVH R3, 0(R1)
+
+after1:
+	RET
+
 // func axpyNEON(y []float32, a float32, x []float32)
 TEXT ·axpyNEON(SB), NOSPLIT, $0-56
 	MOVD y_len+8(FP), R0
@@ -425,6 +1601,73 @@ after2:
 	FMOVS 0(R1), F2
 	VFMLA V0.S4, V1.S4, V2.S4
 	FMOVS F2, 0(R1)
+
+after1:
+	RET
+
+// func accumulateNEON(y []float32, x []uint16)
+TEXT ·accumulateNEON(SB), NOSPLIT, $0-48
+	MOVD y_len+8(FP), R0
+	MOVD y_base+0(FP), R1
+	MOVD x_base+24(FP), R2
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R2), (F0, F1)
+	FLDPD 16(R2), (F2, F3)
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	WORD $0x2E613821 // shll v1.4s, v1.4h, #16
+	WORD $0x2E613842 // shll v2.4s, v2.4h, #16
+	WORD $0x2E613863 // shll v3.4s, v3.4h, #16
+	FLDPQ 0(R1), (F4, F5)
+	FLDPQ 32(R1), (F6, F7)
+	WORD $0x4E20D484 // fadd v4.4s, v4.4s, v0.4s
+	WORD $0x4E21D4A5 // fadd v5.4s, v5.4s, v1.4s
+	WORD $0x4E22D4C6 // fadd v6.4s, v6.4s, v2.4s
+	WORD $0x4E23D4E7 // fadd v7.4s, v7.4s, v3.4s
+	FSTPQ (F4, F5), 0(R1)
+	FSTPQ (F6, F7), 32(R1)
+	ADD $64, R1
+	ADD $32, R2
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVQ 0(R1), F1
+	WORD $0x4E20D421 // fadd v1.4s, v1.4s, v0.4s
+	FMOVQ F1, 0(R1)
+	ADD $16, R1
+	ADD $8, R2
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R2), F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVD 0(R1), F1
+	WORD $0x4E20D421 // fadd v1.4s, v1.4s, v0.4s
+	FMOVD F1, 0(R1)
+	ADD $8, R1
+	ADD $4, R2
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R2), R3
+	FMOVS R3, F0
+	WORD $0x2E613800 // shll v0.4s, v0.4h, #16
+	FMOVS 0(R1), F1
+	WORD $0x4E20D421 // fadd v1.4s, v1.4s, v0.4s
+	FMOVS F1, 0(R1)
 
 after1:
 	RET

@@ -14,7 +14,7 @@ func bf16ToF32NEON(dst []float32, src []uint16)
 //go:noescape
 func f32ToBF16NEON(dst []uint16, src []float32)
 
-// f32ToBF16NEONBF16 rounds to bfloat16, ties to even; a NaN stays a quiet NaN.
+// roundF32ToBF16NEON rounds to bfloat16, ties to even; a NaN stays a quiet NaN.
 //
 //go:noescape
-func f32ToBF16NEONBF16(dst []uint16, src []float32)
+func roundF32ToBF16NEON(dst []uint16, src []float32)

@@ -176,8 +176,8 @@ after2:
 after1:
 	RET
 
-// func f32ToBF16NEONBF16(dst []uint16, src []float32)
-TEXT ·f32ToBF16NEONBF16(SB), NOSPLIT, $0-48
+// func roundF32ToBF16NEON(dst []uint16, src []float32)
+TEXT ·roundF32ToBF16NEON(SB), NOSPLIT, $0-48
 	MOVD dst_len+8(FP), R0
 	MOVD dst_base+0(FP), R1
 	MOVD src_base+24(FP), R2

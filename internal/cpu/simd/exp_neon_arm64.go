@@ -28,3 +28,58 @@ func swiGLUNEON(out []float32, gate []float32, up []float32)
 //
 //go:noescape
 func swiGLUBackwardNEON(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32)
+
+// sumExpNEON is Σ exp(x − bias).
+//
+//go:noescape
+func sumExpNEON(x []float32, bias float32) float32
+
+// softmaxBackwardNEON sets dx = (dy − a)·y.
+//
+//go:noescape
+func softmaxBackwardNEON(dx []float32, dy []float32, y []float32, a float32)
+
+// scaledExpNEON sets out = scale·exp(x − bias) + shift.
+//
+//go:noescape
+func scaledExpNEON(out []float32, x []float32, bias float32, scale float32, shift float32)
+
+// sigmoidBF16NEON sets out = 1 / (1 + exp(−x)).
+//
+//go:noescape
+func sigmoidBF16NEON(out []uint16, x []uint16)
+
+// siluBF16NEON sets out = x / (1 + exp(−x)).
+//
+//go:noescape
+func siluBF16NEON(out []uint16, x []uint16)
+
+// swiGLUBF16NEON sets out = silu(gate)·up.
+//
+//go:noescape
+func swiGLUBF16NEON(out []uint16, gate []uint16, up []uint16)
+
+// swiGLUBackwardBF16NEON sets dup = dy·gate·s and dgate = dy·up·s·(1 + gate·(1 − s)) with s = sigmoid(gate).
+//
+//go:noescape
+func swiGLUBackwardBF16NEON(dgate []uint16, dup []uint16, dy []uint16, gate []uint16, up []uint16)
+
+// sumExpBF16NEON is Σ exp(x − bias).
+//
+//go:noescape
+func sumExpBF16NEON(x []uint16, bias float32) float32
+
+// softmaxBackwardBF16NEON sets dx = (dy − a)·y.
+//
+//go:noescape
+func softmaxBackwardBF16NEON(dx []uint16, dy []uint16, y []uint16, a float32)
+
+// scaledExpBF16NEON sets out = scale·exp(x − bias) + shift.
+//
+//go:noescape
+func scaledExpBF16NEON(out []uint16, x []uint16, bias float32, scale float32, shift float32)
+
+// scaledExpToBF16NEON sets out = scale·exp(x − bias) + shift.
+//
+//go:noescape
+func scaledExpToBF16NEON(out []uint16, x []float32, bias float32, scale float32, shift float32)

@@ -23,3 +23,33 @@ func sumSquaresNEON(x []float32) float32
 //
 //go:noescape
 func maxNEON(x []float32) float32
+
+// minNEON is the smallest element of x, NaN if there is one, +Inf if x is empty.
+//
+//go:noescape
+func minNEON(x []float32) float32
+
+// dotBF16NEON is Σ x·y.
+//
+//go:noescape
+func dotBF16NEON(x []uint16, y []uint16) float32
+
+// sumBF16NEON is Σ x.
+//
+//go:noescape
+func sumBF16NEON(x []uint16) float32
+
+// sumSquaresBF16NEON is Σ x².
+//
+//go:noescape
+func sumSquaresBF16NEON(x []uint16) float32
+
+// maxBF16NEON is the largest element of x, NaN if there is one, −Inf if x is empty.
+//
+//go:noescape
+func maxBF16NEON(x []uint16) float32
+
+// minBF16NEON is the smallest element of x, NaN if there is one, +Inf if x is empty.
+//
+//go:noescape
+func minBF16NEON(x []uint16) float32

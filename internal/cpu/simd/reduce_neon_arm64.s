@@ -178,29 +178,29 @@ after1:
 	FMOVS F0, ret+24(FP)
 	RET
 
-DATA minusInf<>+0(SB)/4, $0xff800000
-GLOBL minusInf<>(SB), RODATA|NOPTR, $4
+DATA maxIdentity<>+0(SB)/4, $0xff800000
+GLOBL maxIdentity<>(SB), RODATA|NOPTR, $4
 
 // func maxNEON(x []float32) float32
 TEXT ·maxNEON(SB), NOSPLIT, $0-28
 	MOVD x_len+8(FP), R0
 	MOVD x_base+0(FP), R1
-	MOVD $minusInf<>(SB), R2
-	VLD1R.P 4(R2), [V0.S4]
-	VMOV V0.B16, V1.B16
-	VMOV V0.B16, V2.B16
-	VMOV V0.B16, V3.B16
-	VMOV V0.B16, V4.B16
+	MOVD $maxIdentity<>(SB), R2
+	VLD1R.P 4(R2), [V4.S4]
+	VMOV V4.B16, V0.B16
+	VMOV V4.B16, V1.B16
+	VMOV V4.B16, V2.B16
+	VMOV V4.B16, V3.B16
 	SUBS $16, R0
 	BLT after16
 
 by16:
 	FLDPQ 0(R1), (F5, F6)
 	FLDPQ 32(R1), (F7, F8)
-	WORD $0x4E25F421 // fmax v1.4s, v1.4s, v5.4s
-	WORD $0x4E26F442 // fmax v2.4s, v2.4s, v6.4s
-	WORD $0x4E27F463 // fmax v3.4s, v3.4s, v7.4s
-	WORD $0x4E28F484 // fmax v4.4s, v4.4s, v8.4s
+	WORD $0x4E25F400 // fmax v0.4s, v0.4s, v5.4s
+	WORD $0x4E26F421 // fmax v1.4s, v1.4s, v6.4s
+	WORD $0x4E27F442 // fmax v2.4s, v2.4s, v7.4s
+	WORD $0x4E28F463 // fmax v3.4s, v3.4s, v8.4s
 	ADD $64, R1
 	SUBS $16, R0
 	BGE by16
@@ -212,7 +212,7 @@ after16:
 
 by4:
 	FMOVQ 0(R1), F5
-	WORD $0x4E25F421 // fmax v1.4s, v1.4s, v5.4s
+	WORD $0x4E25F400 // fmax v0.4s, v0.4s, v5.4s
 	ADD $16, R1
 	SUBS $4, R0
 	BGE by4
@@ -222,19 +222,418 @@ after4:
 	TBZ $1, R0, after2
 	FMOVD 0(R1), F5
 	VDUP V5.D[0], V5.D2
-	WORD $0x4E25F421 // fmax v1.4s, v1.4s, v5.4s
+	WORD $0x4E25F400 // fmax v0.4s, v0.4s, v5.4s
 	ADD $8, R1
 
 after2:
 	TBZ $0, R0, after1
 	FMOVS 0(R1), F5
 	VDUP V5.S[0], V5.S4
-	WORD $0x4E25F421 // fmax v1.4s, v1.4s, v5.4s
+	WORD $0x4E25F400 // fmax v0.4s, v0.4s, v5.4s
 
 after1:
+	WORD $0x4E22F400 // fmax v0.4s, v0.4s, v2.4s
 	WORD $0x4E23F421 // fmax v1.4s, v1.4s, v3.4s
-	WORD $0x4E24F442 // fmax v2.4s, v2.4s, v4.4s
-	WORD $0x4E22F421 // fmax v1.4s, v1.4s, v2.4s
-	WORD $0x6E30F821 // fmaxv s1, v1.4s
-	FMOVS F1, ret+24(FP)
+	WORD $0x4E21F400 // fmax v0.4s, v0.4s, v1.4s
+	WORD $0x6E30F800 // fmaxv s0, v0.4s
+	FMOVS F0, ret+24(FP)
+	RET
+
+DATA minIdentity<>+0(SB)/4, $0x7f800000
+GLOBL minIdentity<>(SB), RODATA|NOPTR, $4
+
+// func minNEON(x []float32) float32
+TEXT ·minNEON(SB), NOSPLIT, $0-28
+	MOVD x_len+8(FP), R0
+	MOVD x_base+0(FP), R1
+	MOVD $minIdentity<>(SB), R2
+	VLD1R.P 4(R2), [V4.S4]
+	VMOV V4.B16, V0.B16
+	VMOV V4.B16, V1.B16
+	VMOV V4.B16, V2.B16
+	VMOV V4.B16, V3.B16
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPQ 0(R1), (F5, F6)
+	FLDPQ 32(R1), (F7, F8)
+	WORD $0x4EA5F400 // fmin v0.4s, v0.4s, v5.4s
+	WORD $0x4EA6F421 // fmin v1.4s, v1.4s, v6.4s
+	WORD $0x4EA7F442 // fmin v2.4s, v2.4s, v7.4s
+	WORD $0x4EA8F463 // fmin v3.4s, v3.4s, v8.4s
+	ADD $64, R1
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVQ 0(R1), F5
+	WORD $0x4EA5F400 // fmin v0.4s, v0.4s, v5.4s
+	ADD $16, R1
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVD 0(R1), F5
+	VDUP V5.D[0], V5.D2
+	WORD $0x4EA5F400 // fmin v0.4s, v0.4s, v5.4s
+	ADD $8, R1
+
+after2:
+	TBZ $0, R0, after1
+	FMOVS 0(R1), F5
+	VDUP V5.S[0], V5.S4
+	WORD $0x4EA5F400 // fmin v0.4s, v0.4s, v5.4s
+
+after1:
+	WORD $0x4EA2F400 // fmin v0.4s, v0.4s, v2.4s
+	WORD $0x4EA3F421 // fmin v1.4s, v1.4s, v3.4s
+	WORD $0x4EA1F400 // fmin v0.4s, v0.4s, v1.4s
+	WORD $0x6EB0F800 // fminv s0, v0.4s
+	FMOVS F0, ret+24(FP)
+	RET
+
+// func dotBF16NEON(x []uint16, y []uint16) float32
+TEXT ·dotBF16NEON(SB), NOSPLIT, $0-52
+	MOVD x_len+8(FP), R0
+	MOVD x_base+0(FP), R1
+	MOVD y_base+24(FP), R2
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R1), (F4, F5)
+	FLDPD 16(R1), (F6, F7)
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	WORD $0x2E6138E7 // shll v7.4s, v7.4h, #16
+	FLDPD 0(R2), (F8, F9)
+	FLDPD 16(R2), (F10, F11)
+	WORD $0x2E613908 // shll v8.4s, v8.4h, #16
+	WORD $0x2E613929 // shll v9.4s, v9.4h, #16
+	WORD $0x2E61394A // shll v10.4s, v10.4h, #16
+	WORD $0x2E61396B // shll v11.4s, v11.4h, #16
+	VFMLA V8.S4, V4.S4, V0.S4
+	VFMLA V9.S4, V5.S4, V1.S4
+	VFMLA V10.S4, V6.S4, V2.S4
+	VFMLA V11.S4, V7.S4, V3.S4
+	ADD $32, R1
+	ADD $32, R2
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R1), F4
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	FMOVD 0(R2), F5
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	VFMLA V5.S4, V4.S4, V0.S4
+	ADD $8, R1
+	ADD $8, R2
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R1), F4
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	FMOVS 0(R2), F5
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	VFMLA V5.S4, V4.S4, V0.S4
+	ADD $4, R1
+	ADD $4, R2
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R1), R3
+	FMOVS R3, F4
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	MOVHU 0(R2), R3
+	FMOVS R3, F5
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	VFMLA V5.S4, V4.S4, V0.S4
+
+after1:
+	WORD $0x4E22D400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x4E23D421 // fadd v1.4s, v1.4s, v3.4s
+	WORD $0x4E21D400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x6E20D400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6E20D400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS F0, ret+48(FP)
+	RET
+
+// func sumBF16NEON(x []uint16) float32
+TEXT ·sumBF16NEON(SB), NOSPLIT, $0-28
+	MOVD x_len+8(FP), R0
+	MOVD x_base+0(FP), R1
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R1), (F4, F5)
+	FLDPD 16(R1), (F6, F7)
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	WORD $0x2E6138E7 // shll v7.4s, v7.4h, #16
+	WORD $0x4E24D400 // fadd v0.4s, v0.4s, v4.4s
+	WORD $0x4E25D421 // fadd v1.4s, v1.4s, v5.4s
+	WORD $0x4E26D442 // fadd v2.4s, v2.4s, v6.4s
+	WORD $0x4E27D463 // fadd v3.4s, v3.4s, v7.4s
+	ADD $32, R1
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R1), F4
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x4E24D400 // fadd v0.4s, v0.4s, v4.4s
+	ADD $8, R1
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R1), F4
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x4E24D400 // fadd v0.4s, v0.4s, v4.4s
+	ADD $4, R1
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R1), R2
+	FMOVS R2, F4
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x4E24D400 // fadd v0.4s, v0.4s, v4.4s
+
+after1:
+	WORD $0x4E22D400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x4E23D421 // fadd v1.4s, v1.4s, v3.4s
+	WORD $0x4E21D400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x6E20D400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6E20D400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS F0, ret+24(FP)
+	RET
+
+// func sumSquaresBF16NEON(x []uint16) float32
+TEXT ·sumSquaresBF16NEON(SB), NOSPLIT, $0-28
+	MOVD x_len+8(FP), R0
+	MOVD x_base+0(FP), R1
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R1), (F4, F5)
+	FLDPD 16(R1), (F6, F7)
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	WORD $0x2E6138E7 // shll v7.4s, v7.4h, #16
+	VFMLA V4.S4, V4.S4, V0.S4
+	VFMLA V5.S4, V5.S4, V1.S4
+	VFMLA V6.S4, V6.S4, V2.S4
+	VFMLA V7.S4, V7.S4, V3.S4
+	ADD $32, R1
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R1), F4
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	VFMLA V4.S4, V4.S4, V0.S4
+	ADD $8, R1
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R1), F4
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	VFMLA V4.S4, V4.S4, V0.S4
+	ADD $4, R1
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R1), R2
+	FMOVS R2, F4
+	WORD $0x2E613884 // shll v4.4s, v4.4h, #16
+	VFMLA V4.S4, V4.S4, V0.S4
+
+after1:
+	WORD $0x4E22D400 // fadd v0.4s, v0.4s, v2.4s
+	WORD $0x4E23D421 // fadd v1.4s, v1.4s, v3.4s
+	WORD $0x4E21D400 // fadd v0.4s, v0.4s, v1.4s
+	WORD $0x6E20D400 // faddp v0.4s, v0.4s, v0.4s
+	WORD $0x6E20D400 // faddp v0.4s, v0.4s, v0.4s
+	FMOVS F0, ret+24(FP)
+	RET
+
+// func maxBF16NEON(x []uint16) float32
+TEXT ·maxBF16NEON(SB), NOSPLIT, $0-28
+	MOVD x_len+8(FP), R0
+	MOVD x_base+0(FP), R1
+	MOVD $maxIdentity<>(SB), R2
+	VLD1R.P 4(R2), [V4.S4]
+	VMOV V4.B16, V0.B16
+	VMOV V4.B16, V1.B16
+	VMOV V4.B16, V2.B16
+	VMOV V4.B16, V3.B16
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R1), (F5, F6)
+	FLDPD 16(R1), (F7, F8)
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	WORD $0x2E6138E7 // shll v7.4s, v7.4h, #16
+	WORD $0x2E613908 // shll v8.4s, v8.4h, #16
+	WORD $0x4E25F400 // fmax v0.4s, v0.4s, v5.4s
+	WORD $0x4E26F421 // fmax v1.4s, v1.4s, v6.4s
+	WORD $0x4E27F442 // fmax v2.4s, v2.4s, v7.4s
+	WORD $0x4E28F463 // fmax v3.4s, v3.4s, v8.4s
+	ADD $32, R1
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R1), F5
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	WORD $0x4E25F400 // fmax v0.4s, v0.4s, v5.4s
+	ADD $8, R1
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R1), F5
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	VDUP V5.D[0], V5.D2
+	WORD $0x4E25F400 // fmax v0.4s, v0.4s, v5.4s
+	ADD $4, R1
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R1), R2
+	FMOVS R2, F5
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	VDUP V5.S[0], V5.S4
+	WORD $0x4E25F400 // fmax v0.4s, v0.4s, v5.4s
+
+after1:
+	WORD $0x4E22F400 // fmax v0.4s, v0.4s, v2.4s
+	WORD $0x4E23F421 // fmax v1.4s, v1.4s, v3.4s
+	WORD $0x4E21F400 // fmax v0.4s, v0.4s, v1.4s
+	WORD $0x6E30F800 // fmaxv s0, v0.4s
+	FMOVS F0, ret+24(FP)
+	RET
+
+// func minBF16NEON(x []uint16) float32
+TEXT ·minBF16NEON(SB), NOSPLIT, $0-28
+	MOVD x_len+8(FP), R0
+	MOVD x_base+0(FP), R1
+	MOVD $minIdentity<>(SB), R2
+	VLD1R.P 4(R2), [V4.S4]
+	VMOV V4.B16, V0.B16
+	VMOV V4.B16, V1.B16
+	VMOV V4.B16, V2.B16
+	VMOV V4.B16, V3.B16
+	SUBS $16, R0
+	BLT after16
+
+by16:
+	FLDPD 0(R1), (F5, F6)
+	FLDPD 16(R1), (F7, F8)
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	WORD $0x2E6138E7 // shll v7.4s, v7.4h, #16
+	WORD $0x2E613908 // shll v8.4s, v8.4h, #16
+	WORD $0x4EA5F400 // fmin v0.4s, v0.4s, v5.4s
+	WORD $0x4EA6F421 // fmin v1.4s, v1.4s, v6.4s
+	WORD $0x4EA7F442 // fmin v2.4s, v2.4s, v7.4s
+	WORD $0x4EA8F463 // fmin v3.4s, v3.4s, v8.4s
+	ADD $32, R1
+	SUBS $16, R0
+	BGE by16
+
+after16:
+	ADD $16, R0
+	SUBS $4, R0
+	BLT after4
+
+by4:
+	FMOVD 0(R1), F5
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	WORD $0x4EA5F400 // fmin v0.4s, v0.4s, v5.4s
+	ADD $8, R1
+	SUBS $4, R0
+	BGE by4
+
+after4:
+	ADD $4, R0
+	TBZ $1, R0, after2
+	FMOVS 0(R1), F5
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	VDUP V5.D[0], V5.D2
+	WORD $0x4EA5F400 // fmin v0.4s, v0.4s, v5.4s
+	ADD $4, R1
+
+after2:
+	TBZ $0, R0, after1
+	MOVHU 0(R1), R2
+	FMOVS R2, F5
+	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
+	VDUP V5.S[0], V5.S4
+	WORD $0x4EA5F400 // fmin v0.4s, v0.4s, v5.4s
+
+after1:
+	WORD $0x4EA2F400 // fmin v0.4s, v0.4s, v2.4s
+	WORD $0x4EA3F421 // fmin v1.4s, v1.4s, v3.4s
+	WORD $0x4EA1F400 // fmin v0.4s, v0.4s, v1.4s
+	WORD $0x6EB0F800 // fminv s0, v0.4s
+	FMOVS F0, ret+24(FP)
 	RET

@@ -8,6 +8,8 @@ package arm64
 import (
 	"bytes"
 	"fmt"
+	"go/token"
+	"go/types"
 	"math"
 	"strings"
 
@@ -70,6 +72,7 @@ func (f *File) words(name string, words []uint32) {
 type Func struct {
 	file      *File
 	signature *gotypes.Signature
+	types     map[string]types.Type // of parameters
 	name      string
 	body      strings.Builder
 	generals  int // registers in use
@@ -89,7 +92,19 @@ func (f *File) Func(name, signature, doc string) *Func {
 		fmt.Fprintf(&f.stubs, "// %s\n", line)
 	}
 	fmt.Fprintf(&f.stubs, "//\n//go:noescape\nfunc %s%v\n", name, s)
-	return &Func{file: f, signature: s, name: name}
+	return &Func{file: f, signature: s, types: parameterTypes(signature), name: name}
+}
+
+func parameterTypes(signature string) map[string]types.Type {
+	tv, err := types.Eval(token.NewFileSet(), nil, token.NoPos, signature)
+	if err != nil {
+		panic("arm64: " + err.Error())
+	}
+	m := map[string]types.Type{}
+	for v := range tv.Type.(*types.Signature).Params().Variables() {
+		m[v.Name()] = v.Type()
+	}
+	return m
 }
 
 // End returns from the function and ends it.
@@ -201,6 +216,12 @@ func (f *Func) LoadLen(param string) R {
 	r := f.R()
 	f.I("MOVD %s, %v", f.address(f.signature.Params().Lookup(param).Len()), r)
 	return r
+}
+
+// ElementSize is the size in bytes of the elements of a slice parameter.
+func (f *Func) ElementSize(param string) int {
+	slice := f.types[param].Underlying().(*types.Slice)
+	return int(gotypes.Sizes.Sizeof(slice.Elem()))
 }
 
 // LoadScalar takes a vector register and fills it with a parameter of type float32.

@@ -7,8 +7,9 @@ const lanes = 4
 
 // A Loop describes a function over vectors of one length.
 type Loop struct {
-	Length R   // the number of elements; the loop destroys it
-	Unroll int // vectors a turn
+	Length R    // the number of elements; the loop destroys it
+	Unroll int  // vectors a turn
+	Whole  bool // the length is a multiple of the elements of a turn
 
 	// Step works on some vectors of each stream.
 	Step func(s *Step)
@@ -23,11 +24,10 @@ type stream struct {
 	size    int
 }
 
-// address is where the stream of the name stands.
-func (l *Loop) address(name string) R {
+func (l *Loop) stream(name string) stream {
 	for _, s := range l.streams {
 		if s.name == name {
-			return s.address
+			return s
 		}
 	}
 	panic("arm64: no stream " + name)
@@ -53,28 +53,36 @@ func (s *Step) pieces(size int) (ps []Piece) {
 	return ps
 }
 
-// Read takes registers and loads the stream's elements of 4 bytes.
-func (s *Step) Read(stream string) Group {
-	g := s.Vs(s.Vectors)
-	s.LoadPieces(s.pieces(4), s.loop.address(stream), g)
+// ReadRaw takes registers and loads the stream's elements as they are: those of 2 bytes four to the lower
+// half of a register.
+func (s *Step) ReadRaw(name string) Group {
+	g, from := s.Vs(s.Vectors), s.loop.stream(name)
+	s.LoadPieces(s.pieces(from.size), from.address, g)
 	return g
 }
 
-// Write stores to a stream of elements of 4 bytes.
-func (s *Step) Write(stream string, g Group) {
-	s.StorePieces(s.pieces(4), g, s.loop.address(stream))
+// WriteRaw stores elements, the reverse of ReadRaw.
+func (s *Step) WriteRaw(name string, g Group) {
+	to := s.loop.stream(name)
+	s.StorePieces(s.pieces(to.size), g, to.address)
 }
 
-// ReadHalves loads elements of 2 bytes, four to the lower half of a register.
-func (s *Step) ReadHalves(stream string) Group {
-	g := s.Vs(s.Vectors)
-	s.LoadPieces(s.pieces(2), s.loop.address(stream), g)
+// Read takes registers and loads the stream's elements as float32: those of 2 bytes are bfloat16.
+func (s *Step) Read(name string) Group {
+	g := s.ReadRaw(name)
+	if s.loop.stream(name).size == 2 {
+		s.SHLL(g, g)
+	}
 	return g
 }
 
-// WriteHalves stores elements of 2 bytes, the reverse of ReadHalves.
-func (s *Step) WriteHalves(stream string, g Group) {
-	s.StorePieces(s.pieces(2), g, s.loop.address(stream))
+// Write stores float32, in a stream of 2 bytes as bfloat16. It rounds with BFCVTN, in place, and so needs
+// the extension BF16 then.
+func (s *Step) Write(name string, g Group) {
+	if s.loop.stream(name).size == 2 {
+		s.BFCVTN(g, g)
+	}
+	s.WriteRaw(name, g)
 }
 
 // KeepPart makes the lanes that are not in use zero.
@@ -95,23 +103,6 @@ func (s *Step) RepeatPart(g Group) {
 	}
 }
 
-// Over is the loop over the named slices, which are parameters, the one that gives the length first. A
-// slice of 2-byte elements is written with a colon: "src:2".
-func (f *Func) Over(slices ...string) *Loop {
-	l := &Loop{}
-	for i, s := range slices {
-		name, size := s, 4
-		if n := len(s) - 2; n > 0 && s[n:] == ":2" {
-			name, size = s[:n], 2
-		}
-		if i == 0 {
-			l.Length = f.LoadLen(name)
-		}
-		l.Stream(name, f.LoadBase(name), size)
-	}
-	return l
-}
-
 // Stream adds an address that advances by size bytes an element.
 func (l *Loop) Stream(name string, address R, size int) {
 	l.streams = append(l.streams, stream{name, address, size})
@@ -128,7 +119,7 @@ func (f *Func) Emit(l *Loop) {
 		}
 	}
 	turns := []int{l.Unroll, 1}
-	if l.Unroll == 1 {
+	if l.Unroll == 1 || l.Whole {
 		turns = turns[:1]
 	}
 	for _, vectors := range turns {
@@ -142,6 +133,9 @@ func (f *Func) Emit(l *Loop) {
 		f.I("BGE by%d", count)
 		f.Label(fmt.Sprintf("after%d", count))
 		f.I("ADD $%d, %v", count, l.Length)
+	}
+	if l.Whole {
+		return
 	}
 	f.I("TBZ $1, %v, after2", l.Length)
 	step(1, 2)

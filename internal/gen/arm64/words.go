@@ -84,10 +84,21 @@ func (f *Func) FMAXV(d, n V) {
 	f.word(0x6E30F800|uint32(n)<<5|uint32(d), "fmaxv s%d, v%d.4s", d, n)
 }
 
+// FMINV sets the lowest lane of d to the smallest lane of n, NaN if there is one.
+func (f *Func) FMINV(d, n V) {
+	f.word(0x6EB0F800|uint32(n)<<5|uint32(d), "fminv s%d, v%d.4s", d, n)
+}
+
 // SSHR shifts int32 to the right, 0 < bits ≤ 32.
 func (f *Func) SSHR(d, n Group, bits int) {
 	f.two(0x4F000400|uint32(64-bits)<<16, "sshr", d, n, "4s", "4s", fmt.Sprintf(", #%d", bits))
 }
+
+// SSHLL widens four int16 in the lower half of n to 32 bits.
+func (f *Func) SSHLL(d, n Group) { f.two(0x0F10A400, "sshll", d, n, "4s", "4h", ", #0") }
+
+// SMAX is the larger of int32.
+func (f *Func) SMAX(d, n, m Group) { f.three(0x4EA06400, "smax", d, n, m, "4s") }
 
 // SHRN shifts four uint32 to the right and keeps the lower 16 bits of each, in the lower half of d.
 func (f *Func) SHRN(d, n Group, bits int) {
