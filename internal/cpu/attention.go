@@ -10,13 +10,16 @@ import (
 	"github.com/hone-ml/hone/internal/cpu/pool"
 )
 
-// Attention goes by tiles. A tile's rows are queries of all the heads that share a key head, in the
-// order [position][head of the group], so that a tile of keys serves the whole group at once and the
-// positions of a tile may begin anywhere. Tiles that the causal mask hides are never visited, and a
-// tile's keys end with the last one that any of its queries sees.
+// Attention goes by tiles: a task holds the queries of a tile and goes through the tiles of keys, which it
+// packs for the products. A tile's rows are queries of all the heads that share a key head, in the order
+// [position][head of the group], so that a tile of keys serves the whole group and the positions of a
+// tile may begin anywhere. Within a tile of keys the rows go by blocks, so small that their scores stay in
+// cache and that a block multiplies few keys that the causal mask hides from it. Keys that it hides from
+// all of a tile or a block are never visited.
 const (
-	attentionRows = 64  // of a tile of queries, all heads of the group counted
-	attentionKeys = 128 // of a tile of keys
+	attentionRows  = 512 // of a tile of queries, all heads of the group counted
+	attentionKeys  = 256 // of a tile of keys
+	attentionBlock = 48  // rows of a block
 )
 
 // attention is what every task of a call shares.
@@ -36,8 +39,8 @@ func newAttention[C float](q, k, v *backend.View, a backend.AttentionArgs) *atte
 	}
 }
 
-// positions is the number of query positions in a tile.
-func (a *attention[C]) positions() int { return max(attentionRows/a.group, 1) }
+// positions is the number of query positions in so many rows.
+func (a *attention[C]) positions(rows int) int { return max(rows/a.group, 1) }
 
 // visible is how many of a segment's keys its i-th query sees.
 func (a *attention[C]) visible(s backend.Segment, i int) int {
@@ -65,29 +68,9 @@ func (a *attention[C]) packQueries(dst []C, x *backend.View, lo, hi, kvHead int,
 	}
 }
 
-// unpackQueries is the reverse of packQueries.
-func (a *attention[C]) unpackQueries(x *backend.View, src []C, lo, hi, kvHead int, factor C) {
-	for i := lo; i < hi; i++ {
-		for g := range a.group {
-			row := src[:a.dim]
-			src = src[a.dim:]
-			if factor != 1 {
-				scale(row, row, factor)
-			}
-			store(x.DType, headAt(x, i, kvHead*a.group+g), 1, row)
-		}
-	}
-}
-
-// keyRows is n rows of one head of k or v as a matrix of C: in place, or converted into scratch.
-func (a *attention[C]) keyRows(x *backend.View, first, n, kvHead int, scratch []C) gemm.Operand {
-	if storedAs[C](x.DType) {
-		return gemm.Operand{Ptr: headAt(x, first, kvHead), DType: x.DType, RowStride: x.Strides[0], ColStride: 1}
-	}
-	for j := range n {
-		loadInto(scratch[j*a.dim:(j+1)*a.dim], x.DType, headAt(x, first+j, kvHead), 1)
-	}
-	return matrixOf(scratch, a.dim)
+// operandAt is the rows of one head from a row on.
+func operandAt(x *backend.View, row, head int) gemm.Operand {
+	return gemm.Operand{Ptr: headAt(x, row, head), DType: x.DType, RowStride: x.Strides[0], ColStride: 1}
 }
 
 // matrixOf is rows of the given length as an operand.
@@ -127,7 +110,7 @@ func attend[C float](out, lse, q, k, v *backend.View, args backend.AttentionArgs
 	}
 	var tasks []attentionTask
 	flops := 0
-	step := a.positions()
+	step := a.positions(attentionRows)
 	for _, s := range args.Segments {
 		queries := int(s.Q1 - s.Q0)
 		for kvHead := range k.Shape[1] {
@@ -141,12 +124,11 @@ func attend[C float](out, lse, q, k, v *backend.View, args backend.AttentionArgs
 	// The last tiles of a causal segment are the dearest: begin with them.
 	slices.Reverse(tasks)
 	pool.Run(len(tasks), 1+len(tasks)*attentionFlops/(flops+1), func(lo, hi int) {
-		ws, gemmWS := getWorkspace(), gemm.GetWorkspace()
+		ws := getAttentionWorkspace()
 		defer ws.put()
-		defer gemmWS.Put()
 		for _, t := range tasks[lo:hi] {
 			ws.reset()
-			a.forward(out, lse, t, ws, gemmWS)
+			a.forward(out, lse, t, ws)
 		}
 	})
 }
@@ -157,48 +139,51 @@ const attentionFlops = 1 << 19
 // forward computes one task. For each row it keeps the largest score so far m, the sum l of
 // exp(score − m), and the sum of v weighted likewise; a larger score scales the sums down (Milakov and
 // Gimelshein 2018).
-func (a *attention[C]) forward(out, lse *backend.View, t attentionTask, ws *workspace, gemmWS *gemm.Workspace) {
+func (a *attention[C]) forward(out, lse *backend.View, t attentionTask, ws *attentionWorkspace) {
 	s, kvHead := t.segment, int(t.kvHead)
 	lo, hi := int(t.lo), int(t.hi)
 	rows, first := (hi-lo)*a.group, int(s.Q0)+lo
 	keys := a.visible(s, hi-1)
 
-	q, o := take[C](ws, rows*a.dim), take[C](ws, rows*a.dim)
-	m, l := take[C](ws, rows), take[C](ws, rows)
+	q, o := take[C](&ws.workspace, rows*a.dim), take[C](&ws.workspace, rows*a.dim)
+	m, l := take[C](&ws.workspace, rows), take[C](&ws.workspace, rows)
 	clear(o) // for queries that see no key
 	clear(l)
 	fill(m, C(math.Inf(-1)))
 	a.packQueries(q, a.q, first, first+hi-lo, kvHead, a.scale)
 
 	tile := min(attentionKeys, keys)
-	scores := take[C](ws, rows*tile)
-	var kRows, vRows []C
-	if !storedAs[C](a.k.DType) {
-		kRows, vRows = take[C](ws, tile*a.dim), take[C](ws, tile*a.dim)
-	}
+	step := a.positions(attentionBlock) * a.group
+	scores := take[C](&ws.workspace, step*tile)
 	for j := 0; j < keys; j += tile {
 		n := min(tile, keys-j)
-		k := a.keyRows(a.k, int(s.K0)+j, n, kvHead, kRows)
-		gemm.MulSerial(gemmWS, matrixOf(scores, n), matrixOf(q, a.dim), transposed(k), rows, n, a.dim, false)
-		for r := range rows {
-			seen := min(a.visible(s, lo+r/a.group)-j, n)
-			row := scores[r*n : (r+1)*n]
-			if seen <= 0 {
-				clear(row)
+		ws.kt.Pack(&ws.gemm, transposed(operandAt(a.k, int(s.K0)+j, kvHead)), a.dim, n)
+		ws.v.Pack(&ws.gemm, operandAt(a.v, int(s.K0)+j, kvHead), n, a.dim)
+		for at := 0; at < rows; at += step {
+			end := min(at+step, rows)
+			width := min(a.visible(s, lo+(end-1)/a.group)-j, n)
+			if width <= 0 {
 				continue
 			}
-			top := max(m[r], maximum(row[:seen]))
-			if top > m[r] && j > 0 {
-				shrink := C(math.Exp(float64(m[r] - top)))
-				l[r] *= shrink
-				scale(o[r*a.dim:(r+1)*a.dim], o[r*a.dim:(r+1)*a.dim], shrink)
+			ws.kt.Mul(matrixOf(scores, width), matrixOf(q[at*a.dim:], a.dim), end-at, width, a.dim, false)
+			for r := at; r < end; r++ {
+				row := scores[(r-at)*width : (r-at+1)*width]
+				seen := min(max(a.visible(s, lo+r/a.group)-j, 0), width)
+				clear(row[seen:])
+				if seen == 0 {
+					continue
+				}
+				top := max(m[r], maximum(row[:seen]))
+				if top > m[r] && j > 0 {
+					shrink := C(math.Exp(float64(m[r] - top)))
+					l[r] *= shrink
+					scale(o[r*a.dim:(r+1)*a.dim], o[r*a.dim:(r+1)*a.dim], shrink)
+				}
+				m[r] = top
+				l[r] += exp(row[:seen], row[:seen], top)
 			}
-			m[r] = top
-			l[r] += exp(row[:seen], row[:seen], top)
-			clear(row[seen:])
+			ws.v.Mul(matrixOf(o[at*a.dim:], a.dim), matrixOf(scores, width), end-at, a.dim, width, j > 0)
 		}
-		v := a.keyRows(a.v, int(s.K0)+j, n, kvHead, vRows)
-		gemm.MulSerial(gemmWS, matrixOf(o, a.dim), matrixOf(scores, n), v, rows, a.dim, n, j > 0)
 	}
 
 	queries := a.q.Shape[0]

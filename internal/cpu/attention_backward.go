@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"slices"
+	"unsafe"
 
 	"github.com/hone-ml/hone/internal/backend"
 	"github.com/hone-ml/hone/internal/cpu/gemm"
@@ -20,175 +21,202 @@ func (b *Backend) AttentionBackward(dq, dk, dv, dout, out, lse, q, k, v *backend
 	}
 }
 
+// The work of a backward goes by pairs of a block of queries and a block of keys. A pair adds to the
+// gradients of both, so the pairs of a segment are done in stages: those of a stage share no block, and a
+// stage begins when the one before it has ended. That makes many independent tasks of one long sequence,
+// computes every product once, and adds in one order however many processors there are.
+const (
+	gradPositions = 256 // query positions of a pair
+	gradKeys      = 256
+	gradBlock     = 96 // rows, as in attention forward
+)
+
 // attentionGrads is what the tasks of a backward call share.
 type attentionGrads[C float] struct {
 	*attention[C]
-	dq, dk, dv, dout, out, lse *backend.View
+	dq, dk, dv *backend.View // of dtype C
+	dout       *backend.View
+	lse, delta []C // [H, Nq]
 }
 
-// A keyCluster is segments whose keys overlap, directly or by way of others: usually one segment. A
-// task owns the gradients of a cluster's keys for one head, and adds to them in a fixed order.
-type keyCluster struct {
-	segments []backend.Segment
-	lo, hi   int
+// gradPair is the task of one pair, for one key head.
+type gradPair struct {
+	segment       backend.Segment
+	query, key    int32 // first of the segment
+	stage, kvHead int32
 }
 
 func attendBackward[C float](dq, dk, dv, dout, out, lse, q, k, v *backend.View, args backend.AttentionArgs) {
-	a := &attentionGrads[C]{newAttention[C](q, k, v, args), dq, dk, dv, dout, out, lse}
-	if dq != nil {
-		clearOutside(dq, args.Segments)
-	}
-	clusters := clusterByKeys(args.Segments)
-	ranges := make([][2]int32, len(clusters))
-	for i, c := range clusters {
-		ranges[i] = [2]int32{int32(c.lo), int32(c.hi)}
-	}
-	for _, grad := range []*backend.View{dk, dv} {
-		if grad != nil {
-			gaps(grad.Shape[0], ranges, func(lo, hi int) {
-				part := grad.Slice(0, lo, hi)
-				fillWithZero(&part)
-			})
+	a := &attentionGrads[C]{attention: newAttention[C](q, k, v, args), dout: dout}
+	shared := getAttentionWorkspace()
+	defer shared.put()
+
+	grads := [3]*backend.View{dq, dk, dv}
+	for i, to := range [3]**backend.View{&a.dq, &a.dk, &a.dv} {
+		grad := grads[i]
+		if grad == nil {
+			continue
+		}
+		fillWithZero(grad)
+		if *to = grad; !storedAs[C](grad.DType) {
+			sums := take[C](&shared.workspace, grad.Len())
+			clear(sums)
+			view := backend.NewView(unsafe.Pointer(unsafe.SliceData(sums)), dtypeOf[C](), grad.Dims()...)
+			*to = &view
 		}
 	}
 	if a.dim == 0 || a.group == 0 {
 		return
 	}
-	kvHeads, flops := k.Shape[1], 0
-	for _, s := range args.Segments {
-		flops += 10 * int(s.Q1-s.Q0) * int(s.K1-s.K0) * a.dim * q.Shape[1]
+	a.lse = slice[C](lse.Ptr, lse.Len())
+	a.delta = take[C](&shared.workspace, lse.Len())
+	a.rowSums(out)
+
+	pairs, flops := a.pairs(args.Segments)
+	grain := 1 + len(pairs)*attentionFlops/(flops+1)
+	for len(pairs) > 0 {
+		n := 1
+		for n < len(pairs) && pairs[n].stage == pairs[0].stage {
+			n++
+		}
+		stage := pairs[:n]
+		pool.Run(n, grain, func(lo, hi int) {
+			ws := getAttentionWorkspace()
+			defer ws.put()
+			for _, p := range stage[lo:hi] {
+				ws.reset()
+				a.pair(p, ws)
+			}
+		})
+		pairs = pairs[n:]
 	}
-	tasks := len(clusters) * kvHeads
-	pool.Run(tasks, 1+tasks*attentionFlops/(flops+1), func(lo, hi int) {
-		ws, gemmWS := getWorkspace(), gemm.GetWorkspace()
+	for i, from := range [3]*backend.View{a.dq, a.dk, a.dv} {
+		if from != nil && from != grads[i] {
+			new(Backend).Copy(grads[i], from)
+		}
+	}
+}
+
+// rowSums sets delta = Σ dout·out for each query.
+func (a *attentionGrads[C]) rowSums(out *backend.View) {
+	queries, heads := out.Shape[0], out.Shape[1]
+	pool.Run(queries, 1+grainScalar/(heads*a.dim), func(lo, hi int) {
+		ws := getWorkspace()
 		defer ws.put()
-		defer gemmWS.Put()
+		x, y := take[C](ws, a.dim), take[C](ws, a.dim)
 		for i := lo; i < hi; i++ {
-			ws.reset()
-			a.cluster(clusters[i/kvHeads], i%kvHeads, ws, gemmWS)
+			for h := range heads {
+				a.delta[h*queries+i] = dot(
+					load(a.dout.DType, headAt(a.dout, i, h), 1, a.dim, x),
+					load(out.DType, headAt(out, i, h), 1, a.dim, y))
+			}
 		}
 	})
 }
 
-// clusterByKeys groups segments, in the order of their keys.
-func clusterByKeys(segments []backend.Segment) []keyCluster {
+// pairs are the tasks by stages. Segments that share keys are done one after the other.
+func (a *attentionGrads[C]) pairs(segments []backend.Segment) (pairs []gradPair, flops int) {
 	sorted := slices.Clone(segments)
 	slices.SortStableFunc(sorted, func(a, b backend.Segment) int { return int(a.K0) - int(b.K0) })
-	var clusters []keyCluster
-	for i, s := range sorted {
-		last := len(clusters) - 1
-		if last >= 0 && int(s.K0) < clusters[last].hi {
-			c := &clusters[last]
-			c.segments = append(c.segments, s)
-			c.hi = max(c.hi, int(s.K1))
-			continue
+	var end int32       // of the keys so far
+	var first, next int // stages of this segment, and of a later one that shares its keys
+	for _, s := range sorted {
+		if s.K0 >= end {
+			next = 0
 		}
-		clusters = append(clusters, keyCluster{sorted[i : i+1 : i+1], int(s.K0), int(s.K1)})
+		first, end = next, max(end, s.K1)
+		queries, keys := int(s.Q1-s.Q0), int(s.K1-s.K0)
+		down, across := (queries+gradPositions-1)/gradPositions, (keys+gradKeys-1)/gradKeys
+		stages := max(down, across)
+		next = first + stages
+		for i := range down {
+			for j := range across {
+				lo, hi := i*gradPositions, min((i+1)*gradPositions, queries)
+				seen := min(a.visible(s, hi-1)-j*gradKeys, gradKeys)
+				if seen <= 0 {
+					continue
+				}
+				for kvHead := range a.k.Shape[1] {
+					pairs = append(pairs, gradPair{
+						segment: s, query: int32(lo), key: int32(j * gradKeys),
+						stage: int32(first + (i-j+stages)%stages), kvHead: int32(kvHead),
+					})
+				}
+				flops += 10 * (hi - lo) * seen * a.dim * a.q.Shape[1]
+			}
+		}
 	}
-	return clusters
+	slices.SortStableFunc(pairs, func(a, b gradPair) int { return int(a.stage) - int(b.stage) })
+	return pairs, flops
 }
 
-// cluster computes the gradients of one cluster for one key head.
-func (a *attentionGrads[C]) cluster(c keyCluster, kvHead int, ws *workspace, gemmWS *gemm.Workspace) {
-	keys := c.hi - c.lo
-	dk, dv := take[C](ws, keys*a.dim), take[C](ws, keys*a.dim)
+// pair adds one pair's part of the gradients.
+func (a *attentionGrads[C]) pair(p gradPair, ws *attentionWorkspace) {
+	s, kvHead := p.segment, int(p.kvHead)
+	lo, hi := int(p.query), min(int(p.query)+gradPositions, int(s.Q1-s.Q0))
+	j := int(p.key)
+	n := min(gradKeys, a.visible(s, hi-1)-j)
+
+	k, v := operandAt(a.k, int(s.K0)+j, kvHead), operandAt(a.v, int(s.K0)+j, kvHead)
+	ws.kt.Pack(&ws.gemm, transposed(k), a.dim, n)
+	ws.v.Pack(&ws.gemm, transposed(v), a.dim, n)
+	if a.dq != nil {
+		ws.k.Pack(&ws.gemm, k, n, a.dim)
+	}
+
+	step := a.positions(gradBlock)
+	rows := min(step, hi-lo) * a.group
+	const slack = 64 // MulInPlace reads beyond the last row
+	q, dout := take[C](&ws.workspace, rows*a.dim+slack), take[C](&ws.workspace, rows*a.dim+slack)
+	probs, ds := take[C](&ws.workspace, rows*n), take[C](&ws.workspace, rows*n)
+	dq := take[C](&ws.workspace, rows*a.dim)
+	dk, dv := take[C](&ws.workspace, n*a.dim), take[C](&ws.workspace, n*a.dim)
 	clear(dk)
 	clear(dv)
-	for _, s := range c.segments {
-		mark := ws.mark()
-		first := (int(s.K0) - c.lo) * a.dim
-		a.segment(s, kvHead, dk[first:], dv[first:], ws, gemmWS)
-		ws.rewind(mark)
-	}
-	for j := range keys {
-		row := func(x []C) []C { return x[j*a.dim : (j+1)*a.dim] }
-		if a.dk != nil {
-			store(a.dk.DType, headAt(a.dk, c.lo+j, kvHead), 1, row(dk))
+	for at := lo; at < hi; at += step {
+		end := min(at+step, hi)
+		m, width := (end-at)*a.group, min(a.visible(s, end-1)-j, n)
+		if width <= 0 {
+			continue
+		}
+		a.packQueries(q, a.q, int(s.Q0)+at, int(s.Q0)+end, kvHead, a.scale)
+		a.packQueries(dout, a.dout, int(s.Q0)+at, int(s.Q0)+end, kvHead, 1)
+		qs, douts, ps, dss := matrixOf(q, a.dim), matrixOf(dout, a.dim), matrixOf(probs, width), matrixOf(ds, width)
+
+		ws.kt.Mul(ps, qs, m, width, a.dim, false)
+		ws.v.Mul(dss, douts, m, width, a.dim, false)
+		for r := range m {
+			i, head := int(s.Q0)+at+r/a.group, kvHead*a.group+r%a.group
+			row := head*a.q.Shape[0] + i
+			seen := min(max(a.visible(s, at+r/a.group)-j, 0), width)
+			pr, dr := probs[r*width:(r+1)*width], ds[r*width:(r+1)*width]
+			exp(pr[:seen], pr[:seen], a.lse[row])
+			addScalar(dr[:seen], dr[:seen], -a.delta[row])
+			mul(dr[:seen], dr[:seen], pr[:seen])
+			clear(pr[seen:])
+			clear(dr[seen:])
 		}
 		if a.dv != nil {
-			store(a.dv.DType, headAt(a.dv, c.lo+j, kvHead), 1, row(dv))
+			gemm.MulInPlace(matrixOf(dv, a.dim), transposed(ps), douts, width, a.dim, m, true)
 		}
-	}
-}
-
-// segment adds a segment's part of dk and dv, and sets its dq.
-func (a *attentionGrads[C]) segment(s backend.Segment, kvHead int, dk, dv []C, ws *workspace, gemmWS *gemm.Workspace) {
-	queries, keys := int(s.Q1-s.Q0), int(s.K1-s.K0)
-	rows := queries * a.group
-	step := a.positions()
-	tile := min(attentionKeys, keys)
-
-	dq := take[C](ws, rows*a.dim)
-	clear(dq)
-	lse, delta := take[C](ws, rows), take[C](ws, rows)
-	a.rowTerms(s, kvHead, lse, delta, ws)
-
-	maxRows := min(step, queries) * a.group
-	q, dout := take[C](ws, maxRows*a.dim), take[C](ws, maxRows*a.dim)
-	p, ds := take[C](ws, maxRows*tile), take[C](ws, maxRows*tile)
-	var kRows, vRows []C
-	if !storedAs[C](a.k.DType) {
-		kRows, vRows = take[C](ws, tile*a.dim), take[C](ws, tile*a.dim)
-	}
-	for j := 0; j < keys; j += tile {
-		width := min(tile, keys-j)
-		k := a.keyRows(a.k, int(s.K0)+j, width, kvHead, kRows)
-		v := a.keyRows(a.v, int(s.K0)+j, width, kvHead, vRows)
-		start := 0
-		if a.causal {
-			start = max(0, j-(keys-queries)) // the first query that sees key j
+		if a.dk != nil {
+			gemm.MulInPlace(matrixOf(dk, a.dim), transposed(dss), qs, width, a.dim, m, true)
 		}
-		for lo := start; lo < queries; lo += step {
-			hi := min(lo+step, queries)
-			m, n := (hi-lo)*a.group, min(width, a.visible(s, hi-1)-j)
-			if n <= 0 {
-				continue
-			}
-			a.packQueries(q, a.q, int(s.Q0)+lo, int(s.Q0)+hi, kvHead, a.scale)
-			a.packQueries(dout, a.dout, int(s.Q0)+lo, int(s.Q0)+hi, kvHead, 1)
-			qs, douts, ps, dss := matrixOf(q, a.dim), matrixOf(dout, a.dim), matrixOf(p, n), matrixOf(ds, n)
-
-			gemm.MulSerial(gemmWS, ps, qs, transposed(k), m, n, a.dim, false)
-			gemm.MulSerial(gemmWS, dss, douts, transposed(v), m, n, a.dim, false)
+		if a.dq != nil {
+			ws.k.Mul(matrixOf(dq, a.dim), dss, m, a.dim, width, false)
 			for r := range m {
-				seen := min(a.visible(s, lo+r/a.group)-j, n)
-				pr, dr := p[r*n:(r+1)*n], ds[r*n:(r+1)*n]
-				seen = max(seen, 0)
-				if seen > 0 {
-					at := lo*a.group + r
-					exp(pr[:seen], pr[:seen], lse[at])
-					addScalar(dr[:seen], dr[:seen], -delta[at])
-					mul(dr[:seen], dr[:seen], pr[:seen])
-				}
-				clear(pr[seen:])
-				clear(dr[seen:])
-			}
-			if a.dv != nil {
-				gemm.MulSerial(gemmWS, matrixOf(dv[j*a.dim:], a.dim), transposed(ps), douts, n, a.dim, m, true)
-			}
-			if a.dk != nil {
-				gemm.MulSerial(gemmWS, matrixOf(dk[j*a.dim:], a.dim), transposed(dss), qs, n, a.dim, m, true)
-			}
-			if a.dq != nil {
-				gemm.MulSerial(gemmWS, matrixOf(dq[lo*a.group*a.dim:], a.dim), dss, k, m, a.dim, n, true)
+				i, head := int(s.Q0)+at+r/a.group, kvHead*a.group+r%a.group
+				addScaled(slice[C](headAt(a.dq, i, head), a.dim), a.scale, dq[r*a.dim:(r+1)*a.dim])
 			}
 		}
 	}
-	if a.dq != nil {
-		a.unpackQueries(a.dq, dq, int(s.Q0), int(s.Q1), kvHead, a.scale)
-	}
-}
-
-// rowTerms reads the segment's log-sum-exps and computes delta = Σ dout·out for each row.
-func (a *attentionGrads[C]) rowTerms(s backend.Segment, kvHead int, lse, delta []C, ws *workspace) {
-	x, y := take[C](ws, a.dim), take[C](ws, a.dim)
-	total := a.q.Shape[0]
-	saved := slice[C](a.lse.Ptr, a.lse.Len())
-	for r := range lse {
-		i, head := int(s.Q0)+r/a.group, kvHead*a.group+r%a.group
-		lse[r] = saved[head*total+i]
-		delta[r] = dot(
-			load(a.dout.DType, headAt(a.dout, i, head), 1, a.dim, x),
-			load(a.out.DType, headAt(a.out, i, head), 1, a.dim, y))
+	for i := range n {
+		row := int(s.K0) + j + i
+		if a.dk != nil {
+			addScaled(slice[C](headAt(a.dk, row, kvHead), a.dim), 1, dk[i*a.dim:(i+1)*a.dim])
+		}
+		if a.dv != nil {
+			addScaled(slice[C](headAt(a.dv, row, kvHead), a.dim), 1, dv[i*a.dim:(i+1)*a.dim])
+		}
 	}
 }

@@ -64,6 +64,17 @@ func mul[C float](out, x, y []C) {
 	}
 }
 
+// addScaled sets y += a·x.
+func addScaled[C float](y []C, a C, x []C) {
+	if isFloat32[C]() {
+		simd.Axpy(cast[float32](y), float32(a), cast[float32](x))
+		return
+	}
+	for i := range y {
+		y[i] += a * x[i]
+	}
+}
+
 // scale sets out = a·x.
 func scale[C float](out, x []C, a C) {
 	if isFloat32[C]() {
