@@ -11,7 +11,7 @@ import (
 type attentionWorkspace struct {
 	workspace
 	gemm     gemm.Workspace
-	k, kt, v gemm.Panels // a tile of k, of kᵀ, and of v or vᵀ
+	k, kt, v gemm.Packed // a tile of k, of kᵀ, and of v or vᵀ
 }
 
 // idleAttention are the workspaces that nobody uses. They are kept for good: touching new memory costs
