@@ -49,6 +49,7 @@ func units() []unit {
 		)
 	}
 	return append(us,
+		unit{"simd", "attention_avx512", avx512.attention},
 		unit{"gemm", "amx", tileGrid},
 		unit{"gemm", "bf16", bfloat16Products},
 	)
