@@ -108,6 +108,10 @@ func attend[C float](out, lse, q, k, v *backend.View, args backend.AttentionArgs
 	if a.dim == 0 || a.group == 0 {
 		return
 	}
+	do := a.forward
+	if inBF16(q, args) {
+		do = newBF16Attention(q, k, v, args).forward
+	}
 	var tasks []attentionTask
 	flops := 0
 	step := a.positions(attentionRows)
@@ -128,7 +132,7 @@ func attend[C float](out, lse, q, k, v *backend.View, args backend.AttentionArgs
 		defer ws.put()
 		for _, t := range tasks[lo:hi] {
 			ws.reset()
-			a.forward(out, lse, t, ws)
+			do(out, lse, t, ws)
 		}
 	})
 }
@@ -186,7 +190,6 @@ func (a *attention[C]) forward(out, lse *backend.View, t attentionTask, ws *atte
 		}
 	}
 
-	queries := a.q.Shape[0]
 	for r := range rows {
 		i, head := first+r/a.group, kvHead*a.group+r%a.group
 		row := o[r*a.dim : (r+1)*a.dim]
@@ -194,13 +197,22 @@ func (a *attention[C]) forward(out, lse *backend.View, t attentionTask, ws *atte
 			scale(row, row, 1/l[r])
 		}
 		store(out.DType, headAt(out, i, head), 1, row)
-		if lse != nil {
-			value := m[r]
-			if l[r] != 0 {
-				value += C(math.Log(float64(l[r])))
-			}
-			slice[C](lse.Ptr, lse.Len())[head*queries+i] = value
+	}
+	a.storeLSE(lse, m, l, first, kvHead)
+}
+
+// storeLSE sets the log-sum-exps of a task's rows, if they are wanted, from their tops and sums.
+func (a *attention[C]) storeLSE(lse *backend.View, m, l []C, first, kvHead int) {
+	if lse == nil {
+		return
+	}
+	all := slice[C](lse.Ptr, lse.Len())
+	for r, value := range m {
+		if l[r] != 0 {
+			value += C(math.Log(float64(l[r])))
 		}
+		i, head := first+r/a.group, kvHead*a.group+r%a.group
+		all[head*a.q.Shape[0]+i] = value
 	}
 }
 

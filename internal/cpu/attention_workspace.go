@@ -12,6 +12,9 @@ type attentionWorkspace struct {
 	workspace
 	gemm     gemm.Workspace
 	k, kt, v gemm.Packed // a tile of k, of kᵀ, and of v or vᵀ
+
+	rows, probs     gemm.Left // rows of q, probabilities
+	ktPairs, vPairs gemm.Right
 }
 
 // idleAttention are the workspaces that nobody uses. They are kept for good: touching new memory costs
