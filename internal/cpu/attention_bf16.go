@@ -88,9 +88,9 @@ func (a *bf16Attention) forward(out, lse *backend.View, t attentionTask, ws *att
 				if seen == 0 {
 					continue
 				}
-				top, sum := simd.SoftmaxStep(p, row[:seen], a.scale, m[r])
+				top, sum := simd.SoftmaxStep(p, row[:seen], a.scale*math.Log2E, m[r])
 				if top > m[r] && l[r] != 0 {
-					shrink := float32(math.Exp(float64(m[r] - top)))
+					shrink := float32(math.Exp2(float64(m[r] - top)))
 					l[r] *= shrink
 					sums := o[r*a.padded : (r+1)*a.padded]
 					simd.Scale(sums, sums, shrink)
@@ -109,5 +109,6 @@ func (a *bf16Attention) forward(out, lse *backend.View, t attentionTask, ws *att
 		i, head := first+r/a.group, kvHead*a.group+r%a.group
 		simd.F32ToBF16(slice[uint16](headAt(out, i, head), a.dim), row)
 	}
+	simd.Scale(m, m, math.Ln2)
 	a.storeLSE(lse, m, l, first, kvHead)
 }

@@ -1,68 +1,114 @@
 package main
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// attention writes the loops between the products of attention in bfloat16. Probabilities and their
-// gradients are rounded by adding half of the last place kept, ties away from zero: they come from an
-// exponential, so that ties are as rare as any other tail of bits.
+// attention writes the loops between the products of attention in bfloat16.
+//
+// Probabilities and their gradients are rounded by adding half of the last place kept, ties away from zero:
+// they come from an exponential, so that ties are as rare as any other tail of bits. Powers of two are
+// taken of several vectors at a time, instruction by instruction: one after the other their chains of
+// latencies would fill the processor's scheduler with waiting instructions.
 func (x isa) attention(f *file) {
 	x.softmaxStep(f)
 	x.softmaxGrad(f)
 }
 
+// powers are the numbers of exp2. Package simd's attention.go has the polynomial too, with its source.
+type powers struct {
+	min, magic operand.Op
+	p          []operand.Op
+	half       operand.Op // of the last place that bfloat16 keeps
+}
+
+func (e *emitter) powers() *powers {
+	c := &powers{min: e.splat("exp2Min", -160), magic: e.splat("exp2Round", 0x1.8p23), half: e.bits("half", 0x8000)}
+	for i, p := range []float64{0.009570101909070181, 0.05591786031921613, 0.24024744827915176, 0.69312181473672, 0.9999992614456962} {
+		c.p = append(c.p, e.splat("exp2P"+string(rune('0'+i)), p))
+	}
+	return c
+}
+
+// splat is a number in every lane of a register, read from memory.
+func (e *emitter) splat(name string, value float64) reg.VecVirtual {
+	v := e.vec()
+	e.VBROADCASTSS(e.table(name, []uint32{math.Float32bits(float32(value))}), v)
+	return v
+}
+
+// exp2 gives 2 to the power of each of xs, which it destroys.
+func (e *emitter) exp2(c *powers, xs []reg.VecVirtual) []reg.VecVirtual {
+	ns, ps := e.vecs(len(xs)), e.vecs(len(xs))
+	each := func(do func(x, n, p reg.VecVirtual)) {
+		for i := range xs {
+			do(xs[i], ns[i], ps[i])
+		}
+	}
+	each(func(x, n, p reg.VecVirtual) { e.VMAXPS(x, c.min, x) }) // a NaN, as the second source, passes
+	each(func(x, n, p reg.VecVirtual) { e.VADDPS(c.magic, x, n) })
+	each(func(x, n, p reg.VecVirtual) { e.VSUBPS(c.magic, n, n) })
+	each(func(x, n, p reg.VecVirtual) { e.VSUBPS(n, x, x) })
+	each(func(x, n, p reg.VecVirtual) { e.VMOVAPS(c.p[0], p) })
+	for _, coefficient := range c.p[1:] {
+		each(func(x, n, p reg.VecVirtual) { e.VFMADD213PS(coefficient, x, p) })
+	}
+	each(func(x, n, p reg.VecVirtual) { e.VSCALEFPS(n, p, p) })
+	return ps
+}
+
 func (x isa) softmaxStep(f *file) {
 	e := x.function(f, "softmaxStep", "func(p []uint16, x []float32, scale, top float32) (newTop, sum float32)",
-		"sets p = exp(scale·x − newTop), where newTop is the largest of top and\nscale·x, and returns newTop and the sum of p before rounding. NaN counts as nothing in newTop.")
-	base, left := e.pointer("x", true), e.GP64()
+		"sets p to 2 to the power of scale·x − newTop, where newTop is the largest of top\nand scale·x, and returns newTop and the sum of p before rounding. NaN counts as nothing in newTop.")
+	const unroll = 4
+	bytes := uint64(4 * x.lanes)
+	base, whole, left := e.pointer("x", true), e.GP64(), e.GP64()
 	e.Load(e.Param("x").Len(), left)
-	whole, p, n := e.GP64(), e.GP64(), e.GP64()
 	e.MOVQ(left, whole)
-	e.ANDQ(operand.I32(-x.lanes), whole)
+	e.ANDQ(operand.I32(int32(-x.lanes)), whole)
 	e.ANDQ(operand.Imm(uint64(x.lanes-1)), left)
-	e.partial(left) // what is left may be nothing
+	e.partial(left) // which may be none
 
-	least := e.constant("minusInf", math.Inf(-1))
-	largest := e.vecs(4)
+	p, n := e.GP64(), e.GP64()
+	at := func(vector int) operand.Mem { return operand.Mem{Base: p, Disp: 4 * x.lanes * vector} }
+	// turns goes through the whole vectors, several at a time, then singly.
+	turns := func(name string, do func(vectors int)) {
+		e.MOVQ(base, p)
+		e.MOVQ(whole, n)
+		for _, vectors := range []int{unroll, 1} {
+			here, next := fmt.Sprint(name, vectors), fmt.Sprint(name, "after", vectors)
+			e.Label(here)
+			e.CMPQ(n, operand.U32(uint32(vectors*x.lanes)))
+			e.JL(operand.LabelRef(next))
+			do(vectors)
+			e.ADDQ(operand.U32(uint32(vectors)*uint32(bytes)), p)
+			e.SUBQ(operand.U32(uint32(vectors*x.lanes)), n)
+			e.JMP(operand.LabelRef(here))
+			e.Label(next)
+		}
+	}
+	least := e.splat("minusInf", math.Inf(-1))
+	largest := e.vecs(unroll)
 	for _, v := range largest {
 		e.VMOVAPS(least, v)
 	}
-	at := func(disp int) operand.Mem { return operand.Mem{Base: p, Disp: 4 * disp} }
-	e.MOVQ(base, p)
-	e.MOVQ(whole, n)
-	e.Label("max4")
-	e.SUBQ(operand.U32(uint32(4*x.lanes)), n)
-	e.JL(operand.LabelRef("max4done"))
-	for i, v := range largest {
-		r := e.vec()
-		e.VMOVUPS(at(i*x.lanes), r)
-		e.VMAXPS(v, r, v)
-	}
-	e.ADDQ(operand.U32(uint32(16*x.lanes)), p)
-	e.JMP(operand.LabelRef("max4"))
-	e.Label("max4done")
-	e.ADDQ(operand.U32(uint32(4*x.lanes)), n)
-	e.Label("max1")
-	e.SUBQ(operand.U32(uint32(x.lanes)), n)
-	e.JL(operand.LabelRef("max1done"))
-	r := e.vec()
-	e.VMOVUPS(at(0), r)
-	e.VMAXPS(largest[0], r, largest[0])
-	e.ADDQ(operand.U32(uint32(4*x.lanes)), p)
-	e.JMP(operand.LabelRef("max1"))
-	e.Label("max1done")
-	r = e.vec()
-	e.VMOVAPS(least, r)
-	e.VMOVUPS(at(0), e.kmask, r)
-	e.VMAXPS(largest[0], r, largest[0])
+	turns("max", func(vectors int) {
+		for i, v := range largest[:vectors] {
+			r := e.vec()
+			e.VMOVUPS(at(i), r)
+			e.VMAXPS(v, r, v)
+		}
+	})
+	e.VMOVUPS(at(0), e.kmask, least)
+	e.VMAXPS(largest[0], least, largest[0])
 	e.VMAXPS(largest[1], largest[0], largest[0])
 	e.VMAXPS(largest[3], largest[2], largest[2])
 	e.VMAXPS(largest[2], largest[0], largest[0])
-	m := e.foldLanes(largest[0], e.VMAXPS).(reg.VecVirtual)
+	m := e.foldLanes(largest[0], e.VMAXPS)
 
 	scale, top, bias := e.scalar("scale"), e.XMM(), e.vec()
 	e.VMULSS(scale.AsX(), m, m)
@@ -71,47 +117,42 @@ func (x isa) softmaxStep(f *file) {
 	e.Store(top, e.ReturnIndex(0))
 	e.VBROADCASTSS(top, bias)
 
-	c, half := e.expConstants(), e.bits("half", 0x8000)
-	sums := e.vecs(2)
+	c, out := e.powers(), e.pointer("p", true)
+	sums := e.vecs(unroll)
 	for _, s := range sums {
 		e.zero(s)
 	}
-	out := e.pointer("p", true)
-	step := func(u int, part bool) {
-		r := e.vec()
-		e.load(at(u*x.lanes), r, part)
-		e.VFMSUB213PS(bias, scale, r)
-		r = e.exp(c, r)
-		if part {
-			e.keepPart(r)
+	step := func(vectors int, part bool) {
+		xs := e.vecs(vectors)
+		for i, r := range xs {
+			e.load(at(i), r, part)
 		}
-		e.VADDPS(r, sums[u], sums[u])
-		e.VPADDD(half, r, r)
-		e.VPSRLD(operand.Imm(16), r, r)
-		to := operand.Mem{Base: out, Disp: 2 * u * x.lanes}
-		if part {
-			e.VPMOVDW(r, e.kmask, to)
-		} else {
-			e.VPMOVDW(r, to)
+		for _, r := range xs {
+			e.VFMSUB213PS(bias, scale, r)
+		}
+		for i, r := range e.exp2(c, xs) {
+			to := operand.Mem{Base: out, Disp: 2 * i * x.lanes}
+			if part {
+				e.keepPart(r)
+			}
+			e.VADDPS(r, sums[i], sums[i])
+			e.VPADDD(c.half, r, r)
+			e.VPSRLD(operand.Imm(16), r, r)
+			if part {
+				e.VPMOVDW(r, e.kmask, to)
+			} else {
+				e.VPMOVDW(r, to)
+			}
 		}
 	}
-	e.MOVQ(base, p)
-	for _, unroll := range []int{2, 1} {
-		name := map[int]string{2: "exp2", 1: "exp1"}[unroll]
-		e.Label(name)
-		e.SUBQ(operand.U32(uint32(unroll*x.lanes)), whole)
-		e.JL(operand.LabelRef(name + "done"))
-		for u := range unroll {
-			step(u, false)
-		}
-		e.ADDQ(operand.U32(uint32(4*unroll*x.lanes)), p)
-		e.ADDQ(operand.U32(uint32(2*unroll*x.lanes)), out)
-		e.JMP(operand.LabelRef(name))
-		e.Label(name + "done")
-		e.ADDQ(operand.U32(uint32(unroll*x.lanes)), whole)
-	}
-	step(0, true)
+	turns("exp", func(vectors int) {
+		step(vectors, false)
+		e.ADDQ(operand.U32(uint32(2*vectors*x.lanes)), out)
+	})
+	step(1, true)
 	e.VADDPS(sums[1], sums[0], sums[0])
+	e.VADDPS(sums[3], sums[2], sums[2])
+	e.VADDPS(sums[2], sums[0], sums[0])
 	e.Store(e.foldLanes(sums[0], e.VADDPS), e.ReturnIndex(1))
 	e.end()
 }
@@ -119,14 +160,14 @@ func (x isa) softmaxStep(f *file) {
 func (x isa) softmaxGrad(f *file) {
 	e := x.function(f, "softmaxGrad", "func(p, ds *uint16, panel int, rows *uint16, rowStride int, s, dp *float32, stride, panels int, "+
 		"scale float32, lse, delta *float32)",
-		"computes 32 rows of 32·panels columns: p = exp(scale·s − lse) and ds = p·(dp − delta). Rows of s and\n"+
+		"computes 32 rows of 32·panels columns: p is 2 to the power of scale·s − lse, and ds = p·(dp − delta). Rows of s and\n"+
 			"dp are stride bytes apart. p and ds are a step of panels of pairs, panel bytes apart; rows gets ds by rows,\n"+
 			"rowStride bytes apart.")
 	p, ds, panel := e.pointer("p", false), e.pointer("ds", false), e.integer("panel")
 	rows, rowStride := e.pointer("rows", false), e.integer("rowStride")
 	s, dp, stride := e.pointer("s", false), e.pointer("dp", false), e.integer("stride")
 	lse, delta := e.pointer("lse", false), e.pointer("delta", false)
-	c, half, scale := e.expConstants(), e.bits("half", 0x8000), e.scalar("scale")
+	c, scale := e.powers(), e.scalar("scale")
 	odd, bits := e.K(), e.GP32()
 	e.MOVL(operand.U32(0xaaaaaaaa), bits)
 	e.KMOVD(bits, odd)
@@ -152,38 +193,49 @@ func (x isa) softmaxGrad(f *file) {
 	e.XORQ(offset, offset) // of a panel in p and ds
 	e.XORQ(at, at)         // of its columns in rows
 	e.Label("panel")
+	// The vectors of two rows by the two tiles of a panel.
+	in := func(base reg.GPVirtual) (vs []reg.VecVirtual) {
+		vs = e.vecs(4)
+		next := second(base, stride)
+		for i, v := range vs {
+			m := operand.Mem{Base: base, Index: at, Scale: 2, Disp: 64 * (i % 2)}
+			if i >= 2 {
+				m.Base = next
+			}
+			e.VMOVUPS(m, v)
+		}
+		return vs
+	}
+	xs := in(s)
+	for i, v := range xs {
+		e.VFMSUB213PS(lses[i/2], scale, v)
+	}
+	probs := e.exp2(c, xs)
+	grads := in(dp)
+	for i, v := range grads {
+		e.VSUBPS(deltas[i/2], v, v)
+	}
+	for i, v := range grads {
+		e.VMULPS(probs[i], v, v)
+	}
+	nextRow := second(rows, rowStride)
 	for tile := range 2 {
-		var probs, grads [2]reg.VecVirtual
-		for i := range 2 {
-			m := operand.Mem{Base: s, Index: at, Scale: 2, Disp: 64 * tile}
-			d := operand.Mem{Base: dp, Index: at, Scale: 2, Disp: 64 * tile}
-			if i == 1 {
-				m.Base, d.Base = second(s, stride), second(dp, stride)
-			}
-			r := e.vec()
-			e.VMOVUPS(m, r)
-			e.VFMSUB213PS(lses[i], scale, r)
-			probs[i] = e.exp(c, r)
-			grads[i] = e.vec()
-			e.VMOVUPS(d, grads[i])
-			e.VSUBPS(deltas[i], grads[i], grads[i])
-			e.VMULPS(probs[i], grads[i], grads[i])
+		rounded := func(vs []reg.VecVirtual) (reg.VecVirtual, reg.VecVirtual) {
+			upper, lower := vs[tile], vs[2+tile]
+			e.VPADDD(c.half, upper, upper)
+			e.VPADDD(c.half, lower, lower)
+			e.VPSRLD(operand.Imm(16), upper, upper)
+			return upper, lower
 		}
-		rounded := func(v [2]reg.VecVirtual) {
-			for _, r := range v {
-				e.VPADDD(half, r, r)
-			}
-			e.VPSRLD(operand.Imm(16), v[0], v[0])
-		}
-		rounded(probs)
-		e.VMOVDQU16(probs[1], odd, probs[0])
-		e.VMOVUPS(probs[0], operand.Mem{Base: p, Index: offset, Scale: 1, Disp: tileBytes * tile})
-		rounded(grads)
-		e.VPMOVDW(grads[0], operand.Mem{Base: rows, Index: at, Scale: 1, Disp: 32 * tile})
-		e.VMOVDQU16(grads[1], odd, grads[0])
-		e.VMOVUPS(grads[0], operand.Mem{Base: ds, Index: offset, Scale: 1, Disp: tileBytes * tile})
-		e.VPSRLD(operand.Imm(16), grads[1], grads[1])
-		e.VPMOVDW(grads[1], operand.Mem{Base: second(rows, rowStride), Index: at, Scale: 1, Disp: 32 * tile})
+		upper, lower := rounded(probs)
+		e.VMOVDQU16(lower, odd, upper)
+		e.VMOVUPS(upper, operand.Mem{Base: p, Index: offset, Scale: 1, Disp: tileBytes * tile})
+		upper, lower = rounded(grads)
+		e.VPMOVDW(upper, operand.Mem{Base: rows, Index: at, Scale: 1, Disp: 32 * tile})
+		e.VMOVDQU16(lower, odd, upper)
+		e.VMOVUPS(upper, operand.Mem{Base: ds, Index: offset, Scale: 1, Disp: tileBytes * tile})
+		e.VPSRLD(operand.Imm(16), lower, lower)
+		e.VPMOVDW(lower, operand.Mem{Base: nextRow, Index: at, Scale: 1, Disp: 32 * tile})
 	}
 	e.ADDQ(panel, offset)
 	e.ADDQ(operand.Imm(64), at)

@@ -4,13 +4,13 @@
 
 package simd
 
-// softmaxStepAVX512 sets p = exp(scale·x − newTop), where newTop is the largest of top and
-// scale·x, and returns newTop and the sum of p before rounding. NaN counts as nothing in newTop.
+// softmaxStepAVX512 sets p to 2 to the power of scale·x − newTop, where newTop is the largest of top
+// and scale·x, and returns newTop and the sum of p before rounding. NaN counts as nothing in newTop.
 //
 //go:noescape
 func softmaxStepAVX512(p []uint16, x []float32, scale float32, top float32) (newTop float32, sum float32)
 
-// softmaxGradAVX512 computes 32 rows of 32·panels columns: p = exp(scale·s − lse) and ds = p·(dp − delta). Rows of s and
+// softmaxGradAVX512 computes 32 rows of 32·panels columns: p is 2 to the power of scale·s − lse, and ds = p·(dp − delta). Rows of s and
 // dp are stride bytes apart. p and ds are a step of panels of pairs, panel bytes apart; rows gets ds by rows,
 // rowStride bytes apart.
 //
