@@ -112,7 +112,7 @@ func (x isa) softmaxStep(f *file) {
 
 	scale, top, bias := e.scalar("scale"), e.XMM(), e.vec()
 	e.VMULSS(scale.AsX(), m, m)
-	e.Load(e.Param("top"), top)
+	e.VMOVSS(e.paramAddress("top"), top)
 	e.VMAXSS(m, top, top)
 	e.Store(top, e.ReturnIndex(0))
 	e.VBROADCASTSS(top, bias)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -84,6 +85,17 @@ func (e *emitter) label(name string) string {
 func (e *emitter) end() {
 	e.VZEROUPPER()
 	e.RET()
+}
+
+// Store makes r, whose lowest lane holds a float32, a result of the function. It is not avo's: that would
+// write MOVSS in its legacy encoding, and such an instruction while the upper halves of vectors are in use
+// costs Intel's processors from Ice Lake on 150 ns, more than a loop over 500 elements.
+func (e *emitter) Store(r reg.Register, result gotypes.Component) {
+	to, err := result.Resolve()
+	if err != nil {
+		panic(err)
+	}
+	e.VMOVSS(r, to.Addr)
 }
 
 func (e *emitter) vec() reg.VecVirtual {

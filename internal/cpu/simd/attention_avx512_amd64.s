@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func softmaxStepAVX512(p []uint16, x []float32, scale float32, top float32) (newTop float32, sum float32)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·softmaxStepAVX512(SB), NOSPLIT, $0-64
 	MOVQ         x_base+24(FP), AX
 	MOVQ         x_len+32(FP), DX
@@ -64,9 +64,9 @@ maxafter1:
 	VMAXPS        X0, X1, X1
 	VBROADCASTSS  scale+48(FP), Z0
 	VMULSS        X0, X1, X1
-	MOVSS         top+52(FP), X2
+	VMOVSS        top+52(FP), X2
 	VMAXSS        X1, X2, X2
-	MOVSS         X2, newTop+56(FP)
+	VMOVSS        X2, newTop+56(FP)
 	VBROADCASTSS  X2, Z1
 	VBROADCASTSS  exp2Min<>+0(SB), Z2
 	VBROADCASTSS  exp2Round<>+0(SB), Z3
@@ -211,7 +211,7 @@ expafter1:
 	VADDPS        X0, X6, X6
 	VPERMILPS     $0x01, X6, X0
 	VADDPS        X0, X6, X6
-	MOVSS         X6, sum+60(FP)
+	VMOVSS        X6, sum+60(FP)
 	VZEROUPPER
 	RET
 

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func expAVX2(out []float32, x []float32, bias float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·expAVX2(SB), NOSPLIT, $0-60
 	VBROADCASTSS bias+48(FP), Y0
 	MOVQ         out_len+8(FP), CX
@@ -166,7 +166,7 @@ done:
 	VADDPS       X0, X1, X1
 	VPERMILPS    $0x01, X1, X0
 	VADDPS       X0, X1, X1
-	MOVSS        X1, ret+56(FP)
+	VMOVSS       X1, ret+56(FP)
 	VZEROUPPER
 	RET
 

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func expAVX512(out []float32, x []float32, bias float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·expAVX512(SB), NOSPLIT, $0-60
 	MOVL         $0xc2d00000, AX
 	VPBROADCASTD AX, Z0
@@ -160,7 +160,7 @@ done:
 	VADDPS        X0, X13, X13
 	VPERMILPS     $0x01, X13, X0
 	VADDPS        X0, X13, X13
-	MOVSS         X13, ret+56(FP)
+	VMOVSS        X13, ret+56(FP)
 	VZEROUPPER
 	RET
 

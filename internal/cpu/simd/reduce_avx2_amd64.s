@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func dotAVX2(x []float32, y []float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·dotAVX2(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), CX
 	MOVQ   x_base+0(FP), DX
@@ -66,7 +66,7 @@ done:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	MOVSS        X0, ret+48(FP)
+	VMOVSS       X0, ret+48(FP)
 	VZEROUPPER
 	RET
 
@@ -81,7 +81,7 @@ DATA lanes<>+28(SB)/4, $0x00000007
 GLOBL lanes<>(SB), RODATA|NOPTR, $32
 
 // func sumAVX2(x []float32) float32
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·sumAVX2(SB), NOSPLIT, $0-28
 	MOVQ   x_len+8(FP), CX
 	MOVQ   x_base+0(FP), DX
@@ -135,12 +135,12 @@ done:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	MOVSS        X0, ret+24(FP)
+	VMOVSS       X0, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func sumSquaresAVX2(x []float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-28
 	MOVQ   x_len+8(FP), CX
 	MOVQ   x_base+0(FP), DX
@@ -194,12 +194,12 @@ done:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	MOVSS        X0, ret+24(FP)
+	VMOVSS       X0, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func maxAVX2(x []float32) float32
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·maxAVX2(SB), NOSPLIT, $0-28
 	VMOVUPS identityMax<>+0(SB), Y0
 	MOVQ    x_len+8(FP), CX
@@ -286,12 +286,12 @@ done:
 	VMAXPS       X0, X1, X1
 	VPERMILPS    $0x01, X1, X0
 	VMAXPS       X0, X1, X1
-	MOVSS        X1, ret+24(FP)
+	VMOVSS       X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 nan:
-	MOVSS X2, ret+24(FP)
+	VMOVSS X2, ret+24(FP)
 	VZEROUPPER
 	RET
 

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func dotAVX512(x []float32, y []float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), CX
 	MOVQ   x_base+0(FP), DX
@@ -68,12 +68,12 @@ done:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	MOVSS         X0, ret+48(FP)
+	VMOVSS        X0, ret+48(FP)
 	VZEROUPPER
 	RET
 
 // func sumAVX512(x []float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·sumAVX512(SB), NOSPLIT, $0-28
 	MOVQ   x_len+8(FP), CX
 	MOVQ   x_base+0(FP), DX
@@ -129,12 +129,12 @@ done:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	MOVSS         X0, ret+24(FP)
+	VMOVSS        X0, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func sumSquaresAVX512(x []float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-28
 	MOVQ   x_len+8(FP), CX
 	MOVQ   x_base+0(FP), DX
@@ -190,12 +190,12 @@ done:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	MOVSS         X0, ret+24(FP)
+	VMOVSS        X0, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func maxAVX512(x []float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·maxAVX512(SB), NOSPLIT, $0-28
 	MOVL         $0xff800000, AX
 	VPBROADCASTD AX, Z0
@@ -287,12 +287,12 @@ done:
 	VMAXPS        X0, X1, X1
 	VPERMILPS     $0x01, X1, X0
 	VMAXPS        X0, X1, X1
-	MOVSS         X1, ret+24(FP)
+	VMOVSS        X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 nan:
-	MOVSS X2, ret+24(FP)
+	VMOVSS X2, ret+24(FP)
 	VZEROUPPER
 	RET
 
