@@ -37,10 +37,12 @@ func mulPanels(ks *kernels, c, a Operand, b unsafe.Pointer, panel, stride, m, n,
 	size := ks.dtype.Size()
 	for col := 0; col < n; col += ks.nr {
 		cols := min(ks.nr, n-col)
+		next := uintptr(b) + uintptr(panel*size)
 		for row := 0; row < m; {
 			h := panelRows(m-row, ks.mr)
 			ks.micro(h, k, a.at(row, 0), a.RowStride*size, a.ColStride*size, b, stride*size,
-				c.at(row, col), c.RowStride*size, cols, accumulate)
+				c.at(row, col), c.RowStride*size, cols, accumulate, next)
+			next += uintptr(k / prefetchSteps * cacheLine)
 			row += h
 		}
 		b = unsafe.Add(b, panel*size)

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// widened is the number that bfloat16 bits stand for.
-func widened(b uint16) float64 { return float64(math.Float32frombits(uint32(b) << 16)) }
+// numberOf is the number that bfloat16 bits stand for.
+func numberOf(b uint16) float64 { return float64(math.Float32frombits(uint32(b) << 16)) }
 
 // nearBF16 reports whether got is want rounded to bfloat16, give or take the error of the exponential.
 func nearBF16(got uint16, want float64) bool {
-	g := widened(got)
+	g := numberOf(got)
 	if math.IsNaN(want) || math.IsInf(want, 0) {
 		return math.IsNaN(g) == math.IsNaN(want) && (math.IsNaN(want) || g == want)
 	}
@@ -47,7 +47,7 @@ func TestSoftmaxStepAgreesWithFloat64AtEveryLength(t *testing.T) {
 						wantSum += want
 						// The product may be rounded before the subtraction.
 						if slack := 1 + math.Abs(float64(scale*v))*0x1p-23; !nearBF16(p[i], want) && !nearBF16(p[i], want*slack) && !nearBF16(p[i], want/slack) {
-							t.Fatalf("%s, %d elements of %v: p[%d] = %v, want %v", path, n, magnitude, i, widened(p[i]), want)
+							t.Fatalf("%s, %d elements of %v: p[%d] = %v, want %v", path, n, magnitude, i, numberOf(p[i]), want)
 						}
 					}
 					if math.Abs(float64(sum)-wantSum) > 1e-3*wantSum+1e-40 {
@@ -72,7 +72,7 @@ func TestSoftmaxStepKeepsNaNAndLetsInfinityShow(t *testing.T) {
 				x, p := make([]float32, n), make([]uint16, n)
 				x[at] = nan
 				top, sum := SoftmaxStep(p, x, 1, -1)
-				if sum == sum || !math.IsNaN(widened(p[at])) {
+				if sum == sum || !math.IsNaN(numberOf(p[at])) {
 					t.Fatalf("%s: NaN at %d of %d is lost", path, at, n)
 				}
 				if n > 1 && top != 0 {
@@ -84,7 +84,7 @@ func TestSoftmaxStepKeepsNaNAndLetsInfinityShow(t *testing.T) {
 				}
 				x[at] = -inf
 				if _, sum := SoftmaxStep(p, x, 1, 0); math.Abs(float64(sum)-float64(n-1)) > 1e-5*float64(n) || p[at] != 0 {
-					t.Fatalf("%s: −∞ at %d of %d gives p %v, sum %v", path, at, n, widened(p[at]), sum)
+					t.Fatalf("%s: −∞ at %d of %d gives p %v, sum %v", path, at, n, numberOf(p[at]), sum)
 				}
 			}
 		}
@@ -116,13 +116,13 @@ func TestSoftmaxGradAgreesWithFloat64(t *testing.T) {
 					at := j/32*panel + j%32/16*512 + i/2*32 + j%16*2 + i%2
 					name := fmt.Sprintf("%s, %d panels, row %d, column %d", path, panels, i, j)
 					if !nearBF16(p[at], prob) {
-						t.Fatalf("%s: p = %v, want %v", name, widened(p[at]), prob)
+						t.Fatalf("%s: p = %v, want %v", name, numberOf(p[at]), prob)
 					}
 					if !nearBF16(ds[at], grad) {
-						t.Fatalf("%s: ds = %v, want %v", name, widened(ds[at]), grad)
+						t.Fatalf("%s: ds = %v, want %v", name, numberOf(ds[at]), grad)
 					}
 					if got := rows[i*rowStride+j]; got != ds[at] {
-						t.Fatalf("%s: ds by rows = %v, in pairs %v", name, widened(got), widened(ds[at]))
+						t.Fatalf("%s: ds by rows = %v, in pairs %v", name, numberOf(got), numberOf(ds[at]))
 					}
 				}
 			}
