@@ -925,7 +925,7 @@ done:
 	RET
 
 // func sumExpAVX2(x []float32, bias float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·sumExpAVX2(SB), NOSPLIT, $0-36
 	VBROADCASTSS bias+24(FP), Y0
 	MOVQ         x_len+8(FP), CX
@@ -1081,7 +1081,7 @@ done:
 	VADDPS       X0, X1, X1
 	VPERMILPS    $0x01, X1, X0
 	VADDPS       X0, X1, X1
-	MOVSS        X1, ret+32(FP)
+	VMOVSS       X1, ret+32(FP)
 	VZEROUPPER
 	RET
 
@@ -2257,7 +2257,7 @@ done:
 	RET
 
 // func sumExpBF16AVX2(x []uint16, bias float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·sumExpBF16AVX2(SB), NOSPLIT, $16-36
 	VBROADCASTSS bias+24(FP), Y0
 	MOVQ         x_len+8(FP), CX
@@ -2428,7 +2428,7 @@ done:
 	VADDPS       X0, X1, X1
 	VPERMILPS    $0x01, X1, X0
 	VADDPS       X0, X1, X1
-	MOVSS        X1, ret+32(FP)
+	VMOVSS       X1, ret+32(FP)
 	VZEROUPPER
 	RET
 

@@ -763,7 +763,7 @@ done:
 	RET
 
 // func sumExpAVX512(x []float32, bias float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·sumExpAVX512(SB), NOSPLIT, $0-36
 	MOVL         $0xc2d00000, AX
 	VPBROADCASTD AX, Z0
@@ -913,7 +913,7 @@ done:
 	VADDPS        X0, X13, X13
 	VPERMILPS     $0x01, X13, X0
 	VADDPS        X0, X13, X13
-	MOVSS         X13, ret+32(FP)
+	VMOVSS        X13, ret+32(FP)
 	VZEROUPPER
 	RET
 
@@ -1889,7 +1889,7 @@ done:
 	RET
 
 // func sumExpBF16AVX512(x []uint16, bias float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·sumExpBF16AVX512(SB), NOSPLIT, $0-36
 	MOVL         $0xc2d00000, AX
 	VPBROADCASTD AX, Z0
@@ -2043,7 +2043,7 @@ done:
 	VADDPS        X0, X13, X13
 	VPERMILPS     $0x01, X13, X0
 	VADDPS        X0, X13, X13
-	MOVSS         X13, ret+32(FP)
+	VMOVSS        X13, ret+32(FP)
 	VZEROUPPER
 	RET
 

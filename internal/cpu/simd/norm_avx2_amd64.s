@@ -81,7 +81,7 @@ DATA lanes<>+28(SB)/4, $0x00000007
 GLOBL lanes<>(SB), RODATA|NOPTR, $32
 
 // func dotWeightedAVX2(dy []float32, x []float32, w []float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·dotWeightedAVX2(SB), NOSPLIT, $0-76
 	MOVQ   dy_len+8(FP), CX
 	MOVQ   dy_base+0(FP), DX
@@ -155,7 +155,7 @@ done:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	MOVSS        X0, ret+72(FP)
+	VMOVSS       X0, ret+72(FP)
 	VZEROUPPER
 	RET
 
@@ -239,7 +239,7 @@ done:
 	RET
 
 // func sumSquaredDiffAVX2(x []float32, mean float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·sumSquaredDiffAVX2(SB), NOSPLIT, $0-36
 	VBROADCASTSS mean+24(FP), Y0
 	MOVQ         x_len+8(FP), CX
@@ -301,12 +301,12 @@ done:
 	VADDPS       X0, X1, X1
 	VPERMILPS    $0x01, X1, X0
 	VADDPS       X0, X1, X1
-	MOVSS        X1, ret+32(FP)
+	VMOVSS       X1, ret+32(FP)
 	VZEROUPPER
 	RET
 
 // func dotCenteredAVX2(dy []float32, x []float32, w []float32, mean float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·dotCenteredAVX2(SB), NOSPLIT, $0-84
 	VBROADCASTSS mean+72(FP), Y0
 	MOVQ         dy_len+8(FP), CX
@@ -387,7 +387,7 @@ done:
 	VADDPS       X0, X1, X1
 	VPERMILPS    $0x01, X1, X0
 	VADDPS       X0, X1, X1
-	MOVSS        X1, ret+80(FP)
+	VMOVSS       X1, ret+80(FP)
 	VZEROUPPER
 	RET
 
@@ -791,7 +791,7 @@ DATA quietBit<>+28(SB)/4, $0x00400000
 GLOBL quietBit<>(SB), RODATA|NOPTR, $32
 
 // func dotWeightedBF16AVX2(dy []uint16, x []uint16, w []uint16) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·dotWeightedBF16AVX2(SB), NOSPLIT, $16-76
 	MOVQ   dy_len+8(FP), CX
 	MOVQ   dy_base+0(FP), DX
@@ -916,7 +916,7 @@ done:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	MOVSS        X0, ret+72(FP)
+	VMOVSS       X0, ret+72(FP)
 	VZEROUPPER
 	RET
 
@@ -1094,7 +1094,7 @@ done:
 	RET
 
 // func sumSquaredDiffBF16AVX2(x []uint16, mean float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·sumSquaredDiffBF16AVX2(SB), NOSPLIT, $16-36
 	VBROADCASTSS mean+24(FP), Y0
 	MOVQ         x_len+8(FP), CX
@@ -1173,12 +1173,12 @@ done:
 	VADDPS       X0, X1, X1
 	VPERMILPS    $0x01, X1, X0
 	VADDPS       X0, X1, X1
-	MOVSS        X1, ret+32(FP)
+	VMOVSS       X1, ret+32(FP)
 	VZEROUPPER
 	RET
 
 // func dotCenteredBF16AVX2(dy []uint16, x []uint16, w []uint16, mean float32) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·dotCenteredBF16AVX2(SB), NOSPLIT, $16-84
 	VBROADCASTSS mean+72(FP), Y0
 	MOVQ         dy_len+8(FP), CX
@@ -1310,7 +1310,7 @@ done:
 	VADDPS       X0, X1, X1
 	VPERMILPS    $0x01, X1, X0
 	VADDPS       X0, X1, X1
-	MOVSS        X1, ret+80(FP)
+	VMOVSS       X1, ret+80(FP)
 	VZEROUPPER
 	RET
 

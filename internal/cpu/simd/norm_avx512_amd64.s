@@ -71,7 +71,7 @@ done:
 	RET
 
 // func dotWeightedAVX512(dy []float32, x []float32, w []float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·dotWeightedAVX512(SB), NOSPLIT, $0-76
 	MOVQ   dy_len+8(FP), CX
 	MOVQ   dy_base+0(FP), DX
@@ -147,7 +147,7 @@ done:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	MOVSS         X0, ret+72(FP)
+	VMOVSS        X0, ret+72(FP)
 	VZEROUPPER
 	RET
 
@@ -231,7 +231,7 @@ done:
 	RET
 
 // func sumSquaredDiffAVX512(x []float32, mean float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·sumSquaredDiffAVX512(SB), NOSPLIT, $0-36
 	VBROADCASTSS mean+24(FP), Z0
 	MOVQ         x_len+8(FP), CX
@@ -295,12 +295,12 @@ done:
 	VADDPS        X0, X1, X1
 	VPERMILPS     $0x01, X1, X0
 	VADDPS        X0, X1, X1
-	MOVSS         X1, ret+32(FP)
+	VMOVSS        X1, ret+32(FP)
 	VZEROUPPER
 	RET
 
 // func dotCenteredAVX512(dy []float32, x []float32, w []float32, mean float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·dotCenteredAVX512(SB), NOSPLIT, $0-84
 	VBROADCASTSS mean+72(FP), Z0
 	MOVQ         dy_len+8(FP), CX
@@ -383,7 +383,7 @@ done:
 	VADDPS        X0, X1, X1
 	VPERMILPS     $0x01, X1, X0
 	VADDPS        X0, X1, X1
-	MOVSS         X1, ret+80(FP)
+	VMOVSS        X1, ret+80(FP)
 	VZEROUPPER
 	RET
 
@@ -708,7 +708,7 @@ done:
 	RET
 
 // func dotWeightedBF16AVX512(dy []uint16, x []uint16, w []uint16) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·dotWeightedBF16AVX512(SB), NOSPLIT, $0-76
 	MOVQ   dy_len+8(FP), CX
 	MOVQ   dy_base+0(FP), DX
@@ -802,7 +802,7 @@ done:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	MOVSS         X0, ret+72(FP)
+	VMOVSS        X0, ret+72(FP)
 	VZEROUPPER
 	RET
 
@@ -932,7 +932,7 @@ done:
 	RET
 
 // func sumSquaredDiffBF16AVX512(x []uint16, mean float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·sumSquaredDiffBF16AVX512(SB), NOSPLIT, $0-36
 	VBROADCASTSS mean+24(FP), Z0
 	MOVQ         x_len+8(FP), CX
@@ -1002,12 +1002,12 @@ done:
 	VADDPS        X0, X1, X1
 	VPERMILPS     $0x01, X1, X0
 	VADDPS        X0, X1, X1
-	MOVSS         X1, ret+32(FP)
+	VMOVSS        X1, ret+32(FP)
 	VZEROUPPER
 	RET
 
 // func dotCenteredBF16AVX512(dy []uint16, x []uint16, w []uint16, mean float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·dotCenteredBF16AVX512(SB), NOSPLIT, $0-84
 	VBROADCASTSS mean+72(FP), Z0
 	MOVQ         dy_len+8(FP), CX
@@ -1108,7 +1108,7 @@ done:
 	VADDPS        X0, X1, X1
 	VPERMILPS     $0x01, X1, X0
 	VADDPS        X0, X1, X1
-	MOVSS         X1, ret+80(FP)
+	VMOVSS        X1, ret+80(FP)
 	VZEROUPPER
 	RET
 

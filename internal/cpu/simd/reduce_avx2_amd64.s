@@ -306,7 +306,7 @@ DATA identityMax<>+28(SB)/4, $0xff800000
 GLOBL identityMax<>(SB), RODATA|NOPTR, $32
 
 // func minAVX2(x []float32) float32
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·minAVX2(SB), NOSPLIT, $0-28
 	VMOVUPS identityMin<>+0(SB), Y0
 	MOVQ    x_len+8(FP), CX
@@ -393,12 +393,12 @@ done:
 	VMINPS       X0, X1, X1
 	VPERMILPS    $0x01, X1, X0
 	VMINPS       X0, X1, X1
-	MOVSS        X1, ret+24(FP)
+	VMOVSS       X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 nan:
-	MOVSS X2, ret+24(FP)
+	VMOVSS X2, ret+24(FP)
 	VZEROUPPER
 	RET
 
@@ -413,7 +413,7 @@ DATA identityMin<>+28(SB)/4, $0x7f800000
 GLOBL identityMin<>(SB), RODATA|NOPTR, $32
 
 // func dotBF16AVX2(x []uint16, y []uint16) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·dotBF16AVX2(SB), NOSPLIT, $16-52
 	MOVQ   x_len+8(FP), CX
 	MOVQ   x_base+0(FP), DX
@@ -508,12 +508,12 @@ done:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	MOVSS        X0, ret+48(FP)
+	VMOVSS       X0, ret+48(FP)
 	VZEROUPPER
 	RET
 
 // func sumBF16AVX2(x []uint16) float32
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·sumBF16AVX2(SB), NOSPLIT, $16-28
 	MOVQ   x_len+8(FP), CX
 	MOVQ   x_base+0(FP), DX
@@ -584,12 +584,12 @@ done:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	MOVSS        X0, ret+24(FP)
+	VMOVSS       X0, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func sumSquaresBF16AVX2(x []uint16) float32
-// Requires: AVX, AVX2, FMA3, SSE
+// Requires: AVX, AVX2, FMA3
 TEXT ·sumSquaresBF16AVX2(SB), NOSPLIT, $16-28
 	MOVQ   x_len+8(FP), CX
 	MOVQ   x_base+0(FP), DX
@@ -660,12 +660,12 @@ done:
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x01, X0, X1
 	VADDPS       X1, X0, X0
-	MOVSS        X0, ret+24(FP)
+	VMOVSS       X0, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func maxBF16AVX2(x []uint16) float32
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·maxBF16AVX2(SB), NOSPLIT, $16-28
 	VMOVUPS identityMax<>+0(SB), Y0
 	MOVQ    x_len+8(FP), CX
@@ -769,17 +769,17 @@ done:
 	VMAXPS       X0, X1, X1
 	VPERMILPS    $0x01, X1, X0
 	VMAXPS       X0, X1, X1
-	MOVSS        X1, ret+24(FP)
+	VMOVSS       X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 nan:
-	MOVSS X2, ret+24(FP)
+	VMOVSS X2, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func minBF16AVX2(x []uint16) float32
-// Requires: AVX, AVX2, SSE
+// Requires: AVX, AVX2
 TEXT ·minBF16AVX2(SB), NOSPLIT, $16-28
 	VMOVUPS identityMin<>+0(SB), Y0
 	MOVQ    x_len+8(FP), CX
@@ -883,11 +883,11 @@ done:
 	VMINPS       X0, X1, X1
 	VPERMILPS    $0x01, X1, X0
 	VMINPS       X0, X1, X1
-	MOVSS        X1, ret+24(FP)
+	VMOVSS       X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 nan:
-	MOVSS X2, ret+24(FP)
+	VMOVSS X2, ret+24(FP)
 	VZEROUPPER
 	RET

@@ -297,7 +297,7 @@ nan:
 	RET
 
 // func minAVX512(x []float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·minAVX512(SB), NOSPLIT, $0-28
 	MOVL         $0x7f800000, AX
 	VPBROADCASTD AX, Z0
@@ -389,17 +389,17 @@ done:
 	VMINPS        X0, X1, X1
 	VPERMILPS     $0x01, X1, X0
 	VMINPS        X0, X1, X1
-	MOVSS         X1, ret+24(FP)
+	VMOVSS        X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 nan:
-	MOVSS X2, ret+24(FP)
+	VMOVSS X2, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func dotBF16AVX512(x []uint16, y []uint16) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·dotBF16AVX512(SB), NOSPLIT, $0-52
 	MOVQ   x_len+8(FP), CX
 	MOVQ   x_base+0(FP), DX
@@ -474,12 +474,12 @@ done:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	MOVSS         X0, ret+48(FP)
+	VMOVSS        X0, ret+48(FP)
 	VZEROUPPER
 	RET
 
 // func sumBF16AVX512(x []uint16) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·sumBF16AVX512(SB), NOSPLIT, $0-28
 	MOVQ   x_len+8(FP), CX
 	MOVQ   x_base+0(FP), DX
@@ -541,12 +541,12 @@ done:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	MOVSS         X0, ret+24(FP)
+	VMOVSS        X0, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func sumSquaresBF16AVX512(x []uint16) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·sumSquaresBF16AVX512(SB), NOSPLIT, $0-28
 	MOVQ   x_len+8(FP), CX
 	MOVQ   x_base+0(FP), DX
@@ -608,12 +608,12 @@ done:
 	VADDPS        X1, X0, X0
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
-	MOVSS         X0, ret+24(FP)
+	VMOVSS        X0, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func maxBF16AVX512(x []uint16) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·maxBF16AVX512(SB), NOSPLIT, $0-28
 	MOVL         $0xff800000, AX
 	VPBROADCASTD AX, Z0
@@ -711,17 +711,17 @@ done:
 	VMAXPS        X0, X1, X1
 	VPERMILPS     $0x01, X1, X0
 	VMAXPS        X0, X1, X1
-	MOVSS         X1, ret+24(FP)
+	VMOVSS        X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 nan:
-	MOVSS X2, ret+24(FP)
+	VMOVSS X2, ret+24(FP)
 	VZEROUPPER
 	RET
 
 // func minBF16AVX512(x []uint16) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2, SSE
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·minBF16AVX512(SB), NOSPLIT, $0-28
 	MOVL         $0x7f800000, AX
 	VPBROADCASTD AX, Z0
@@ -819,11 +819,11 @@ done:
 	VMINPS        X0, X1, X1
 	VPERMILPS     $0x01, X1, X0
 	VMINPS        X0, X1, X1
-	MOVSS         X1, ret+24(FP)
+	VMOVSS        X1, ret+24(FP)
 	VZEROUPPER
 	RET
 
 nan:
-	MOVSS X2, ret+24(FP)
+	VMOVSS X2, ret+24(FP)
 	VZEROUPPER
 	RET
