@@ -59,3 +59,24 @@ func BenchmarkAdamW(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkMuon is a step over the matrices of the text2sql demo, 0.8 M parameters.
+func BenchmarkMuon(b *testing.B) {
+	var params []*tensor.Tensor
+	for range 4 { // layers: q, k, v, o, gate, up, down
+		for _, shape := range [][]int{{128, 128}, {64, 128}, {64, 128}, {128, 128}, {384, 128}, {384, 128}, {128, 384}} {
+			params = append(params, drawn(tensor.F32, uint64(len(params)), shape...))
+		}
+	}
+	o := optim.NewMuon([]optim.Group{{Params: params, LR: 0.03, WeightDecay: 0.05}}, optim.MuonConfig{})
+	grads := tensor.NewGrads(named(params...), tensor.F32)
+	for i, p := range params {
+		grads.Unscaled(p).FillRandn(tensor.NewRand(uint64(i)), 0, 1)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := o.Step(grads); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -12,12 +12,15 @@ import (
 type MuonConfig struct {
 	Momentum float64 // 0.95, Nesterov's
 	Steps    int     // 5 Newton–Schulz iterations
+
+	// Moments says how the momentum is kept: MomentsF32, or MomentsBF16, rounded to nearest.
+	Moments Moments
 }
 
 // Muon orthogonalises the momentum of each matrix by Newton–Schulz iteration before it steps along it
 // (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024). It is for matrices
 // only; embeddings, heads and vectors belong to AdamW. An update is scaled by √max(1, rows/cols), weight
-// decay is decoupled. Matrices of one shape are iterated as one batch.
+// decay is decoupled. Parameters that are not F32 have F32 masters.
 type Muon struct {
 	config MuonConfig
 	sets   []muonSet
@@ -28,10 +31,9 @@ type Muon struct {
 // muonSet is the matrices of one group and one shape.
 type muonSet struct {
 	lr, weightDecay float64
-	params          []*tensor.Tensor // [rows, cols]
-	masters         []*tensor.Tensor // F32
 	names           []string
-	momentum        *tensor.Tensor // F32 [n, rows, cols]
+	states          []tensor.MuonState // of matrices [rows, cols]; Grad is set for a step
+	hyper           *tensor.Tensor     // see tensor.MuonStep
 }
 
 // NewMuon makes the state for the groups' matrices. It panics if a parameter has not two axes, is not
@@ -47,6 +49,14 @@ func NewMuon(groups []Group, c MuonConfig) *Muon {
 	if !(c.Momentum > 0 && c.Momentum < 1) || c.Steps < 0 {
 		panic(fmt.Sprintf("optim: NewMuon: momentum is %g, want 0 to 1; steps are %d", c.Momentum, c.Steps))
 	}
+	momentum := tensor.F32
+	switch c.Moments {
+	case MomentsF32:
+	case MomentsBF16:
+		momentum = tensor.BF16
+	default:
+		panic(fmt.Sprintf("optim: NewMuon: the momentum is f32 or bf16, not %s", c.Moments))
+	}
 	o := &Muon{config: c, factor: 1}
 	for i, g := range groups {
 		byShape := map[[2]int]int{}
@@ -59,7 +69,7 @@ func NewMuon(groups []Group, c MuonConfig) *Muon {
 			if !ok {
 				k = len(o.sets)
 				byShape[shape] = k
-				o.sets = append(o.sets, muonSet{lr: g.LR, weightDecay: g.WeightDecay})
+				o.sets = append(o.sets, muonSet{lr: g.LR, weightDecay: g.WeightDecay, hyper: tensor.Zeros(p.Device(), tensor.F32, tensor.MuonHyper)})
 			}
 			set := &o.sets[k]
 			master := p
@@ -67,15 +77,9 @@ func NewMuon(groups []Group, c MuonConfig) *Muon {
 				master = tensor.Empty(p.Device(), tensor.F32, p.Shape()...)
 				master.CopyFrom(p)
 			}
-			set.params = append(set.params, p)
-			set.masters = append(set.masters, master)
+			set.states = append(set.states, tensor.MuonState{Param: p, Master: master, Momentum: tensor.Zeros(p.Device(), momentum, p.Shape()...)})
 			set.names = append(set.names, fmt.Sprintf("%d.%d.", i, j))
 		}
-	}
-	for i := range o.sets {
-		s := &o.sets[i]
-		shape := s.params[0].Shape()
-		s.momentum = tensor.Zeros(s.params[0].Device(), tensor.F32, len(s.params), shape[0], shape[1])
 	}
 	return o
 }
@@ -87,7 +91,7 @@ func (o *Muon) Step(g *tensor.Grads) error {
 	}
 	o.steps++
 	for i := range o.sets {
-		if g.Has(o.sets[i].params[0]) {
+		if g.Has(o.sets[i].states[0].Param) {
 			o.step(&o.sets[i], g)
 		}
 	}
@@ -97,39 +101,59 @@ func (o *Muon) Step(g *tensor.Grads) error {
 func (o *Muon) ready(g *tensor.Grads) error {
 	for _, s := range o.sets {
 		n := 0
-		for _, p := range s.params {
-			if g.Has(p) {
+		for _, m := range s.states {
+			if g.Has(m.Param) {
 				n++
 			}
 		}
-		if n != 0 && n != len(s.params) {
-			return fmt.Errorf("optim: Muon: %d of %d matrices of shape %v have gradients; give frozen ones a group of their own", n, len(s.params), s.params[0].Shape())
+		shape := s.states[0].Param.Shape()
+		if n != 0 && n != len(s.states) {
+			return fmt.Errorf("optim: Muon: %d of %d matrices of shape %v have gradients; give frozen ones a group of their own", n, len(s.states), shape)
 		}
 		if lr := s.lr * o.factor; math.IsNaN(lr) || math.IsInf(lr, 0) {
-			return fmt.Errorf("optim: Muon: the learning rate of matrices of shape %v is %g", s.params[0].Shape(), lr)
+			return fmt.Errorf("optim: Muon: the learning rate of matrices of shape %v is %g", shape, lr)
 		}
 	}
 	return nil
 }
 
 func (o *Muon) step(s *muonSet, g *tensor.Grads) {
-	scope := s.momentum.Device().NewScope()
+	scope := s.hyper.Device().NewScope()
 	defer scope.Close()
-	shape := s.params[0].Shape()
-	grad := tensor.Empty(scope, tensor.F32, len(s.params), shape[0], shape[1])
-	for i, p := range s.params {
-		grad.Index(i).CopyFrom(g.Unscaled(p).In(scope).MulScalar(g.Factor()))
-	}
-	m := s.momentum.In(scope).MulScalar(o.config.Momentum).Add(grad)
-	s.momentum.CopyFrom(m)
-	u := NewtonSchulz(grad.Add(m.MulScalar(o.config.Momentum)), o.config.Steps)
+	s.take(g, scope)
 	lr := s.lr * o.factor
-	scale := math.Sqrt(math.Max(1, float64(shape[0])/float64(shape[1])))
-	u = u.MulScalar(-lr * scale)
-	for i, w := range s.masters {
-		w.CopyFrom(w.In(scope).Detach().MulScalar(1 - lr*s.weightDecay).Add(u.Index(i)))
-		if w != s.params[i] {
-			s.params[i].CopyFrom(w)
+	tensor.CopyFromSlice(s.hyper, []float32{float32(lr), float32(s.weightDecay), float32(g.Factor())})
+	if !tensor.MuonStep(s.states, s.hyper, tensor.MuonConstants{Momentum: o.config.Momentum, Steps: o.config.Steps}) {
+		o.composed(s, scope, g.Factor())
+	}
+}
+
+// take notes the gradients of a step.
+func (s *muonSet) take(g *tensor.Grads, scope *tensor.Scope) {
+	for i := range s.states {
+		m := &s.states[i]
+		if m.Grad = g.Unscaled(m.Param); m.Grad.DType() == tensor.F64 {
+			m.Grad = m.Grad.In(scope).To(tensor.F32)
+		}
+	}
+}
+
+// composed is tensor.MuonStep made of other ops. Matrices of one shape are iterated as one batch.
+func (o *Muon) composed(s *muonSet, scope *tensor.Scope, gradScale float64) {
+	shape := s.states[0].Param.Shape()
+	x := tensor.Empty(scope, tensor.F32, len(s.states), shape[0], shape[1])
+	for i, m := range s.states {
+		grad := m.Grad.In(scope).To(tensor.F32).MulScalar(gradScale)
+		momentum := m.Momentum.In(scope).To(tensor.F32).MulScalar(o.config.Momentum).Add(grad)
+		m.Momentum.CopyFrom(momentum)
+		x.Index(i).CopyFrom(grad.Add(momentum.MulScalar(o.config.Momentum)))
+	}
+	lr := s.lr * o.factor
+	u := NewtonSchulz(x, o.config.Steps).MulScalar(-lr * math.Sqrt(math.Max(1, float64(shape[0])/float64(shape[1]))))
+	for i, m := range s.states {
+		m.Master.CopyFrom(m.Master.In(scope).Detach().MulScalar(1 - lr*s.weightDecay).Add(u.Index(i)))
+		if m.Master != m.Param {
+			m.Param.CopyFrom(m.Master)
 		}
 	}
 }
@@ -162,8 +186,8 @@ func NewtonSchulz(x *tensor.Tensor, steps int) *tensor.Tensor {
 	return x
 }
 
-// String names the optimizer.
-func (o *Muon) String() string { return fmt.Sprintf("Muon with %s moments", MomentsF32) }
+// String names the optimizer and the choice on which its state depends: "Muon with f32 moments".
+func (o *Muon) String() string { return fmt.Sprintf("Muon with %s moments", o.config.Moments) }
 
 // SetFactor multiplies all learning rates from the next step on.
 func (o *Muon) SetFactor(f float64) { o.factor = f }
@@ -179,11 +203,11 @@ func (o *Muon) SetSteps(n int) { o.steps = n }
 func (o *Muon) State() iter.Seq2[string, *tensor.Tensor] {
 	return func(yield func(string, *tensor.Tensor) bool) {
 		for _, s := range o.sets {
-			for i, name := range s.names {
-				if !yield(name+"momentum", s.momentum.Index(i)) {
+			for i, m := range s.states {
+				if !yield(s.names[i]+"momentum", m.Momentum) {
 					return
 				}
-				if s.masters[i] != s.params[i] && !yield(name+"master", s.masters[i]) {
+				if m.Master != m.Param && !yield(s.names[i]+"master", m.Master) {
 					return
 				}
 			}
@@ -194,9 +218,9 @@ func (o *Muon) State() iter.Seq2[string, *tensor.Tensor] {
 // Sync derives BF16 and F16 parameters from their masters.
 func (o *Muon) Sync() {
 	for _, s := range o.sets {
-		for i, w := range s.masters {
-			if w != s.params[i] {
-				s.params[i].CopyFrom(w)
+		for _, m := range s.states {
+			if m.Master != m.Param {
+				m.Param.CopyFrom(m.Master)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -73,6 +74,71 @@ func TestMatricesOfOneShapeInABatchEqualEachAlone(t *testing.T) {
 				}
 				wantNear(t, fmt.Sprintf("%s%v %d", dt, shape, i), together[i].Float64s(), alone.Float64s(), 1e-6)
 			}
+		}
+	}
+}
+
+func TestMuonsKernelEqualsItsDefinition(t *testing.T) {
+	for _, shape := range [][]int{{1, 1}, {1, 9}, {6, 14}, {14, 6}, {33, 33}, {64, 200}, {400, 350}, {350, 400}} {
+		for _, c := range []struct {
+			params, grads tensor.DType
+			moments       optim.Moments
+			tolerance     float64
+		}{
+			{tensor.F32, tensor.F32, optim.MomentsF32, 1e-5},
+			{tensor.F32, tensor.F64, optim.MomentsF32, 1e-5},
+			{tensor.BF16, tensor.F32, optim.MomentsF32, 1e-2},
+			{tensor.F16, tensor.BF16, optim.MomentsF32, 2e-3},
+			{tensor.F32, tensor.F32, optim.MomentsBF16, 2e-3}, // a momentum may be rounded the other way
+		} {
+			muon := func() (*tensor.Tensor, *optim.Muon, *tensor.Grads) {
+				p := drawn(c.params, 1, shape...)
+				o := optim.NewMuon([]optim.Group{{Params: []*tensor.Tensor{p}, LR: 0.05, WeightDecay: 0.1}}, optim.MuonConfig{Moments: c.moments})
+				return p, o, tensor.NewGrads(named(p), c.grads)
+			}
+			p, kernel, pg := muon()
+			q, composed, qg := muon()
+			for step := range 3 {
+				for _, g := range []*tensor.Grads{pg, qg} {
+					g.Unscaled(g2p(g, p, q)).FillRandn(tensor.NewRand(uint64(step)), 0, 1)
+					g.Scale(0.5)
+				}
+				if err := kernel.Step(pg); err != nil {
+					t.Fatal(err)
+				}
+				optim.ComposedStep(composed, qg)
+				pg.Zero()
+				qg.Zero()
+			}
+			what := fmt.Sprintf("%s%v, gradients %s, momentum %s", c.params, shape, c.grads, c.moments)
+			wantNear(t, what, p.Float64s(), q.Float64s(), c.tolerance)
+			wantNear(t, what+": momentum", maps.Collect(kernel.State())["0.0.momentum"].Float64s(), maps.Collect(composed.State())["0.0.momentum"].Float64s(),
+				map[optim.Moments]float64{optim.MomentsF32: 1e-6, optim.MomentsBF16: 1e-2}[c.moments])
+		}
+	}
+}
+
+// g2p is which of two parameters g is for.
+func g2p(g *tensor.Grads, p, q *tensor.Tensor) *tensor.Tensor {
+	if g.Has(p) {
+		return p
+	}
+	return q
+}
+
+func TestMuonIsTheSameBitsForAnyNumberOfProcessors(t *testing.T) {
+	var first map[string]string
+	for _, procs := range []int{1, 2, 8} {
+		before := runtime.GOMAXPROCS(procs)
+		params := []*tensor.Tensor{drawn(tensor.F32, 1, 40, 60), drawn(tensor.F32, 2, 40, 60), drawn(tensor.BF16, 3, 500, 300)}
+		o := newMuon(params...)
+		steps(t, params, o, 0, 2)
+		state := stateOf(o, params...)
+		runtime.GOMAXPROCS(before)
+		if first == nil {
+			first = state
+		} else if !maps.Equal(state, first) {
+			t.Errorf("%d processors give other bits", procs)
 		}
 	}
 }
@@ -171,4 +237,5 @@ func TestMisuseOfMuonPanicsAndSaysWhat(t *testing.T) {
 	wantPanic(t, func() { newMuon(matrix, matrix) }, "optim: NewMuon", "occurs twice")
 	wantPanic(t, func() { newMuon(tensor.Zeros(tensor.CPU(), tensor.F32, 2, 2)) }, "not trainable")
 	wantPanic(t, func() { optim.NewMuon(nil, optim.MuonConfig{Momentum: 1}) }, "momentum is 1")
+	wantPanic(t, func() { optim.NewMuon(nil, optim.MuonConfig{Moments: optim.Moments8Bit}) }, "the momentum is f32 or bf16, not 8bit")
 }

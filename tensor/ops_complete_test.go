@@ -14,6 +14,7 @@ import (
 var notOps = map[string]string{
 	"AdamWStep":     "works in place; tested in adamw_test.go",
 	"AdamWBlocks":   "adamw_test.go",
+	"MuonStep":      "works in place; tested in muon_test.go",
 	"Backward":      "autograd_test.go",
 	"Block":         "block_test.go",
 	"Checkpoint":    "block_test.go",

@@ -41,6 +41,7 @@ var (
 	_ backend.Attentioner    = (*Backend)(nil)
 	_ backend.CrossEntropyer = (*Backend)(nil)
 	_ backend.AdamWer        = (*Backend)(nil)
+	_ backend.Muoner         = (*Backend)(nil)
 	_ backend.SquareSummer   = (*Backend)(nil)
 
 	_ backend.Quantizer         = (*Backend)(nil)

@@ -67,6 +67,7 @@ var cases = []testCase{
 	fused[backend.Attentioner]("Attention", testAttention),
 	fused[backend.CrossEntropyer]("CrossEntropy", testCrossEntropy),
 	fused[backend.AdamWer]("AdamW", testAdamW),
+	fused[backend.Muoner]("Muon", testMuon),
 	fused[backend.SquareSummer]("SumSquares", testSumSquares),
 	fused[backend.Quantizer]("Quantize", testQuantize),
 	fused[backend.QuantizedMatMuler]("MatMulQuantized", testMatMulQuantized),

@@ -251,6 +251,17 @@ func (m mutant) AdamW(state backend.AdamWState, grad, hyper *backend.View, a bac
 		}
 	}
 }
+func (m mutant) Muon(matrices []backend.MuonState, hyper, scratch *backend.View, a backend.MuonArgs) {
+	m.Backend.Muon(matrices, hyper, scratch, a)
+	for _, s := range matrices {
+		m.after("Muon master", s.Master)
+		m.after("Muon momentum", s.Momentum)
+		m.after("Muon grad", s.Grad)
+		if s.Param != nil {
+			m.after("Muon param", s.Param)
+		}
+	}
+}
 func (m mutant) SumSquares(out, x *backend.View, chunk int) {
 	m.Backend.SumSquares(out, x, chunk)
 	m.after("SumSquares", out)
@@ -316,6 +327,10 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 		{"a thousandth too much", "AdamW mScale", nudge, "AdamW"},
 		{"a thousandth too much", "AdamW vScale", nudge, "AdamW"},
 		{"a changed input", "AdamW grad", nudge, "AdamW"},
+		{"a thousandth too much", "Muon master", nudge, "Muon"},
+		{"a thousandth too much", "Muon momentum", nudge, "Muon"},
+		{"rounded another way", "Muon param", bump, "Muon"},
+		{"a changed input", "Muon grad", nudge, "Muon"},
 		{"a thousandth too much", "SumSquares", nudge, ""},
 		{"another step", "Quantize", nil, ""},
 		{"a thousandth too much", "Dequantize", nudge, "Quantize"},
@@ -378,7 +393,7 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 type bare struct{ backend.Backend }
 
 func TestOptionalKernelsAreTestedWhereTheyExist(t *testing.T) {
-	for _, name := range []string{"Softmax", "RMSNorm", "LayerNorm", "RoPE", "NormRoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "SumSquares", "Quantize", "MatMulQuantized"} {
+	for _, name := range []string{"Softmax", "RMSNorm", "LayerNorm", "RoPE", "NormRoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "Muon", "SumSquares", "Quantize", "MatMulQuantized"} {
 		if backendtest.Supported(bare{cpu.New()}, name) {
 			t.Errorf("%s would be tested on a backend without it", name)
 		}

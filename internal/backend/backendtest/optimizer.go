@@ -210,6 +210,111 @@ func (s *suite) expectBits(what string, t *tensor, want array) {
 	}
 }
 
+// muonRef is one step of Muon in float64.
+func muonRef(w, m, g array, hyper []float64, a backend.MuonArgs) (wantW, wantM array) {
+	rows, cols := w.shape[0], w.shape[1]
+	tall := rows > cols
+	wantM, x := newArray(rows, cols), newArray(rows, cols)
+	norm := 0.0
+	for i := range g.data {
+		grad := g.data[i] * hyper[2]
+		wantM.data[i] = a.Momentum*m.data[i] + grad
+		x.data[i] = grad + a.Momentum*wantM.data[i]
+		norm += x.data[i] * x.data[i]
+	}
+	norm = math.Sqrt(norm) + 1e-7
+	x = x.mapped(func(v float64) float64 { return v / norm })
+	if tall { // the iteration is the same on the other side, where squares are smaller
+		x = x.transposed()
+	}
+	n := min(rows, cols)
+	for range a.Steps {
+		gram := plainProduct(x, x.transposed())
+		inner := plainProduct(gram, gram)
+		for i := range inner.data {
+			inner.data[i] = backend.MuonB*gram.data[i] + backend.MuonC*inner.data[i]
+		}
+		for i := range n {
+			inner.data[i*n+i] += backend.MuonA
+		}
+		x = plainProduct(inner, x)
+	}
+	if tall {
+		x = x.transposed()
+	}
+	scale := hyper[0] * math.Sqrt(max(1, float64(rows)/float64(cols)))
+	wantW = newArray(rows, cols)
+	for i := range w.data {
+		wantW.data[i] = w.data[i]*(1-hyper[0]*hyper[1]) - scale*x.data[i]
+	}
+	return wantW, wantM
+}
+
+func plainProduct(x, y array) array {
+	out := newArray(x.shape[0], y.shape[1])
+	for i := range x.shape[0] {
+		for k := range x.shape[1] {
+			for j := range y.shape[1] {
+				out.data[i*y.shape[1]+j] += x.data[i*x.shape[1]+k] * y.data[k*y.shape[1]+j]
+			}
+		}
+	}
+	return out
+}
+
+func (a array) transposed() array {
+	b := newArray(a.shape[1], a.shape[0])
+	for i := range a.shape[0] {
+		for j := range a.shape[1] {
+			b.data[j*a.shape[0]+i] = a.data[i*a.shape[1]+j]
+		}
+	}
+	return b
+}
+
+func testMuon(s *suite) {
+	b := s.b.(backend.Muoner)
+	args := backend.MuonArgs{Momentum: 0.9, Steps: 5}
+	for _, shape := range [][]int{{1, 1}, {1, 7}, {7, 1}, {5, 12}, {12, 5}, {16, 16}, {33, 65}, {66, 20}, {7000, 20}} {
+		for _, param := range []backend.DType{backend.F32, backend.BF16} {
+			for _, dt := range []backend.DType{backend.F32, backend.BF16} {
+				if size(shape) > 1<<16 && dt != param {
+					continue // the reference is slow
+				}
+				hyper := array{[]int{backend.MuonHyper}, []float64{0.02, 0.1, 0.5}}.rounded(backend.F32)
+				s.try(fmt.Sprintf("%v, param %v, momentum and gradient %v", shape, param, dt), func() {
+					var states []backend.MuonState
+					var masters, momenta, params []*tensor
+					var wantW, wantM []array
+					for range 3 {
+						w, m, g := s.normal(backend.F32, 0.1, shape...), s.normal(dt, 1, shape...), s.normal(dt, 1, shape...)
+						wanted, moved := muonRef(w, m, g, hyper.data, args)
+						wantW, wantM = append(wantW, wanted), append(wantM, moved)
+						tw, tm, tp := s.inout(backend.F32, w, contiguous), s.inout(dt, m, contiguous), s.out(param, contiguous, shape...)
+						masters, momenta, params = append(masters, tw), append(momenta, tm), append(params, tp)
+						state := backend.MuonState{Param: &tp.view, Master: &tw.view, Momentum: &tm.view, Grad: s.in(dt, g, contiguous)}
+						if param == backend.F32 {
+							state.Param = nil
+						}
+						states = append(states, state)
+					}
+					scratch := s.out(backend.F32, contiguous, backend.MuonScratch(shape[0], shape[1]))
+					b.Muon(states, s.in(backend.F32, hyper, contiguous), &scratch.view, args)
+					for i := range states {
+						s.expect("w", masters[i], tolerance{absolute: 1e-5}, func() array { return wantW[i] })
+						s.expect("momentum", momenta[i], tolerance{relative: 4e-6, absolute: 1e-6}, func() array { return wantM[i] })
+						if states[i].Param != nil {
+							held := masters[i].decode(masters[i].download(s))
+							s.expect("param", params[i], exact, func() array { return held.rounded(param) })
+						}
+					}
+					scratch.verifyOutside(s, "scratch", scratch.download(s))
+				})
+			}
+		}
+	}
+}
+
 func testSumSquares(s *suite) {
 	b := s.b.(backend.SquareSummer)
 	for _, dt := range []backend.DType{backend.F32, backend.F64, backend.BF16, backend.F16} {

@@ -96,12 +96,25 @@ func (b *Backend) CrossEntropyBackward(dlogits, logits, lse, targets, scale *bac
 }
 
 func (b *Backend) AdamW(s backend.AdamWState, grad, hyper *backend.View, a backend.AdamWArgs) {
-	state := present(s.Param, s.Master, s.Remainder, s.M, s.V)
-	read := present(grad, s.Master, s.Remainder, s.M, s.V)
+	state := present(s.Param, s.Master, s.Remainder, s.M, s.V, s.MScale, s.VScale)
+	read := present(grad, s.Master, s.Remainder, s.M, s.V, s.MScale, s.VScale)
 	if s.Master == nil {
 		read = append(read, s.Param)
 	}
 	b.run("AdamW", 15*elements(grad), state, read, func() { fused[backend.AdamWer](b).AdamW(s, grad, hyper, a) })
+}
+
+func (b *Backend) Muon(matrices []backend.MuonState, hyper, scratch *backend.View, a backend.MuonArgs) {
+	var state, read views
+	flops := 0.0
+	for _, s := range matrices {
+		state = append(state, present(s.Param, s.Master, s.Momentum)...)
+		read = append(read, s.Grad, s.Master, s.Momentum)
+		rows, cols := float64(s.Master.Shape[0]), float64(s.Master.Shape[1])
+		n, long := min(rows, cols), max(rows, cols)
+		flops += float64(a.Steps) * (4*n*n*long + 2*n*n*n)
+	}
+	b.run("Muon", flops, state, read, func() { fused[backend.Muoner](b).Muon(matrices, hyper, scratch, a) })
 }
 
 func (b *Backend) SumSquares(out, x *backend.View, chunk int) {
@@ -132,6 +145,7 @@ var (
 	_ backend.Attentioner    = (*Backend)(nil)
 	_ backend.CrossEntropyer = (*Backend)(nil)
 	_ backend.AdamWer        = (*Backend)(nil)
+	_ backend.Muoner         = (*Backend)(nil)
 	_ backend.SquareSummer   = (*Backend)(nil)
 
 	_ backend.Quantizer         = (*Backend)(nil)
