@@ -48,13 +48,17 @@ func (f *file) tileProduct(a, b, c tile) {
 
 // gridSignature is that of the functions that multiply packed panels of bfloat16.
 const gridSignature = "func(rows, cols, steps int, a *uint16, aRow, aTile, aStep, aPanel int, " +
-	"b *uint16, bPanel int, in *float32, inRow int, out *float32, outRow int)"
+	"b *uint16, bPanel int, in *float32, inRow int, out *float32, outRow int, " +
+	"nextA, nextB *uint16, result *byte, resultRow, resultSquare int)"
 
 const gridDoc = "sets out to in + a·b, or to a·b without in. out has rows×cols squares\n" +
 	"of 16×16. a consists of panels of two tiles of 16 rows of 32 elements, and b of panels of two tiles of 16\n" +
 	"rows of 16 pairs of elements; the last panels have one tile where rows or cols is odd. The product is over\n" +
 	"steps > 0 times 32 elements. Distances are in bytes: rows of a tile of a lie aRow apart, the tiles of a\n" +
-	"panel aTile and successive ones aStep, panels aPanel and bPanel, rows of in and out inRow and outRow."
+	"panel aTile and successive ones aStep, panels aPanel and bPanel, rows of in and out inRow and outRow.\n" +
+	"What is left are hints of what to bring into the second-level cache meanwhile: unless nextA is nil, 256\n" +
+	"bytes a step from nextA and nextB on; and unless result is nil, the rows, resultRow apart, to which out will\n" +
+	"be converted, where those of two squares take resultSquare bytes, 64 or 128."
 
 // tileGrid writes the product of packed panels on AMX tiles. A block of c of 2×2 tiles stays in registers
 // over all steps, so that each of the four loads of a step is used twice. Tiles are configured and released
@@ -78,13 +82,25 @@ func tileGrid(f *file) {
 	}
 
 	var (
-		rowsLeft, step      = reg.RBX, reg.RCX
 		in, out, row        = reg.RDX, reg.R12, reg.R13
-		a, a2, aRow, aStep  = reg.RSI, reg.R10, reg.R8, reg.R11
+		a, a2, aRow, step   = reg.RSI, reg.R10, reg.R8, reg.RCX
 		b, sixtyFour, spare = reg.RDI, reg.R9, reg.RAX
+		nextA, nextB        = reg.RBX, reg.R11
+		result, resultRow   = reg.R14, row
 	)
 	param := f.paramAddress
 	at := func(base, stride reg.Physical, disp int32) address { return address{base, stride, 1, disp} }
+
+	panel, rowsLeft, resultBlock := f.AllocLocal(8), f.AllocLocal(8), f.AllocLocal(8)
+
+	// A step asks for four rows of the result: a block's 32 in the usual eight steps.
+	fourRows := func(base, stride reg.GPPhysical, disp int) {
+		f.PREFETCHT1(operand.Mem{Base: base, Disp: disp})
+		f.PREFETCHT1(operand.Mem{Base: base, Index: stride, Scale: 1, Disp: disp})
+		f.LEAQ(operand.Mem{Base: base, Index: stride, Scale: 2}, spare)
+		f.PREFETCHT1(operand.Mem{Base: spare, Disp: disp})
+		f.PREFETCHT1(operand.Mem{Base: spare, Index: stride, Scale: 1, Disp: disp})
+	}
 
 	// The squares of c are TMM0 to TMM3, by rows; a's tiles TMM4 and TMM5, b's TMM6 and TMM7.
 	square := func(i, j int) tile { return tile(2*i + j) }
@@ -107,13 +123,16 @@ func tileGrid(f *file) {
 		f.TESTQ(in, in)
 		f.JZ(operand.LabelRef("zero" + name))
 		eachSquare(in, "inRow", func(t tile, m address) { f.tileLoad(m, t) })
-		f.JMP(operand.LabelRef("step" + name))
+		f.JMP(operand.LabelRef("begin" + name))
 		f.Label("zero" + name)
 		for i := range down {
 			for j := range across {
 				f.tileZero(square(i, j))
 			}
 		}
+		f.Label("begin" + name)
+		f.MOVQ(param("resultRow"), resultRow)
+		f.MOVQ(resultBlock, result)
 		f.Label("step" + name)
 		f.tileLoad(at(b, sixtyFour, 0), 6)
 		f.tileLoad(at(a, aRow, 0), 4)
@@ -128,9 +147,23 @@ func tileGrid(f *file) {
 			if across == 2 {
 				f.tileProduct(5, 7, square(1, 1))
 			}
-			f.ADDQ(aStep, a2)
+			f.ADDQ(param("aStep"), a2)
 		}
-		f.ADDQ(aStep, a)
+		f.ADDQ(param("aStep"), a)
+		f.TESTQ(nextA, nextA)
+		f.JZ(operand.LabelRef("last" + name))
+		f.prefetch(nextA)
+		f.prefetch(nextB)
+		f.Label("last" + name)
+		f.TESTQ(result, result)
+		f.JZ(operand.LabelRef("hinted" + name))
+		f.CMPQ(param("resultSquare"), operand.Imm(64))
+		f.JE(operand.LabelRef("single" + name))
+		fourRows(result, resultRow, 64)
+		f.Label("single" + name)
+		fourRows(result, resultRow, 0)
+		f.LEAQ(operand.Mem{Base: result, Index: resultRow, Scale: 4}, result)
+		f.Label("hinted" + name)
 		f.ADDQ(operand.U32(2048), b)
 		f.DECQ(step)
 		f.JNZ(operand.LabelRef("step" + name))
@@ -142,15 +175,18 @@ func tileGrid(f *file) {
 	f.tileConfig(address{base: spare})
 	f.MOVQ(operand.U32(64), sixtyFour)
 	f.MOVQ(param("aRow"), aRow)
-	f.MOVQ(param("aStep"), aStep)
+	f.MOVQ(param("nextA"), nextA)
+	f.MOVQ(param("nextB"), nextB)
 
-	panel := f.AllocLocal(8) // of a
 	f.Label("column")
-	f.MOVQ(param("rows"), rowsLeft)
+	f.MOVQ(param("rows"), spare)
+	f.MOVQ(spare, rowsLeft)
 	f.MOVQ(param("in"), in)
 	f.MOVQ(param("out"), out)
 	f.MOVQ(param("a"), a)
 	f.MOVQ(a, panel)
+	f.MOVQ(param("result"), spare)
+	f.MOVQ(spare, resultBlock)
 
 	f.Label("row")
 	f.MOVQ(param("aTile"), a2)
@@ -177,6 +213,9 @@ func tileGrid(f *file) {
 	f.MOVQ(panel, a)
 	f.ADDQ(param("aPanel"), a)
 	f.MOVQ(a, panel)
+	f.MOVQ(param("resultRow"), spare)
+	f.SHLQ(operand.Imm(5), spare)
+	f.ADDQ(spare, resultBlock)
 	f.MOVQ(param("outRow"), spare)
 	f.SHLQ(operand.Imm(5), spare)
 	f.ADDQ(spare, out)
@@ -191,6 +230,14 @@ func tileGrid(f *file) {
 	f.nextColumns(in, spare)
 	f.tileRelease()
 	f.RET()
+}
+
+// prefetch brings four cache lines from p on into the second-level cache and moves p behind them.
+func (f *file) prefetch(p reg.GPPhysical) {
+	for i := range 4 {
+		f.PREFETCHT1(operand.Mem{Base: p, Disp: 64 * i})
+	}
+	f.ADDQ(operand.U32(256), p)
 }
 
 // paramAddress is where a parameter of the function lies.
@@ -211,6 +258,8 @@ func (f *file) nextColumns(in, spare reg.GPPhysical) {
 	f.MOVQ(param("bPanel"), spare)
 	f.ADDQ(spare, param("b"))
 	f.ADDQ(operand.U32(128), param("out"))
+	f.MOVQ(param("resultSquare"), spare)
+	f.ADDQ(spare, param("result"))
 	f.TESTQ(in, in)
 	f.JZ(operand.LabelRef("column"))
 	f.ADDQ(operand.U32(128), param("in"))

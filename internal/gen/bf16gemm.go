@@ -17,6 +17,7 @@ func bfloat16Products(f *file) {
 	avx512.columnsToTiles(f)
 	avx512.columnsToPairs(f)
 	pairGrid(f)
+	tileStores(f)
 }
 
 // A panel holds 32 lanes, rows of a or columns of b, and 32 elements of k a step. A step has two tiles of 16
@@ -29,6 +30,25 @@ const (
 	stepBytes  = 2 * tileBytes
 )
 
+// copied are the same rows, to be advanced by themselves.
+func (r rows) copied() rows {
+	base := r.base
+	r.base = r.GP64()
+	r.MOVQ(base, r.base)
+	return r
+}
+
+// ahead are the rows that lie as many rows further on as a panel has lanes or a step of it has elements: they
+// come next.
+func (r rows) ahead() rows {
+	base := r.base
+	r.base = r.GP64()
+	r.MOVQ(r.stride, r.base)
+	r.SHLQ(operand.Imm(5), r.base)
+	r.ADDQ(base, r.base)
+	return r
+}
+
 // rowsToTiles packs a where its rows lie in one piece.
 func (x isa) rowsToTiles(f *file) {
 	e := x.function(f, "packRowsToTiles", "func(dst, src *uint16, stride, steps int)",
@@ -36,19 +56,19 @@ func (x isa) rowsToTiles(f *file) {
 	dst, src := e.pointer("dst", false), e.rows("src", "stride")
 	steps := e.integer("steps")
 	e.Label("step")
-	four := src
-	four.base = e.GP64()
-	e.MOVQ(src.base, four.base)
+	four, ahead := src.copied(), src.ahead()
 	v := e.vecs(4)
 	for i := 0; i < panelLanes; i += 4 {
 		for l := range v {
 			e.VMOVUPS(four.row(l, 0), v[l])
+			e.PREFETCHT1(ahead.row(l, 0))
 		}
 		for l := range v {
 			e.VMOVUPS(v[l], operand.Mem{Base: dst, Disp: (i + l) * 64})
 		}
 		if i+4 < panelLanes {
 			four.advance(4)
+			ahead.advance(4)
 		}
 	}
 	e.ADDQ(operand.Imm(64), src.base)
@@ -67,13 +87,17 @@ func (x isa) rowsToPairs(f *file) {
 	dst, src := e.pointer("dst", false), e.rows("src", "stride")
 	steps := e.integer("steps")
 	e.Label("step")
-	next := src
+	next, ahead := src, src.ahead()
 	for t := range 2 {
 		var group [4]rows // of four lanes
 		for i := range group {
 			group[i], next = next, next.next()
 		}
 		for quarter := range 4 { // of the row of a lane
+			for l := range 4 {
+				e.PREFETCHT1(ahead.row(l, 0))
+			}
+			ahead.advance(4)
 			v := e.vecs(4)
 			for l := range v {
 				for i := range 4 {
@@ -127,15 +151,15 @@ func (x isa) columnsToPairs(f *file) {
 	low, high := e.vec(), e.vec()
 	e.VMOVUPS(e.table("lowPairs", words[0][:]), low)
 	e.VMOVUPS(e.table("highPairs", words[1][:]), high)
-	four := src
-	four.base = e.GP64()
 	e.Label("panel")
-	e.MOVQ(src.base, four.base)
+	four, ahead := src.copied(), src.ahead()
 	for pair := 0; pair < 16; pair += 2 {
 		for i := range 2 {
 			first, second, mixed := e.vec(), e.vec(), e.vec()
 			e.VMOVUPS(four.row(2*i, 0), first)
 			e.VMOVUPS(four.row(2*i+1, 0), second)
+			e.PREFETCHT1(ahead.row(2*i, 0))
+			e.PREFETCHT1(ahead.row(2*i+1, 0))
 			e.VMOVAPS(low, mixed)
 			e.VPERMI2W(second, first, mixed)
 			e.VMOVUPS(mixed, operand.Mem{Base: dst, Disp: (pair + i) * 64})
@@ -144,6 +168,7 @@ func (x isa) columnsToPairs(f *file) {
 		}
 		if pair+2 < 16 {
 			four.advance(4)
+			ahead.advance(4)
 		}
 	}
 	e.ADDQ(operand.Imm(64), src.base)
@@ -168,12 +193,11 @@ func (x isa) columnsToTiles(f *file) {
 	e.KMOVD(bits, odd)
 	e.Label("panel")
 	for parity := range 2 {
-		four := src
-		four.base = e.GP64()
-		e.MOVQ(src.base, four.base)
+		four, ahead := src.copied(), src.ahead()
 		v := e.vecs(16)
 		for pair := range v {
 			first, second := four.row(pair%2*2, 0), four.row(pair%2*2+1, 0)
+			e.PREFETCHT1(ahead.row(pair%2*2+parity, 0))
 			if parity == 0 {
 				e.VPSLLD(operand.Imm(16), second, v[pair])
 				e.VMOVDQU16(first, even, v[pair])
@@ -183,6 +207,7 @@ func (x isa) columnsToTiles(f *file) {
 			}
 			if pair%2 == 1 && pair < 15 {
 				four.advance(4)
+				ahead.advance(4)
 			}
 		}
 		for i, r := range e.transpose(v) {

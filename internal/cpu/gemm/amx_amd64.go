@@ -9,6 +9,9 @@ package gemm
 // rows of 16 pairs of elements; the last panels have one tile where rows or cols is odd. The product is over
 // steps > 0 times 32 elements. Distances are in bytes: rows of a tile of a lie aRow apart, the tiles of a
 // panel aTile and successive ones aStep, panels aPanel and bPanel, rows of in and out inRow and outRow.
+// What is left are hints of what to bring into the second-level cache meanwhile: unless nextA is nil, 256
+// bytes a step from nextA and nextB on; and unless result is nil, the rows, resultRow apart, to which out will
+// be converted, where those of two squares take resultSquare bytes, 64 or 128.
 //
 //go:noescape
-func multiplyGridAMX(rows int, cols int, steps int, a *uint16, aRow int, aTile int, aStep int, aPanel int, b *uint16, bPanel int, in *float32, inRow int, out *float32, outRow int)
+func multiplyGridAMX(rows int, cols int, steps int, a *uint16, aRow int, aTile int, aStep int, aPanel int, b *uint16, bPanel int, in *float32, inRow int, out *float32, outRow int, nextA *uint16, nextB *uint16, result *byte, resultRow int, resultSquare int)

@@ -4,8 +4,9 @@
 
 #include "textflag.h"
 
-// func multiplyGridAMX(rows int, cols int, steps int, a *uint16, aRow int, aTile int, aStep int, aPanel int, b *uint16, bPanel int, in *float32, inRow int, out *float32, outRow int)
-TEXT ·multiplyGridAMX(SB), NOSPLIT, $8-112
+// func multiplyGridAMX(rows int, cols int, steps int, a *uint16, aRow int, aTile int, aStep int, aPanel int, b *uint16, bPanel int, in *float32, inRow int, out *float32, outRow int, nextA *uint16, nextB *uint16, result *byte, resultRow int, resultSquare int)
+// Requires: MMX+
+TEXT ·multiplyGridAMX(SB), NOSPLIT, $24-152
 	LEAQ tiles<>+0(SB), AX
 
 	// LDTILECFG (AX)
@@ -21,21 +22,25 @@ TEXT ·multiplyGridAMX(SB), NOSPLIT, $8-112
 	BYTE $0x00
 	MOVQ $0x00000040, R9
 	MOVQ aRow+32(FP), R8
-	MOVQ aStep+48(FP), R11
+	MOVQ nextA+112(FP), BX
+	MOVQ nextB+120(FP), R11
 
 column:
-	MOVQ rows+0(FP), BX
+	MOVQ rows+0(FP), AX
+	MOVQ AX, 8(SP)
 	MOVQ in+80(FP), DX
 	MOVQ out+96(FP), R12
 	MOVQ a+24(FP), SI
 	MOVQ SI, (SP)
+	MOVQ result+128(FP), AX
+	MOVQ AX, 16(SP)
 
 row:
 	MOVQ  aTile+40(FP), R10
 	ADDQ  SI, R10
 	MOVQ  b+64(FP), DI
 	MOVQ  steps+16(FP), CX
-	CMPQ  BX, $0x01
+	CMPQ  8(SP), $0x01
 	JE    low
 	CMPQ  cols+8(FP), $0x01
 	JE    narrow
@@ -93,7 +98,7 @@ row:
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
-	JMP  step2x2
+	JMP  begin2x2
 
 zero2x2:
 	// TILEZERO TMM0
@@ -123,6 +128,10 @@ zero2x2:
 	BYTE $0x7b
 	BYTE $0x49
 	BYTE $0xd8
+
+begin2x2:
+	MOVQ resultRow+136(FP), R13
+	MOVQ 16(SP), R14
 
 step2x2:
 	// TILELOADD (DI)(R9*1), TMM6
@@ -195,13 +204,46 @@ step2x2:
 	BYTE $0xd5
 
 	// TDPBF16PS TMM7, TMM5, TMM3
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5c
-	BYTE $0xdd
-	ADDQ R11, R10
-	ADDQ R11, SI
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xdd
+	ADDQ       aStep+48(FP), R10
+	ADDQ       aStep+48(FP), SI
+	TESTQ      BX, BX
+	JZ         last2x2
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	ADDQ       $0x00000100, BX
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	PREFETCHT1 192(R11)
+	ADDQ       $0x00000100, R11
+
+last2x2:
+	TESTQ      R14, R14
+	JZ         hinted2x2
+	CMPQ       resultSquare+144(FP), $0x40
+	JE         single2x2
+	PREFETCHT1 64(R14)
+	PREFETCHT1 64(R14)(R13*1)
+	LEAQ       (R14)(R13*2), AX
+	PREFETCHT1 64(AX)
+	PREFETCHT1 64(AX)(R13*1)
+
+single2x2:
+	PREFETCHT1 (R14)
+	PREFETCHT1 (R14)(R13*1)
+	LEAQ       (R14)(R13*2), AX
+	PREFETCHT1 (AX)
+	PREFETCHT1 (AX)(R13*1)
+	LEAQ       (R14)(R13*4), R14
+
+hinted2x2:
 	ADDQ $0x00000800, DI
 	DECQ CX
 	JNZ  step2x2
@@ -290,7 +332,7 @@ narrow:
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
-	JMP  step2x1
+	JMP  begin2x1
 
 zero2x1:
 	// TILEZERO TMM0
@@ -306,6 +348,10 @@ zero2x1:
 	BYTE $0x7b
 	BYTE $0x49
 	BYTE $0xd0
+
+begin2x1:
+	MOVQ resultRow+136(FP), R13
+	MOVQ 16(SP), R14
 
 step2x1:
 	// TILELOADD (DI)(R9*1), TMM6
@@ -352,13 +398,46 @@ step2x1:
 	BYTE $0x00
 
 	// TDPBF16PS TMM6, TMM5, TMM2
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xd5
-	ADDQ R11, R10
-	ADDQ R11, SI
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xd5
+	ADDQ       aStep+48(FP), R10
+	ADDQ       aStep+48(FP), SI
+	TESTQ      BX, BX
+	JZ         last2x1
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	ADDQ       $0x00000100, BX
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	PREFETCHT1 192(R11)
+	ADDQ       $0x00000100, R11
+
+last2x1:
+	TESTQ      R14, R14
+	JZ         hinted2x1
+	CMPQ       resultSquare+144(FP), $0x40
+	JE         single2x1
+	PREFETCHT1 64(R14)
+	PREFETCHT1 64(R14)(R13*1)
+	LEAQ       (R14)(R13*2), AX
+	PREFETCHT1 64(AX)
+	PREFETCHT1 64(AX)(R13*1)
+
+single2x1:
+	PREFETCHT1 (R14)
+	PREFETCHT1 (R14)(R13*1)
+	LEAQ       (R14)(R13*2), AX
+	PREFETCHT1 (AX)
+	PREFETCHT1 (AX)(R13*1)
+	LEAQ       (R14)(R13*4), R14
+
+hinted2x1:
 	ADDQ $0x00000800, DI
 	DECQ CX
 	JNZ  step2x1
@@ -422,7 +501,7 @@ low:
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
-	JMP  step1x2
+	JMP  begin1x2
 
 zero1x2:
 	// TILEZERO TMM0
@@ -438,6 +517,10 @@ zero1x2:
 	BYTE $0x7b
 	BYTE $0x49
 	BYTE $0xc8
+
+begin1x2:
+	MOVQ resultRow+136(FP), R13
+	MOVQ 16(SP), R14
 
 step1x2:
 	// TILELOADD (DI)(R9*1), TMM6
@@ -484,12 +567,45 @@ step1x2:
 	BYTE $0x00
 
 	// TDPBF16PS TMM7, TMM4, TMM1
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x42
-	BYTE $0x5c
-	BYTE $0xcc
-	ADDQ R11, SI
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x42
+	BYTE       $0x5c
+	BYTE       $0xcc
+	ADDQ       aStep+48(FP), SI
+	TESTQ      BX, BX
+	JZ         last1x2
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	ADDQ       $0x00000100, BX
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	PREFETCHT1 192(R11)
+	ADDQ       $0x00000100, R11
+
+last1x2:
+	TESTQ      R14, R14
+	JZ         hinted1x2
+	CMPQ       resultSquare+144(FP), $0x40
+	JE         single1x2
+	PREFETCHT1 64(R14)
+	PREFETCHT1 64(R14)(R13*1)
+	LEAQ       (R14)(R13*2), AX
+	PREFETCHT1 64(AX)
+	PREFETCHT1 64(AX)(R13*1)
+
+single1x2:
+	PREFETCHT1 (R14)
+	PREFETCHT1 (R14)(R13*1)
+	LEAQ       (R14)(R13*2), AX
+	PREFETCHT1 (AX)
+	PREFETCHT1 (AX)(R13*1)
+	LEAQ       (R14)(R13*4), R14
+
+hinted1x2:
 	ADDQ $0x00000800, DI
 	DECQ CX
 	JNZ  step1x2
@@ -536,7 +652,7 @@ single:
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
-	JMP  step1x1
+	JMP  begin1x1
 
 zero1x1:
 	// TILEZERO TMM0
@@ -545,6 +661,10 @@ zero1x1:
 	BYTE $0x7b
 	BYTE $0x49
 	BYTE $0xc0
+
+begin1x1:
+	MOVQ resultRow+136(FP), R13
+	MOVQ 16(SP), R14
 
 step1x1:
 	// TILELOADD (DI)(R9*1), TMM6
@@ -572,12 +692,45 @@ step1x1:
 	BYTE $0x00
 
 	// TDPBF16PS TMM6, TMM4, TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4a
-	BYTE $0x5c
-	BYTE $0xc4
-	ADDQ R11, SI
+	BYTE       $0xc4
+	BYTE       $0xe2
+	BYTE       $0x4a
+	BYTE       $0x5c
+	BYTE       $0xc4
+	ADDQ       aStep+48(FP), SI
+	TESTQ      BX, BX
+	JZ         last1x1
+	PREFETCHT1 (BX)
+	PREFETCHT1 64(BX)
+	PREFETCHT1 128(BX)
+	PREFETCHT1 192(BX)
+	ADDQ       $0x00000100, BX
+	PREFETCHT1 (R11)
+	PREFETCHT1 64(R11)
+	PREFETCHT1 128(R11)
+	PREFETCHT1 192(R11)
+	ADDQ       $0x00000100, R11
+
+last1x1:
+	TESTQ      R14, R14
+	JZ         hinted1x1
+	CMPQ       resultSquare+144(FP), $0x40
+	JE         single1x1
+	PREFETCHT1 64(R14)
+	PREFETCHT1 64(R14)(R13*1)
+	LEAQ       (R14)(R13*2), AX
+	PREFETCHT1 64(AX)
+	PREFETCHT1 64(AX)(R13*1)
+
+single1x1:
+	PREFETCHT1 (R14)
+	PREFETCHT1 (R14)(R13*1)
+	LEAQ       (R14)(R13*2), AX
+	PREFETCHT1 (AX)
+	PREFETCHT1 (AX)(R13*1)
+	LEAQ       (R14)(R13*4), R14
+
+hinted1x1:
 	ADDQ $0x00000800, DI
 	DECQ CX
 	JNZ  step1x1
@@ -596,11 +749,14 @@ step1x1:
 	BYTE $0x00
 
 next:
-	SUBQ  $0x02, BX
+	SUBQ  $0x02, 8(SP)
 	JLE   bottom
 	MOVQ  (SP), SI
 	ADDQ  aPanel+56(FP), SI
 	MOVQ  SI, (SP)
+	MOVQ  resultRow+136(FP), AX
+	SHLQ  $0x05, AX
+	ADDQ  AX, 16(SP)
 	MOVQ  outRow+104(FP), AX
 	SHLQ  $0x05, AX
 	ADDQ  AX, R12
@@ -617,6 +773,8 @@ bottom:
 	MOVQ  bPanel+72(FP), AX
 	ADDQ  AX, b+64(FP)
 	ADDQ  $0x00000080, out+96(FP)
+	MOVQ  resultSquare+144(FP), AX
+	ADDQ  AX, result+128(FP)
 	TESTQ DX, DX
 	JZ    column
 	ADDQ  $0x00000080, in+80(FP)

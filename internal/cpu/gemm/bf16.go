@@ -6,9 +6,10 @@ import (
 )
 
 // multiplyGrid sets a grid of rows×cols squares of 16×16 elements of F32 to the product of packed panels of
-// BF16 plus in, which may be nil. See multiplyGridAMX for the layout.
+// BF16 plus in, which may be nil. See multiplyGridAMX for the layout. The parameters from nextA on are hints
+// that change no result: what is used next, and where the sums will go.
 type multiplyGrid func(rows, cols, steps int, a *uint16, aRow, aTile, aStep, aPanel int, b *uint16, bPanel int,
-	in *float32, inRow int, out *float32, outRow int)
+	in *float32, inRow int, out *float32, outRow int, nextA, nextB *uint16, result *byte, resultRow, resultSquare int)
 
 // Sizes, in elements.
 const (
@@ -30,8 +31,6 @@ const (
 	bf16Tile = 256
 	// bf16TileWork is the number of multiplications below which a tile is not divided further, some 4 µs.
 	bf16TileWork = 1 << 22
-	// bf16PackWork is the number of elements that a task packs, some 5 µs.
-	bf16PackWork = 1 << 15
 )
 
 // mulBF16 computes the product if the path has instructions that multiply its dtypes: both operands BF16, the
@@ -104,11 +103,11 @@ func (t *tiledProduct) multiply(w *Workspace, r runner) {
 	tasksB := 0
 	if !t.aOwn {
 		t.packedA = newPanels(&w.a, t.m, t.k, t.depth)
-		t.packTasksA = ceilDiv(t.packedA.count, t.packedA.perTask())
+		t.packTasksA = t.packedA.tasks()
 	}
 	if !t.bOwn {
 		t.packedB = newPanels(&w.b, t.n, t.k, t.depth)
-		tasksB = ceilDiv(t.packedB.count, t.packedB.perTask())
+		tasksB = t.packedB.tasks()
 	}
 	r.run(w, t.packTasksA+tasksB, packingTiles{t})
 	tasks := t.down * t.across
@@ -148,8 +147,7 @@ func (t packingTiles) do(w *Workspace, task int) {
 		p, src, f = &t.packedB, t.b.transposed(), asPairs
 		task -= t.packTasksA
 	}
-	lo := task * p.perTask()
-	p.pack(w, src, lo, min(lo+p.perTask(), p.count), f)
+	p.packTask(w, src, task, f)
 }
 
 // multiplyingTiles is the job of multiplying: a task a tile, or as many tiles as need the operand that the
@@ -161,14 +159,14 @@ func (t multiplyingTiles) do(w *Workspace, task int) {
 	case t.aOwn:
 		i := task * t.rows
 		own := newPanels(&w.a, min(t.rows, t.m-i), t.k, t.depth)
-		own.pack(w, t.a.from(i, 0), 0, own.count, asTiles)
+		own.packAll(w, t.a.from(i, 0), asTiles)
 		for j := 0; j < t.n; j += t.cols {
 			t.tile(w, i, j, &own, 0, &t.packedB, j/panelLanes)
 		}
 	case t.bOwn:
 		j := task * t.cols
 		own := newPanels(&w.b, min(t.cols, t.n-j), t.k, t.depth)
-		own.pack(w, t.b.from(0, j).transposed(), 0, own.count, asPairs)
+		own.packAll(w, t.b.from(0, j).transposed(), asPairs)
 		for i := 0; i < t.m; i += t.rows {
 			t.tile(w, i, j, &t.packedA, i/panelLanes, &own, 0)
 		}
@@ -183,33 +181,60 @@ func (t *tiledProduct) tile(w *Workspace, i, j int, a *panels, ai int, b *panels
 	rows, cols := min(t.rows, t.m-i), min(t.cols, t.n-j)
 	down, across := ceilDiv(rows, tileLanes), ceilDiv(cols, tileLanes)
 	p := t.product
-	// Whole squares of F32 are summed in place. What a tile is added to comes first in the sum of F32 either
-	// way, so that an element does not depend on the division.
-	direct := p.c.DType == backend.F32 && rows%tileLanes == 0 && cols%tileLanes == 0
+	// Sums of one slice go to whole squares of F32 in place, and what is there comes first; those of several
+	// slices are added at the end. This depends on k alone, so that no element depends on the division.
+	direct := p.c.DType == backend.F32 && rows%tileLanes == 0 && cols%tileLanes == 0 && a.slices() == 1
 	sums := Operand{p.c.at(i, j), backend.F32, p.c.RowStride, 1}
-	add := p.c.DType == backend.F32 && p.accumulate
+	first := p.c.DType == backend.F32 && p.accumulate && a.slices() == 1
 	if !direct {
 		sums.RowStride = ceilDiv(cols, panelLanes)*panelLanes + tileLanes // no power of two
 		sums.Ptr = w.sums.grow(down * tileLanes * sums.RowStride * 4)
-		if add {
-			for q := range rows {
-				widen(sums.at(q, 0), backend.F32, p.c.from(i+q, j), cols)
-			}
+		if first {
+			storeTileF32((*float32)(sums.Ptr), sums.RowStride*4, (*float32)(p.c.at(i, j)), p.c.RowStride*4, rows, cols)
 			p.accumulate = false
 		}
 	}
+	size := p.c.DType.Size()
 	for s := range a.slices() {
 		var in *float32
-		if s > 0 || add {
+		if s > 0 || first {
 			in = (*float32)(sums.Ptr)
+		}
+		nextA, nextB := a.at(s, ai), b.at(s, bj)
+		var result *byte
+		var resultRow, resultSquare int
+		if s+1 < a.slices() {
+			nextA, nextB = a.at(s+1, ai), b.at(s+1, bj)
+		} else if !direct {
+			result, resultRow, resultSquare = (*byte)(p.c.at(i, j)), p.c.RowStride*size, panelLanes*size
 		}
 		t.grid(down, across, a.steps(s), (*uint16)(a.at(s, ai)), tileK*2, stepBytes/2, stepBytes, a.steps(s)*stepBytes,
 			(*uint16)(b.at(s, bj)), b.steps(s)*stepBytes,
-			in, sums.RowStride*4, (*float32)(sums.Ptr), sums.RowStride*4)
+			in, sums.RowStride*4, (*float32)(sums.Ptr), sums.RowStride*4,
+			(*uint16)(nextA), (*uint16)(nextB), result, resultRow, resultSquare)
 	}
-	if direct {
+	switch {
+	case direct:
 		p.amend(w, i, j, rows, cols)
-	} else {
+	case p.empty():
+		p.storeTile(i, j, rows, cols, sums)
+	default:
 		p.finish(w, i, j, rows, cols, sums.Ptr, sums.RowStride, backend.F32)
+	}
+}
+
+// storeTile is finish without an epilogue.
+func (p *product) storeTile(i, j, rows, cols int, sums Operand) {
+	dst, drs := p.c.at(i, j), p.c.RowStride*p.c.DType.Size()
+	src, srs := (*float32)(sums.Ptr), sums.RowStride*4
+	switch {
+	case p.c.DType == backend.F32 && p.accumulate:
+		addTileF32((*float32)(dst), drs, src, srs, rows, cols)
+	case p.c.DType == backend.F32:
+		storeTileF32((*float32)(dst), drs, src, srs, rows, cols)
+	case p.accumulate:
+		addTileBF16((*uint16)(dst), drs, src, srs, rows, cols)
+	default:
+		storeTileBF16((*uint16)(dst), drs, src, srs, rows, cols)
 	}
 }

@@ -33,6 +33,31 @@ func packColumnsToPairsAVX512(dst *uint16, panel int, src *uint16, stride int, p
 // rows of 16 pairs of elements; the last panels have one tile where rows or cols is odd. The product is over
 // steps > 0 times 32 elements. Distances are in bytes: rows of a tile of a lie aRow apart, the tiles of a
 // panel aTile and successive ones aStep, panels aPanel and bPanel, rows of in and out inRow and outRow.
+// What is left are hints of what to bring into the second-level cache meanwhile: unless nextA is nil, 256
+// bytes a step from nextA and nextB on; and unless result is nil, the rows, resultRow apart, to which out will
+// be converted, where those of two squares take resultSquare bytes, 64 or 128.
 //
 //go:noescape
-func multiplyGridAVX512BF16(rows int, cols int, steps int, a *uint16, aRow int, aTile int, aStep int, aPanel int, b *uint16, bPanel int, in *float32, inRow int, out *float32, outRow int)
+func multiplyGridAVX512BF16(rows int, cols int, steps int, a *uint16, aRow int, aTile int, aStep int, aPanel int, b *uint16, bPanel int, in *float32, inRow int, out *float32, outRow int, nextA *uint16, nextB *uint16, result *byte, resultRow int, resultSquare int)
+
+// storeTileF32AVX512 copies rows×cols sums of F32 to elements of F32. Rows are drs and srs bytes apart.
+//
+//go:noescape
+func storeTileF32AVX512(dst *float32, drs int, src *float32, srs int, rows int, cols int)
+
+// storeTileBF16AVX512 copies rows×cols sums of F32 to elements of BF16. Rows are drs and srs bytes apart.
+// They are rounded to even; denormal results become zero.
+//
+//go:noescape
+func storeTileBF16AVX512(dst *uint16, drs int, src *float32, srs int, rows int, cols int)
+
+// addTileF32AVX512 adds rows×cols sums of F32 to elements of F32. Rows are drs and srs bytes apart.
+//
+//go:noescape
+func addTileF32AVX512(dst *float32, drs int, src *float32, srs int, rows int, cols int)
+
+// addTileBF16AVX512 adds rows×cols sums of F32 to elements of BF16. Rows are drs and srs bytes apart.
+// They are rounded to even; denormal results become zero.
+//
+//go:noescape
+func addTileBF16AVX512(dst *uint16, drs int, src *float32, srs int, rows int, cols int)

@@ -17,3 +17,9 @@ var (
 		asTiles: packColumnsToTilesAVX512, asPairs: packColumnsToPairsAVX512,
 	}
 )
+
+// The copies of finished tiles of sums.
+var (
+	storeTileF32, addTileF32   = storeTileF32AVX512, addTileF32AVX512
+	storeTileBF16, addTileBF16 = storeTileBF16AVX512, addTileBF16AVX512
+)

@@ -19,10 +19,16 @@ var (
 	}
 )
 
+// The copies of finished tiles of sums.
+var (
+	storeTileF32, addTileF32   = storeTileF32Go, addTileF32Go
+	storeTileBF16, addTileBF16 = storeTileBF16Go, addTileBF16Go
+)
+
 // multiplyGridNEON is the multiplyGrid of BFMMLA, in squares of 8×8: eight columns of b stay in the
 // first-level cache while a streams past them.
 func multiplyGridNEON(rows, cols, steps int, a *uint16, aRow, aTile, aStep, aPanel int, b *uint16, bPanel int,
-	in *float32, inRow int, out *float32, outRow int) {
+	in *float32, inRow int, out *float32, outRow int, _, _ *uint16, _ *byte, _, _ int) {
 	const square, perTile, perPanel = 8, tileLanes / 8, panelLanes / 8
 	for j := range cols * perTile {
 		bs := unsafe.Add(unsafe.Pointer(b), j/perPanel*bPanel+j/perTile%2*(stepBytes/2)+j%perTile*square*4)

@@ -9,4 +9,7 @@ var (
 	grids       [simd.Levels]multiplyGrid
 	packRows    [2]func(dst, src *uint16, stride, steps int)
 	packColumns [2]func(dst *uint16, panel int, src *uint16, stride, panels int)
+
+	storeTileF32, addTileF32   = storeTileF32Go, addTileF32Go
+	storeTileBF16, addTileBF16 = storeTileBF16Go, addTileBF16Go
 )

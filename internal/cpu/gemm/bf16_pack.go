@@ -28,8 +28,25 @@ func (p *panels) at(s, i int) unsafe.Pointer {
 	return unsafe.Add(p.base, (s*p.depth/tileK*p.count+i*p.steps(s))*stepBytes)
 }
 
-// perTask is the number of panels that a task packs.
-func (p *panels) perTask() int { return max(1, bf16PackWork/(p.k*panelLanes)) }
+// packPanels is the number of panels of a slice that a task packs, some 10 µs of work: where lanes lie beside
+// each other, it reads 512 bytes in one piece.
+const packPanels = 8
+
+// tasks is the number of tasks of packing all panels.
+func (p *panels) tasks() int { return p.slices() * ceilDiv(p.count, packPanels) }
+
+// packTask packs a task's part of the lanes×k matrix src.
+func (p *panels) packTask(w *Workspace, src Operand, task int, f form) {
+	s, lo := task%p.slices(), task/p.slices()*packPanels
+	p.pack(w, src, s, lo, min(lo+packPanels, p.count), f)
+}
+
+// packAll packs the lanes×k matrix src.
+func (p *panels) packAll(w *Workspace, src Operand, f form) {
+	for task := range p.tasks() {
+		p.packTask(w, src, task, f)
+	}
+}
 
 // A form is the order of elements in a tile: its rows are lanes, for a, or pairs of every lane, for b.
 type form int
@@ -39,26 +56,24 @@ const (
 	asPairs
 )
 
-// pack packs panels lo to hi of the lanes×k matrix src. It uses w.stage.
-func (p *panels) pack(w *Workspace, src Operand, lo, hi int, f form) {
-	for s := range p.slices() {
-		k := min(p.depth, p.k-s*p.depth)
-		part := src.from(0, s*p.depth)
-		switch {
-		case src.ColStride == 1:
-			p.packRows(w, part, s, k, lo, hi, f)
-		case src.RowStride == 1:
-			p.packColumns(w, part, s, k, lo, hi, f)
-		default:
-			for i := lo; i < hi; i++ {
-				lane := i * panelLanes
-				p.packStaged(w, part.from(lane, 0), min(panelLanes, p.lanes-lane), k, p.at(s, i), f)
-			}
+// pack packs slice s of panels lo to hi of the lanes×k matrix src. It uses w.stage.
+func (p *panels) pack(w *Workspace, src Operand, s, lo, hi int, f form) {
+	k := min(p.depth, p.k-s*p.depth)
+	src = src.from(0, s*p.depth)
+	switch {
+	case src.ColStride == 1:
+		p.packRows(w, src, s, k, lo, hi, f)
+	case src.RowStride == 1:
+		p.packColumns(w, src, s, k, lo, hi, f)
+	default:
+		for i := lo; i < hi; i++ {
+			lane := i * panelLanes
+			p.packStaged(w, src.from(lane, 0), min(panelLanes, p.lanes-lane), k, p.at(s, i), f)
 		}
 	}
 }
 
-// packRows packs a slice of src, whose lanes lie in one piece.
+// packRows packs the slice src, whose lanes lie in one piece.
 func (p *panels) packRows(w *Workspace, src Operand, s, k, lo, hi int, f form) {
 	whole := k / tileK
 	for i := lo; i < hi; i++ {
@@ -77,7 +92,7 @@ func (p *panels) packRows(w *Workspace, src Operand, s, k, lo, hi int, f form) {
 	}
 }
 
-// packColumns packs a slice of src, whose lanes lie beside each other, step by step.
+// packColumns packs the slice src, whose lanes lie beside each other, step by step.
 func (p *panels) packColumns(w *Workspace, src Operand, s, k, lo, hi int, f form) {
 	panel := p.steps(s) * stepBytes
 	whole := min(hi, p.lanes/panelLanes) // panels up to this one have all their lanes

@@ -25,7 +25,7 @@ type Left struct {
 // Pack copies the m×k matrix a of BF16.
 func (l *Left) Pack(w *Workspace, a Operand, m, k int) {
 	p := newPanels(&l.memo, m, k, max(ceilDiv(k, tileK), 1)*tileK)
-	p.pack(w, a, 0, p.count, asTiles)
+	p.packAll(w, a, asTiles)
 	l.base, l.row, l.tile, l.step, l.panel = p.base, tileK*2, stepBytes/2, stepBytes, p.steps(0)*stepBytes
 }
 
@@ -46,7 +46,7 @@ type Right struct {
 // Pack copies the k×n matrix b of BF16.
 func (r *Right) Pack(w *Workspace, b Operand, k, n int) {
 	p := newPanels(&r.memo, n, k, max(ceilDiv(k, tileK), 1)*tileK)
-	p.pack(w, b.transposed(), 0, p.count, asPairs)
+	p.packAll(w, b.transposed(), asPairs)
 	r.base, r.panel = p.base, p.steps(0)*stepBytes
 }
 
@@ -73,5 +73,5 @@ func MulPacked(c []float32, stride int, a *Left, first, from int, b *Right, m, n
 	}
 	grids[simd.Active()](ceilDiv(m, tileLanes), ceilDiv(n, tileLanes), ceilDiv(k, tileK),
 		(*uint16)(unsafe.Add(a.base, first/panelLanes*a.panel+from*a.step)), a.row, a.tile, a.step, a.panel,
-		(*uint16)(unsafe.Add(b.base, from*stepBytes)), b.panel, in, stride*4, out, stride*4)
+		(*uint16)(unsafe.Add(b.base, from*stepBytes)), b.panel, in, stride*4, out, stride*4, nil, nil, nil, 0, 0)
 }

@@ -203,3 +203,53 @@ func BenchmarkMulSerialTiles(b *testing.B) {
 		}
 	})
 }
+
+func TestFinishedTilesAreStoredAsTheReferenceDoes(t *testing.T) {
+	if grids[simd.Active()] == nil {
+		t.Skip("no BF16 instructions")
+	}
+	r := rand.New(rand.NewPCG(51, 52))
+	for cols := 1; cols <= 130; cols++ {
+		const rows, stride = 3, 144
+		sums := make([]float32, rows*stride)
+		for i := range sums {
+			sums[i] = float32(r.NormFloat64() * math.Exp2(float64(r.IntN(60)-30)))
+		}
+		sums[0], sums[stride+cols-1], sums[2*stride] = float32(math.NaN()), float32(math.Inf(-1)), math.MaxFloat32
+		narrow := newMatrix(backend.BF16, rows, cols, paddedRows).fill(r)
+		wide := newMatrix(backend.F32, rows, cols, paddedRows).fill(r)
+		for _, c := range []struct {
+			name      string
+			start     *matrix
+			got, want func(m *matrix)
+		}{
+			{"storeTileBF16", narrow, storeBF16(storeTileBF16, sums, stride), storeBF16(storeTileBF16Go, sums, stride)},
+			{"addTileBF16", narrow, storeBF16(addTileBF16, sums, stride), storeBF16(addTileBF16Go, sums, stride)},
+			{"storeTileF32", wide, storeF32(storeTileF32, sums, stride), storeF32(storeTileF32Go, sums, stride)},
+			{"addTileF32", wide, storeF32(addTileF32, sums, stride), storeF32(addTileF32Go, sums, stride)},
+		} {
+			got, want := newMatrix(c.start.DType, rows, cols, paddedRows), newMatrix(c.start.DType, rows, cols, paddedRows)
+			copy(got.bytes, c.start.bytes)
+			copy(want.bytes, c.start.bytes)
+			c.got(got)
+			c.want(want)
+			got.checkCanaries(t)
+			for i := range rows {
+				for j := range cols {
+					g, w := got.get(i, j), want.get(i, j)
+					if g != w && !(math.IsNaN(g) && math.IsNaN(w)) {
+						t.Fatalf("%s of %d columns: element %d,%d is %v, want %v", c.name, cols, i, j, g, w)
+					}
+				}
+			}
+		}
+	}
+}
+
+func storeF32(f func(dst *float32, drs int, src *float32, srs, rows, cols int), sums []float32, stride int) func(*matrix) {
+	return func(m *matrix) { f((*float32)(m.Ptr), m.RowStride*4, &sums[0], stride*4, m.rows, m.cols) }
+}
+
+func storeBF16(f func(dst *uint16, drs int, src *float32, srs, rows, cols int), sums []float32, stride int) func(*matrix) {
+	return func(m *matrix) { f((*uint16)(m.Ptr), m.RowStride*2, &sums[0], stride*4, m.rows, m.cols) }
+}
