@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -23,10 +22,11 @@ func setRecompute(m *qwen.Model, mode string) error {
 
 // newAdamW is the optimizer as examples/text2sql makes it.
 func newAdamW(m *qwen.Model, moments string) (*optim.AdamW, error) {
-	if moments != "f32" {
-		return nil, fmt.Errorf("-moments %s: want f32", moments)
+	kept, err := optim.ParseMoments(moments)
+	if err != nil {
+		return nil, err
 	}
-	return optim.NewAdamW(optim.Split(m.Parameters(), 1e-5, 0.01), optim.AdamWConfig{}), nil
+	return optim.NewAdamW(optim.Split(m.Parameters(), 1e-5, 0.01), optim.AdamWConfig{Moments: kept}), nil
 }
 
 // peakRSS is the largest resident set of the process in bytes, 0 if the system does not tell.
