@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(git -C "$(dirname "$0")" rev-parse --show-toplevel)"
 time=${1:-5m} # of each fuzz target
 
-for path in generic avx2 avx512; do
+for path in generic avx2 avx512 avx512bf16 amx; do
   if HONE_SIMD=$path go run ./examples/text2sql info >/dev/null 2>&1; then
     HONE_SIMD=$path CGO_ENABLED=0 go test -count=1 ./...
   else

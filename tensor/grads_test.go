@@ -261,7 +261,7 @@ func TestClippingIsLeftToTheReaderUntilAViewIsAskedFor(t *testing.T) {
 		return y
 	}
 
-	g, p, once := unseen(d)
+	g, p, _ := unseen(d)
 	g.Clip(norm / 2)
 	if f := g.Factor(); math.Abs(f-0.5) > 1e-6 {
 		t.Errorf("the factor is %g", f)
@@ -299,7 +299,7 @@ func TestClippingIsLeftToTheReaderUntilAViewIsAskedFor(t *testing.T) {
 		near(t, name, read(g), half(want), 1e-6)
 	}
 
-	g, p, once = unseen(d)
+	g, p, once := unseen(d)
 	g.Scale(0.5)
 	once()
 	sum := half(want)

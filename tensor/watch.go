@@ -77,7 +77,7 @@ func (w *watch) Around(c *observed.Call, run func()) {
 		pool.Label(ctx)
 		defer func() {
 			pprof.SetGoroutineLabels(context.Background())
-			pool.Label(nil)
+			pool.Unlabel()
 		}()
 	}
 	had := w.nan && inPlace(c) && w.anyNaN(c.Out)

@@ -112,15 +112,12 @@ type pool struct {
 // labels are the profiler's labels that workers take on; nil for none.
 var labels atomic.Pointer[context.Context]
 
-// Label makes the workers take on the profiler's labels of ctx (runtime/pprof) for the loops to come; nil
-// removes them. The caller's own goroutine is its own business.
-func Label(ctx context.Context) {
-	if ctx == nil {
-		labels.Store(nil)
-		return
-	}
-	labels.Store(&ctx)
-}
+// Label makes the workers take on the profiler's labels of ctx (runtime/pprof) for the loops to come, until
+// Unlabel. The caller's own goroutine is its own business.
+func Label(ctx context.Context) { labels.Store(&ctx) }
+
+// Unlabel ends what Label began.
+func Unlabel() { labels.Store(nil) }
 
 type worker struct {
 	labels *context.Context // those it has
