@@ -185,9 +185,7 @@ func (s *Scope) keepUsed() {
 func (s *Scope) free() {
 	for _, m := range s.storages {
 		m.recipe = nil
-		if m.block != nil {
-			s.release(m)
-		}
+		s.release(m)
 	}
 	s.storages = nil
 }

@@ -139,9 +139,7 @@ func (m *storage) done(s *Scope) {
 	if m.uses > 0 || !m.inner {
 		return
 	}
-	if m.block != nil {
-		s.release(m)
-	}
+	s.release(m)
 	if r := m.recipe; r != nil { // nobody wanted it after all
 		m.recipe = nil
 		r.done(s)

@@ -119,8 +119,11 @@ func (s *Scope) alloc(n int) *arena.Block {
 	return b
 }
 
-// release frees one storage of the scope before the scope ends.
+// release frees one storage of the scope before the scope ends, unless that was done before.
 func (s *Scope) release(m *storage) {
+	if m.block == nil {
+		return
+	}
 	s.dev.scribble(m.block)
 	s.arena.Free(m.block)
 	m.dead, m.block = true, nil
