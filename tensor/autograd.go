@@ -101,7 +101,7 @@ func (loss *Tensor) Backward(g *Grads) {
 	if !loss.needsGrad {
 		fail("Backward", []*Tensor{loss}, "the loss depends on no trainable tensor")
 	}
-	g.settle()
+	g.multiply()
 	tp := loss.scope.tape
 	gs := loss.scope.child(nil)
 	gs.backward = true
@@ -220,6 +220,8 @@ type gradient struct {
 	tape  *tape
 	into  *Grads
 	scope *Scope
+
+	target *Tensor // what Target gave for a kernel to overwrite
 }
 
 // Output is the gradient of output i, with its shape and dtype; nil if nothing depends on that output.
@@ -255,7 +257,9 @@ func (g *gradient) Add(i int, d *Tensor) {
 		fail(g.node.op+" (backward)", []*Tensor{t, d}, "gradient %d has another shape than its input", i)
 	}
 	if p := t.guestOf; p != nil {
-		g.into.add(g.scope, p, d)
+		if d != g.target { // otherwise it is there
+			g.into.add(g.scope, p, d)
+		}
 		return
 	}
 	t.receive(g.tape, g.scope, g.own(d, t.view.DType))
@@ -288,11 +292,26 @@ func (g *gradient) Sink(i int) (dst *Tensor, accumulate bool) {
 	dt := t.view.DType
 	if p := t.guestOf; p != nil {
 		if v := g.into.of(p); v.view.DType == F32 || v.view.DType == dt {
+			g.into.fill(p)
 			return v.In(g.scope), true
 		}
 		dt = dt.Accumulator()
 	}
 	return alloc(g.scope, dt, t.view.Dims()...), false
+}
+
+// Target is Sink for kernels that write every element: the first gradient of a parameter overwrites what the
+// caller's Grads hold from before Zero.
+func (g *gradient) Target(i int) (dst *Tensor, accumulate bool) {
+	t := g.node.inputs[i].source()
+	if p := t.guestOf; p != nil && g.into.blank[p] {
+		if v := g.into.of(p); v.view.DType == F32 || v.view.DType == t.view.DType {
+			delete(g.into.blank, p)
+			g.target = v.In(g.scope)
+			return g.target, false
+		}
+	}
+	return g.Sink(i)
 }
 
 // New is a tensor like input i in the scope of Backward, contents undefined.

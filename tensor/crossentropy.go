@@ -102,7 +102,7 @@ func LinearCrossEntropy(hidden, weight, targets *Tensor, o CrossEntropyOptions) 
 		}
 		accumulate := false
 		if g.Needs(1) {
-			dw, accumulate = g.Sink(1)
+			dw, accumulate = g.Target(1)
 		}
 		vocab := w.Dim(0)
 		c.parts(g.scope, vocab, kept, func(lo, hi int, logits *Tensor) {

@@ -13,14 +13,16 @@ const addOp = backend.Add
 // to the caller, who may keep one per worker and sum them. It is for one goroutine at a time.
 //
 // Scale and Clip cost no pass over memory as long as nobody has asked for a view: they leave a factor,
-// which an optimizer takes with the gradients; see Unscaled.
+// which an optimizer takes with the gradients; see Unscaled. Neither does Zero: what comes first overwrites
+// what was there.
 type Grads struct {
 	flat   *Tensor
 	params []*Tensor
 	names  []string
 	views  map[*Tensor]*Tensor
-	factor float64 // what the buffer is still to be multiplied by
-	shown  bool    // views have been given away, which must hold the gradients themselves
+	factor float64          // what the buffer is still to be multiplied by
+	shown  bool             // views have been given away, which must hold the gradients themselves
+	blank  map[*Tensor]bool // parameters whose gradients are zero whatever the buffer holds
 }
 
 // NewGrads makes zeroed gradients for the trainable tensors among params, in that order, a tensor that
@@ -31,7 +33,7 @@ func NewGrads(params iter.Seq2[string, *Tensor], dt DType) *Grads {
 	if dt != F32 && dt != F64 && dt != BF16 {
 		panic(&Error{Op: "NewGrads", Reason: "gradients are F32, F64 or BF16, not " + dt.String()})
 	}
-	g := &Grads{views: map[*Tensor]*Tensor{}, factor: 1}
+	g := &Grads{views: map[*Tensor]*Tensor{}, blank: map[*Tensor]bool{}, factor: 1}
 	n, line := 0, max(16, 64/dt.Size())
 	padded := func(p *Tensor) int { return (p.Len() + line - 1) / line * line } // each starts on a cache line
 	for name, p := range params {
@@ -74,7 +76,10 @@ func (g *Grads) of(p *Tensor) *Tensor {
 
 // Unscaled is the gradient of p before what Scale and Clip have left to do: what Of gives is Factor times
 // this. It is for optimizers, which multiply on the way; the view must not be kept.
-func (g *Grads) Unscaled(p *Tensor) *Tensor { return g.of(p) }
+func (g *Grads) Unscaled(p *Tensor) *Tensor {
+	g.fill(p)
+	return g.of(p)
+}
 
 // Factor is what Scale and Clip have left to multiply by; see Unscaled.
 func (g *Grads) Factor() float64 { return g.factor }
@@ -110,25 +115,53 @@ func (g *Grads) has(p *Tensor) bool { return g.views[p] != nil }
 
 // Zero sets all gradients to 0.
 func (g *Grads) Zero() {
-	g.flat.Fill(0)
 	g.factor = 1
+	if g.shown {
+		g.flat.Fill(0)
+		return
+	}
+	for _, p := range g.params {
+		g.blank[p] = true
+	}
+}
+
+// fill writes the zeros of p's gradient if it is blank.
+func (g *Grads) fill(p *Tensor) {
+	if g.blank[p] {
+		delete(g.blank, p)
+		g.views[p].Fill(0)
+	}
+}
+
+// fillAll writes the zeros of all blank gradients.
+func (g *Grads) fillAll() {
+	for _, p := range g.params {
+		g.fill(p)
+	}
 }
 
 // Scale multiplies all gradients by s.
 func (g *Grads) Scale(s float64) {
 	g.factor *= s
 	if g.shown {
-		g.settle()
+		g.multiply()
 	}
 }
 
-// settle does what Scale has left.
-func (g *Grads) settle() {
+// multiply does what Scale has left.
+func (g *Grads) multiply() {
 	if g.factor != 1 {
+		g.fillAll()
 		g.flat.dev.backend.Scalar(backend.Mul, &g.flat.view, &g.flat.view, g.factor)
 		g.flat.mem.version++
 		g.factor = 1
 	}
+}
+
+// settle does what Scale and Zero have left.
+func (g *Grads) settle() {
+	g.fillAll()
+	g.multiply()
 }
 
 // show prepares for views that others keep.
@@ -143,6 +176,7 @@ const normChunk = 1 << 16
 // Norm is the Euclidean norm of all gradients together: the device sums the squares of chunks of 2¹⁶
 // elements, and these sums are added in F64.
 func (g *Grads) Norm() float64 {
+	g.fillAll()
 	s := g.flat.dev.NewScope()
 	defer s.Close()
 	n, dt := g.flat.Len(), g.flat.view.DType.Accumulator()
@@ -194,6 +228,11 @@ func SumGrads(dst *Grads, src ...*Grads) {
 func (g *Grads) add(s *Scope, p, d *Tensor) {
 	v := g.views[p]
 	d = d.In(s)
+	if g.blank[p] {
+		delete(g.blank, p)
+		g.flat.dev.backend.Copy(&v.view, &d.view)
+		return
+	}
 	if d.view.DType != v.view.DType {
 		d = d.To(v.view.DType)
 	}

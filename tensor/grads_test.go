@@ -314,3 +314,51 @@ func TestClippingIsLeftToTheReaderUntilAViewIsAskedFor(t *testing.T) {
 	once()
 	near(t, "Backward after Scale and Zero", g.Of(p).Float64s(), want, 0)
 }
+
+func TestTheFirstGradientsAfterZeroOverwriteWhatWasThere(t *testing.T) {
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+		for _, gradients := range []tensor.DType{tensor.F32, tensor.BF16} {
+			d := tensor.NewTestDevice(0)
+			r := tensor.NewRand(4)
+			w, v := param(d, r, dt, 5, 5), param(d, r, dt, 5)
+			unused := param(d, r, dt, 3)
+			params := []T{w, v, unused}
+			step := func(g *tensor.Grads) {
+				s := d.NewTape()
+				defer s.Close()
+				h := w.In(s).MatMul(w.In(s)) // twice in one op,
+				h = tensor.Linear(tensor.RMSNorm(h, v, 1e-6), w, nil).Add(v)
+				loss := tensor.LinearCrossEntropy(w.In(s), w, tensor.FromSlice(s, []int32{1, 2, 3, 4, 0}), tensor.CrossEntropyOptions{}) // as rows and columns,
+				tensor.Embedding(w, tensor.FromSlice(s, []int32{0, 0, 4})).Sum().Add(h.Sum()).To(tensor.F32).Add(loss).Backward(g)       // and by rows
+			}
+			fresh := tensor.NewGrads(named(params...), gradients)
+			step(fresh)
+			step(fresh) // two micro-batches
+			want, norm := fresh.Flat().Bytes(), fresh.Norm()
+
+			g := tensor.NewGrads(named(params...), gradients)
+			for range 3 {
+				step(g)
+				g.Clip(0.5)
+				g.Zero()
+			}
+			if n := g.Norm(); n != 0 {
+				t.Errorf("after Zero the norm is %g", n)
+			}
+			g.Zero()
+			step(g)
+			step(g)
+			if n := g.Norm(); n != norm {
+				t.Errorf("%s in %s: the norm is %g, want %g", dt, gradients, n, norm)
+			}
+			if got := g.Unscaled(unused).Float64s(); got[0] != 0 {
+				t.Errorf("a parameter that the loss does not depend on has gradient %v", got)
+			}
+			if string(g.Flat().Bytes()) != string(want) {
+				t.Errorf("%s in %s: the gradients differ from those in new memory", dt, gradients)
+			}
+			g.Zero()
+			near(t, "zeroed views", g.Of(w).Float64s(), make([]float64, 25), 0)
+		}
+	}
+}

@@ -66,7 +66,7 @@ func Linear(x, w, bias *Tensor) *Tensor {
 			g.Add(0, dx.Reshape(g.node.inputs[0].view.Dims()...))
 		}
 		if g.Needs(1) {
-			dw, accumulate := g.Sink(1)
+			dw, accumulate := g.Target(1)
 			multiply(dw, transposed(dy), g.Saved(0), accumulate)
 			if !accumulate {
 				g.Add(1, dw)
@@ -156,7 +156,7 @@ func (g *gradient) addProduct(i int, x, y *Tensor) {
 	if x.view.Rank == in.view.Rank && y.view.Rank == in.view.Rank {
 		lead := leading("MatMul", x, y)
 		if slices.Equal(lead, in.view.Shape[:in.view.Rank-2]) {
-			dst, accumulate := g.Sink(i)
+			dst, accumulate := g.Target(i)
 			multiply(dst, x, y, accumulate)
 			if !accumulate {
 				g.Add(i, dst)
