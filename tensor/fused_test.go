@@ -3,6 +3,7 @@ package tensor_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/hone-ml/hone/tensor"
@@ -64,6 +65,23 @@ func TestFusedSoftmaxEqualsItsTwin(t *testing.T) {
 		compareTwins(t, func(d *tensor.Device, dt tensor.DType) []T {
 			return []T{param(d, tensor.NewRand(1), dt, shape...)}
 		}, func(x ...T) T { return x[0].Softmax() })
+	}
+}
+
+func TestFusedLinearEqualsItsTwin(t *testing.T) {
+	for _, shape := range [][]int{{7, 33}, {2, 3, 8}, {300}, {40, 65}} {
+		out := 21
+		inputs := func(d *tensor.Device, dt tensor.DType) []T {
+			r := tensor.NewRand(12)
+			y := append(slices.Clone(shape[:len(shape)-1]), out)
+			return []T{param(d, r, dt, shape...), param(d, r, dt, out, shape[len(shape)-1]), param(d, r, dt, out), param(d, r, dt, y...)}
+		}
+		compareTwins(t, inputs, func(x ...T) T { return tensor.Linear(x[0], x[1], x[2]).Add(x[3]) })
+		compareTwins(t, inputs, func(x ...T) T { return tensor.LinearAdd(x[3], x[0], x[1], nil).Add(x[2]) })
+		compareTwins(t, inputs, func(x ...T) T { return tensor.LinearAdd(x[3], x[0], x[1], x[2]) })
+		compareTwins(t, inputs, func(x ...T) T { // a residual that is used again
+			return tensor.LinearAdd(x[3], x[0], x[1], x[2]).Mul(x[3])
+		})
 	}
 }
 

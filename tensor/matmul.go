@@ -34,50 +34,6 @@ func (t *Tensor) MatMul(y *Tensor) *Tensor {
 	})
 }
 
-// Linear is x·wᵀ, plus bias if it is not nil: x [..., in], w [out, in], bias [out] → [..., out], of one float
-// dtype; w may be quantised. w is laid out as checkpoints and torch.nn.functional.linear have it.
-func Linear(x, w, bias *Tensor) *Tensor {
-	ins := []*Tensor{x, w, bias}
-	s := scopeOfAny("Linear", ins)
-	if w.view.Rank != 2 || x.view.Rank == 0 || x.Dim(-1) != w.Dim(1) || !multipliable(x, w) {
-		fail("Linear", ins, "needs x [..., in] and w [out, in] of one float dtype, or w quantised")
-	}
-	if bias != nil && (!bias.hasShape(w.Dim(0)) || bias.view.DType != x.view.DType) {
-		fail("Linear", ins, "needs bias [out] of the same dtype")
-	}
-	ins = bring(s, ins)
-	x, w, bias = ins[0], ins[1], ins[2]
-	shape := x.Shape()
-	in, outDim := w.Dim(1), w.Dim(0)
-	shape[len(shape)-1] = outDim
-	rows := rowsOf(x)
-	out := alloc(s, x.view.DType, rows.Dim(0), outDim)
-	multiply(out, rows, transposed(w), false)
-	if bias != nil {
-		b := expand(&bias.view, out.view.Dims())
-		s.dev.backend.Binary(backend.Add, &out.view, &out.view, &b)
-	}
-	result := out.alias(backend.NewView(out.view.Ptr, out.view.DType, shape...))
-	return record1("Linear", result, ins, []*Tensor{rows, w}, func(g *gradient) {
-		dy := rowsOf(g.Output(0)) // [rows, out]
-		if g.Needs(0) {
-			dx := alloc(g.scope, dy.view.DType, dy.Dim(0), in)
-			multiply(dx, dy, g.Saved(1), false)
-			g.Add(0, dx.Reshape(g.node.inputs[0].view.Dims()...))
-		}
-		if g.Needs(1) {
-			dw, accumulate := g.Target(1)
-			multiply(dw, transposed(dy), g.Saved(0), accumulate)
-			if !accumulate {
-				g.Add(1, dw)
-			}
-		}
-		if g.node.inputs[2] != nil && g.Needs(2) {
-			g.addReduced(2, dy)
-		}
-	})
-}
-
 // rowsOf is t as a matrix of rows of its last axis.
 func rowsOf(t *Tensor) *Tensor {
 	if t.view.Rank == 2 && t.view.RowsContiguous() {

@@ -73,6 +73,8 @@ func TestErrorsNameTheOpAndTheShapes(t *testing.T) {
 		{"MatMul", func() { f(2, 2, 2).MatMul(f(3, 2, 2)) }, []string{"2 and 3 differ"}},
 		{"Linear", func() { tensor.Linear(f(2, 3), f(4, 2), nil) }, []string{"f32[2 3]", "f32[4 2]", "[out, in]"}},
 		{"Linear", func() { tensor.Linear(f(2, 3), f(4, 3), f(3)) }, []string{"f32[3]", "bias [out]"}},
+		{"LinearAdd", func() { tensor.LinearAdd(f(2, 3), f(2, 3), f(4, 3), nil) }, []string{"f32[2 3]", "f32[4 3]", "residual [..., out]"}},
+		{"LinearAdd", func() { tensor.LinearAdd(h(2, 4), f(2, 3), f(4, 3), nil) }, []string{"bf16[2 4]", "residual [..., out]"}},
 		{"Softmax", func() { f().Softmax() }, []string{"f32[]", "axis"}},
 		{"LogSoftmax", func() { i32(1).LogSoftmax() }, []string{"i32[1]", "float"}},
 		{"SwiGLU", func() { tensor.SwiGLU(f(2, 3), f(3, 2)) }, []string{"[2 3]", "[3 2]"}},

@@ -241,6 +241,17 @@ func differentiable() []opCase {
 		}
 		add("Linear", func(x []T) T { return tensor.Linear(x[0], x[1], nil) }, linear, n(s...), n(out, in))
 		add("Linear", func(x []T) T { return tensor.Linear(x[0], x[1], x[2]) }, linear, n(s...), n(out, in), n(out))
+		shape := append(slices.Clone(s[:len(s)-1]), out)
+		plus := func(y, r nd) nd {
+			for i, v := range r.data {
+				y.data[i] += v
+			}
+			return y
+		}
+		add("LinearAdd", func(x []T) T { return tensor.LinearAdd(x[2], x[0], x[1], nil) },
+			func(x []nd) nd { return plus(linear(x[:2]), x[2]) }, n(s...), n(out, in), n(shape...))
+		add("LinearAdd", func(x []T) T { return tensor.LinearAdd(x[3], x[0], x[1], x[2]) },
+			func(x []nd) nd { return plus(linear(x[:3]), x[3]) }, n(s...), n(out, in), n(out), n(shape...))
 	}
 
 	for _, s := range [][]int{{3, 5}, {2, 2, 4}, {3, 1}, {0, 3}, {7}} {

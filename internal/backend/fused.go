@@ -10,6 +10,15 @@ type Softmaxer interface {
 	SoftmaxBackward(dx, dy, y *View) // dx = y·(dy − Σ dy·y); dx may be dy
 }
 
+// MatMulAdder fuses a matrix product with what is added to it: out = T(x·y + bias + residual), where the sum
+// is kept in A and rounded once.
+//
+// out is T[m, n] with contiguous rows (any row stride); x is T[m, k] and y T[k, n], each with contiguous rows
+// or columns; bias is T[n], residual T[m, n] with contiguous rows, and each may be nil. out overlaps nothing.
+type MatMulAdder interface {
+	MatMulAdd(out, x, y, bias, residual *View)
+}
+
 // RMSNormer fuses root-mean-square normalisation (Zhang and Sennrich 2019) as Qwen3 has it:
 // out = T(x·rstd)·w with rstd = 1/√(mean(x²)+eps) over the last axis, computed in A.
 //

@@ -33,6 +33,7 @@ var (
 	_ backend.Backend        = (*Backend)(nil)
 	_ backend.HostMemory     = (*Backend)(nil)
 	_ backend.Softmaxer      = (*Backend)(nil)
+	_ backend.MatMulAdder    = (*Backend)(nil)
 	_ backend.RMSNormer      = (*Backend)(nil)
 	_ backend.RoPEr          = (*Backend)(nil)
 	_ backend.NormRoPEr      = (*Backend)(nil)

@@ -36,6 +36,18 @@ func (b *Backend) MatMul(out, x, y *backend.View, accumulate bool) {
 	}, m, n, k, accumulate)
 }
 
+// MatMulAdd sets out = x·y + bias + residual.
+func (b *Backend) MatMulAdd(out, x, y, bias, residual *backend.View) {
+	var e gemm.Epilogue
+	if bias != nil {
+		e.Bias = gemm.Operand{Ptr: bias.Ptr, DType: bias.DType, ColStride: bias.Strides[0]}
+	}
+	if residual != nil {
+		e.Residual = matrix(residual)
+	}
+	gemm.MulFused(matrix(out), matrix(x), matrix(y), out.Shape[0], out.Shape[1], x.Shape[1], false, e)
+}
+
 // matrix is the last two axes of a view as an operand. An axis of one element gets a stride that makes
 // the other one look as good as it can.
 func matrix(v *backend.View) gemm.Operand {

@@ -59,6 +59,7 @@ var cases = []testCase{
 	core("ScatterAdd", testScatterAdd),
 	core("Concurrent", testConcurrent),
 	fused[backend.Softmaxer]("Softmax", testSoftmax),
+	fused[backend.MatMulAdder]("MatMulAdd", testMatMulAdd),
 	fused[backend.RMSNormer]("RMSNorm", testRMSNorm),
 	fused[backend.LayerNormer]("LayerNorm", testLayerNorm),
 	fused[backend.RoPEr]("RoPE", testRoPE),

@@ -114,6 +114,22 @@ func (m mutant) MatMul(out, x, y *backend.View, accumulate bool) {
 	m.Backend.MatMul(out, x, y, accumulate && m.key != "overwrites")
 	m.after("MatMul", out)
 }
+func (m mutant) MatMulAdd(out, x, y, bias, residual *backend.View) {
+	switch m.key {
+	case "no bias":
+		bias = nil
+	case "no residual":
+		residual = nil
+	case "first bias": // its first element for every column
+		if bias != nil {
+			first := *bias
+			first.Strides[0] = 0
+			bias = &first
+		}
+	}
+	m.Backend.MatMulAdd(out, x, y, bias, residual)
+	m.after("MatMulAdd", out)
+}
 func (m mutant) Gather(out, x, index *backend.View) {
 	m.Backend.Gather(out, x, index)
 	m.after("Gather", out)
@@ -298,6 +314,13 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 		{"a thousandth too much", "Where", nudge, ""},
 		{"a thousandth too much", "Reduce", nudge, ""},
 		{"a thousandth too much", "MatMul", nudge, ""},
+		{"a thousandth too much", "MatMulAdd", nudge, ""},
+		{"rounded another way", "MatMulAdd", bump, ""},
+		{"the bias dropped", "no bias", nil, "MatMulAdd"},
+		{"the residual dropped", "no residual", nil, "MatMulAdd"},
+		{"a bias of one element", "first bias", nil, "MatMulAdd"},
+		{"a write behind the output", "MatMulAdd", overrun, ""},
+		{"bits that depend on the processors", "MatMulAdd", scheduled, ""},
 		{"a thousandth too much", "Gather", nudge, ""},
 		{"a thousandth too much", "ScatterAdd", nudge, ""},
 		{"a thousandth too much", "Softmax", nudge, ""},
@@ -393,7 +416,7 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 type bare struct{ backend.Backend }
 
 func TestOptionalKernelsAreTestedWhereTheyExist(t *testing.T) {
-	for _, name := range []string{"Softmax", "RMSNorm", "LayerNorm", "RoPE", "NormRoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "Muon", "SumSquares", "Quantize", "MatMulQuantized"} {
+	for _, name := range []string{"Softmax", "RMSNorm", "LayerNorm", "RoPE", "NormRoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "Muon", "SumSquares", "Quantize", "MatMulQuantized", "MatMulAdd"} {
 		if backendtest.Supported(bare{cpu.New()}, name) {
 			t.Errorf("%s would be tested on a backend without it", name)
 		}

@@ -92,6 +92,45 @@ func testMatMul(s *suite) {
 	}
 }
 
+func testMatMulAdd(s *suite) {
+	b := s.b.(backend.MatMulAdder)
+	for _, d := range [][3]int{ // m, n, k
+		{1, 1, 1}, {1, 100, 3}, {100, 1, 3}, {2, 3, 4}, {8, 48, 16}, {13, 33, 31}, {1, 257, 129}, {64, 64, 64}, {65, 63, 66},
+		{31, 33, 65}, {0, 4, 5}, {4, 0, 5}, {4, 5, 0}, {3, 5, 1025}, {200, 150, 100}, {33, 40, 4100},
+	} {
+		m, n, k := d[0], d[1], d[2]
+		for _, dt := range floatDTypes {
+			for terms := range 4 {
+				orientation := s.rng.IntN(4)
+				x, y := s.normal(dt, 1, m, k), s.normal(dt, 1, k, n)
+				bias, residual := s.normal(dt, 3, n), s.normal(dt, 3, m, n)
+				label := fmt.Sprintf("%v%v·%v, transposed %02b, bias %v, residual %v", dt, x.shape, y.shape, orientation, terms&1 != 0, terms&2 != 0)
+				s.try(label, func() {
+					l := rowLayouts[s.rng.IntN(2)]
+					out := s.out(dt, padded, m, n)
+					vx, vy := s.operand(dt, x, l, orientation&1 != 0), s.operand(dt, y, l, orientation&2 != 0)
+					sum := newArray(m, n)
+					var vb, vr *backend.View
+					if terms&1 != 0 {
+						vb = s.in(dt, bias, contiguous)
+						for i := range sum.data {
+							sum.data[i] += bias.data[i%n]
+						}
+					}
+					if terms&2 != 0 {
+						vr = s.in(dt, residual, l)
+						for i, v := range residual.data {
+							sum.data[i] += v
+						}
+					}
+					b.MatMulAdd(&out.view, vx, vy, vb, vr)
+					s.expect("out", out, summed(dt), func() array { return product(x, y, sum, []int{m, n}) })
+				})
+			}
+		}
+	}
+}
+
 // matMul multiplies operands of a batch, of which xBatch and yBatch, unless nil, say how it is broadcast.
 func (s *suite) matMul(dt, to backend.DType, shape []int, k int, xBatch, yBatch []int, orientation int, accumulate bool, scale float64) {
 	r := len(shape)

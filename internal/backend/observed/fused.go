@@ -13,6 +13,12 @@ func (b *Backend) SoftmaxBackward(dx, dy, y *backend.View) {
 	b.run("SoftmaxBackward", 4*elements(y), views{dx}, views{dy, y}, func() { fused[backend.Softmaxer](b).SoftmaxBackward(dx, dy, y) })
 }
 
+func (b *Backend) MatMulAdd(out, x, y, bias, residual *backend.View) {
+	in := present(x, y, bias, residual)
+	b.run("MatMulAdd", products(out, x)+float64(len(in)-2)*elements(out), views{out}, in,
+		func() { fused[backend.MatMulAdder](b).MatMulAdd(out, x, y, bias, residual) })
+}
+
 func (b *Backend) RMSNorm(out, rstd, x, w *backend.View, eps float64) {
 	b.run("RMSNorm", 4*elements(x), present(out, rstd), views{x, w}, func() { fused[backend.RMSNormer](b).RMSNorm(out, rstd, x, w, eps) })
 }
@@ -137,6 +143,7 @@ func (b *Backend) MatMulQuantized(out, x, w *backend.View, accumulate bool) {
 var (
 	_ backend.HostMemory     = (*Backend)(nil)
 	_ backend.Softmaxer      = (*Backend)(nil)
+	_ backend.MatMulAdder    = (*Backend)(nil)
 	_ backend.RMSNormer      = (*Backend)(nil)
 	_ backend.NormRoPEr      = (*Backend)(nil)
 	_ backend.LayerNormer    = (*Backend)(nil)
