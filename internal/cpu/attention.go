@@ -101,7 +101,7 @@ type attentionTask struct {
 
 func attend[C float](out, lse, q, k, v *backend.View, args backend.AttentionArgs) {
 	a := newAttention[C](q, k, v, args)
-	clearOutside(out, args.Segments)
+	clearGaps(out, queryRanges(args.Segments))
 	if lse != nil {
 		clearLSE[C](lse, args.Segments)
 	}
@@ -239,9 +239,20 @@ func queryRanges(segments []backend.Segment) [][2]int32 {
 	return r
 }
 
-// clearOutside zeroes the queries of x that belong to no segment.
-func clearOutside(x *backend.View, segments []backend.Segment) {
-	gaps(x.Shape[0], queryRanges(segments), func(lo, hi int) {
+func keyRanges(segments []backend.Segment) [][2]int32 {
+	r := make([][2]int32, len(segments))
+	for i, s := range segments {
+		r[i] = [2]int32{s.K0, s.K1}
+	}
+	return r
+}
+
+// clearGaps zeroes the rows of x that lie in none of the ranges. x may be nil.
+func clearGaps(x *backend.View, ranges [][2]int32) {
+	if x == nil {
+		return
+	}
+	gaps(x.Shape[0], ranges, func(lo, hi int) {
 		part := x.Slice(0, lo, hi)
 		fillWithZero(&part)
 	})

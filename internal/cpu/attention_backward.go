@@ -14,9 +14,15 @@ import (
 //
 //	dv = Pᵀ·dout;  dk = scale·dSᵀ·q;  dq = scale·dS·k
 func (b *Backend) AttentionBackward(dq, dk, dv, dout, out, lse, q, k, v *backend.View, a backend.AttentionArgs) {
-	if q.DType == backend.F64 {
+	switch {
+	case q.DType == backend.F64:
 		attendBackward[float64](dq, dk, dv, dout, out, lse, q, k, v, a)
-	} else {
+	case inBF16(q, a) && !shareKeys(a.Segments) && q.Len() > 0 && k.Len() > 0:
+		clearGaps(dq, queryRanges(a.Segments))
+		clearGaps(dk, keyRanges(a.Segments))
+		clearGaps(dv, keyRanges(a.Segments))
+		attendBackwardBF16(dq, dk, dv, dout, out, lse, q, k, v, a)
+	default:
 		attendBackward[float32](dq, dk, dv, dout, out, lse, q, k, v, a)
 	}
 }
@@ -70,7 +76,7 @@ func attendBackward[C float](dq, dk, dv, dout, out, lse, q, k, v *backend.View, 
 	}
 	a.lse = slice[C](lse.Ptr, lse.Len())
 	a.delta = take[C](&shared.workspace, lse.Len())
-	a.rowSums(out)
+	queryDots(a.delta, dout, out)
 
 	pairs, flops := a.pairs(args.Segments)
 	grain := 1 + len(pairs)*attentionFlops/(flops+1)
@@ -97,18 +103,24 @@ func attendBackward[C float](dq, dk, dv, dout, out, lse, q, k, v *backend.View, 
 	}
 }
 
-// rowSums sets delta = Σ dout·out for each query.
-func (a *attentionGrads[C]) rowSums(out *backend.View) {
-	queries, heads := out.Shape[0], out.Shape[1]
-	pool.Run(queries, 1+grainScalar/(heads*a.dim), func(lo, hi int) {
+// queryDots sets delta [H, Nq] to Σ dout·out for each query of each head.
+func queryDots[C float](delta []C, dout, out *backend.View) {
+	queries, heads, dim := out.Shape[0], out.Shape[1], out.Shape[2]
+	together := 1 // heads that are read at a time
+	if out.Strides[1] == dim && dout.Strides[1] == dim {
+		together = heads
+	}
+	pool.Run(queries, 1+grainScalar/(heads*dim), func(lo, hi int) {
 		ws := getWorkspace()
 		defer ws.put()
-		x, y := take[C](ws, a.dim), take[C](ws, a.dim)
+		x, y := take[C](ws, together*dim), take[C](ws, together*dim)
 		for i := lo; i < hi; i++ {
-			for h := range heads {
-				a.delta[h*queries+i] = dot(
-					load(a.dout.DType, headAt(a.dout, i, h), 1, a.dim, x),
-					load(out.DType, headAt(out, i, h), 1, a.dim, y))
+			for first := 0; first < heads; first += together {
+				d := load(dout.DType, headAt(dout, i, first), 1, together*dim, x)
+				o := load(out.DType, headAt(out, i, first), 1, together*dim, y)
+				for h := range together {
+					delta[(first+h)*queries+i] = dot(d[h*dim:(h+1)*dim], o[h*dim:(h+1)*dim])
+				}
 			}
 		}
 	})

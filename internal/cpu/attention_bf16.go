@@ -17,6 +17,9 @@ const (
 	bf16Block = 64  // rows of a block, forward: a multiple of 32
 )
 
+// bf16Flops are worth a task of their own.
+const bf16Flops = 1 << 21
+
 // inBF16 reports whether the products can be done in bfloat16.
 func inBF16(q *backend.View, a backend.AttentionArgs) bool {
 	return q.DType == backend.BF16 && gemm.MultipliesBF16() && a.Scale > 0

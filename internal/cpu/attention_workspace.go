@@ -13,8 +13,10 @@ type attentionWorkspace struct {
 	gemm     gemm.Workspace
 	k, kt, v gemm.Packed // a tile of k, of kᵀ, and of v or vᵀ
 
-	rows, probs     gemm.Left // rows of q, probabilities
-	ktPairs, vPairs gemm.Right
+	// In bfloat16: rows of q and of dout, and either transposed; probabilities and dS by rows.
+	rows, douts, turned, probs, dsRows gemm.Left
+	// A tile of kᵀ, of k, and of v or vᵀ; P and dS.
+	ktPairs, kPairs, vPairs, probPairs, dsPairs gemm.Right
 }
 
 // idleAttention are the workspaces that nobody uses. They are kept for good: touching new memory costs

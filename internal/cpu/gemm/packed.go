@@ -48,3 +48,10 @@ func mulPanels(ks *kernels, c, a Operand, b unsafe.Pointer, panel, stride, m, n,
 		b = unsafe.Add(b, panel*size)
 	}
 }
+
+// Transpose copies the rows×cols matrix src of F32, with rows in one piece, to dst: element (i, j) goes to
+// place i of row j. Rows of dst lie stride elements apart, rows rounded up to a multiple of 16 or more.
+func Transpose(dst []float32, stride int, src Operand, rows, cols int) {
+	ks := kernelsFor(src.DType, src.DType)
+	ks.packPanel(unsafe.Pointer(unsafe.SliceData(dst)), stride, src, rows, cols)
+}
