@@ -21,6 +21,7 @@ func testAttention(s *suite) {
 	b := s.b.(backend.Attentioner)
 	all := floatDTypes
 	f32 := []backend.DType{backend.F32}
+	training := []backend.DType{backend.F32, backend.BF16}
 	one := func(queries, keys int) []backend.Segment {
 		return []backend.Segment{{Q0: 0, Q1: int32(queries), K0: 0, K1: int32(keys)}}
 	}
@@ -58,6 +59,14 @@ func testAttention(s *suite) {
 		{40, 40, 32, 1, 16, one(40, 40), true, 1, f32}, // one key head for all
 		{40, 40, 130, 1, 4, one(40, 40), true, 1, f32}, // a group larger than a tile
 		{3, 3, 2, 1, 0, one(3, 3), true, 1, f32},
+		{257, 255, 2, 2, 32, one(257, 255), true, 1, training}, // one more and one less than a block
+		{255, 257, 2, 1, 40, one(255, 257), true, 1, training},
+		{513, 513, 4, 1, 32, one(513, 513), true, 1, training}, // three blocks, one of them a single row
+		{511, 511, 2, 2, 33, packed(31, 33, 257, 190), true, 1, training},
+		{260, 700, 2, 1, 32, one(260, 700), false, 1, training},
+		{700, 260, 2, 1, 32, one(700, 260), true, 1, training}, // whole blocks of queries that see no key
+		{66, 66, 4, 2, 128, one(66, 66), true, 1, training},
+		{34, 34, 2, 1, 256, one(34, 34), true, 1, training},
 	}
 	for _, test := range tests {
 		for _, dt := range test.dtypes {
