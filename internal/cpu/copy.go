@@ -144,7 +144,14 @@ func convertToBool(out, x *backend.View) {
 
 func convert[D, S number](out, x *backend.View, kernel func(dst []D, src []S)) {
 	n := newNest(out, x)
+	last := n.rank - 1
+	// Floats of 16 bits become F32 where they belong, without a stop in scratch.
+	widens := isFloat[D]() && isFloat[S]() && sizeOf[D]() == sizeOf[S]() && storedAs[D](out.DType)
 	n.run(grainScalar, func(ws *workspace, at *coords, count int) {
+		if widens && n.operands[0].strides[last] == 1 && n.oneRow(0, at, count) && n.oneRow(1, at, count) {
+			loadInto(slice[D](n.at(0, at), count), x.DType, n.at(1, at), n.operands[1].strides[last])
+			return
+		}
 		src := read[S](n, 1, ws, at, count)
 		if sizeOf[D]() == sizeOf[S]() && isFloat[D]() == isFloat[S]() && out.DType != backend.Bool {
 			// Both compute in one type, so what is read is what is written.

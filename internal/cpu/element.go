@@ -63,6 +63,10 @@ func loadInto[T element](dst []T, dt backend.DType, p unsafe.Pointer, stride int
 		}
 	default:
 		f := cast[float32](dst)
+		if stride == 1 {
+			simd.F16ToF32(f, slice[uint16](p, len(dst)))
+			return
+		}
 		for i := range f {
 			f[i] = float16.Frombits(*(*uint16)(unsafe.Add(p, i*stride*2))).Float32()
 		}
@@ -127,6 +131,10 @@ func store[T element](dt backend.DType, p unsafe.Pointer, stride int, src []T) {
 			*(*uint16)(unsafe.Add(p, i*stride*2)) = bf16(v)
 		}
 	default:
+		if stride == 1 {
+			simd.F32ToF16(slice[uint16](p, len(src)), cast[float32](src))
+			return
+		}
 		for i, v := range cast[float32](src) {
 			*(*uint16)(unsafe.Add(p, i*stride*2)) = float16.Fromfloat32(v).Bits()
 		}

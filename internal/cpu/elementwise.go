@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/cpu/simd"
 )
 
 // Grains of element-wise loops: elements that take 10 µs or more.
@@ -66,13 +67,18 @@ func (*Backend) Binary(op backend.BinaryOp, out, x, y *backend.View) {
 			arithmeticOver(newNest(out, x, y), op, grainCheap, vector, scalar)
 			return
 		}
+		if op.Compares() && x.DType == backend.BF16 {
+			kernel := vectorComparison[uint16](op)
+			compareOver(newNest(out, x, y), grainCheap, kernel, func(out []uint8, x []uint16, s uint16) { compareWith(out, x, s, kernel) })
+			return
+		}
 		binary[float32](op, out, x, y, grainOf(op))
 	}
 }
 
 func grainOf(op backend.BinaryOp) int {
 	switch {
-	case op <= backend.Min:
+	case op <= backend.Min || op.Compares():
 		return grainCheap
 	case op == backend.Pow:
 		return grainMath
@@ -83,16 +89,7 @@ func grainOf(op backend.BinaryOp) int {
 func binary[T number](op backend.BinaryOp, out, x, y *backend.View, grain int) {
 	n := newNest(out, x, y)
 	if op.Compares() {
-		vector, scalar := comparison[T](op), comparisonScalar[T](op)
-		n.run(grain, func(ws *workspace, at *coords, count int) {
-			dst := writable[uint8](n, 0, ws, at, count)
-			if a := read[T](n, 1, ws, at, count); n.constant(2, at, count) {
-				scalar(dst, a, readOne[T](n, 2, at))
-			} else {
-				vector(dst, a, read[T](n, 2, ws, at, count))
-			}
-			write(n, 0, at, dst)
-		})
+		compareOver(n, grain, comparison[T](op), comparisonScalar[T](op))
 		return
 	}
 	arithmeticOver(n, op, grain, arithmetic[T](op), arithmeticScalar[T](op))
@@ -111,6 +108,20 @@ func arithmeticOver[T element](n *nest, op backend.BinaryOp, grain int, vector f
 			scalar(dst, read[T](n, 2, ws, at, count), readOne[T](n, 1, at))
 		default:
 			vector(dst, read[T](n, 1, ws, at, count), read[T](n, 2, ws, at, count))
+		}
+		write(n, 0, at, dst)
+	})
+}
+
+// compareOver runs a comparison over a nest of out, x and y, by scalar where y is constant.
+func compareOver[T element](n *nest, grain int, vector func(out []uint8, x, y []T), scalar func(out []uint8, x []T, s T)) {
+	n.computeIn(sizeOf[T]())
+	n.run(grain, func(ws *workspace, at *coords, count int) {
+		dst := writable[uint8](n, 0, ws, at, count)
+		if a := read[T](n, 1, ws, at, count); n.constant(2, at, count) {
+			scalar(dst, a, readOne[T](n, 2, at))
+		} else {
+			vector(dst, a, read[T](n, 2, ws, at, count))
 		}
 		write(n, 0, at, dst)
 	})
@@ -161,31 +172,35 @@ func scalar[T number](op backend.BinaryOp, out, x *backend.View, s T, grain int)
 func (*Backend) Where(out, cond, x, y *backend.View) {
 	switch out.DType.Size() {
 	case 1:
-		where[uint8](out, cond, x, y)
+		where(out, cond, x, y, grainScalar, choose[uint8])
 	case 2:
-		where[uint16](out, cond, x, y)
+		where(out, cond, x, y, grainCheap, simd.Where[uint16])
 	case 4:
-		where[uint32](out, cond, x, y)
+		where(out, cond, x, y, grainCheap, simd.Where[uint32])
 	default:
-		where[uint64](out, cond, x, y)
+		where(out, cond, x, y, grainScalar, choose[uint64])
 	}
 }
 
-func where[T element](out, cond, x, y *backend.View) {
+func where[T element](out, cond, x, y *backend.View, grain int, kernel func(out []T, cond []uint8, x, y []T)) {
 	n := newNest(out, cond, x, y)
-	n.run(grainScalar, func(ws *workspace, at *coords, count int) {
+	n.computeIn(sizeOf[T]())
+	n.run(grain, func(ws *workspace, at *coords, count int) {
 		dst := writable[T](n, 0, ws, at, count)
-		c := read[uint8](n, 1, ws, at, count)
-		a, b := read[T](n, 2, ws, at, count), read[T](n, 3, ws, at, count)
-		for i := range dst {
-			v := a[i]
-			if c[i] == 0 {
-				v = b[i]
-			}
-			dst[i] = v
-		}
+		kernel(dst, read[uint8](n, 1, ws, at, count), read[T](n, 2, ws, at, count), read[T](n, 3, ws, at, count))
 		write(n, 0, at, dst)
 	})
+}
+
+func choose[T element](out []T, cond []uint8, x, y []T) {
+	cond, x, y = cond[:len(out)], x[:len(out)], y[:len(out)]
+	for i := range out {
+		v := x[i]
+		if cond[i] == 0 {
+			v = y[i]
+		}
+		out[i] = v
+	}
 }
 
 func truth(b bool) uint8 {

@@ -323,7 +323,40 @@ func powScalar[T number](out, x []T, s T) {
 	}
 }
 
+// vectorComparison is the SIMD loop of a comparison.
+func vectorComparison[E simd.Element](op backend.BinaryOp) func(out []uint8, x, y []E) {
+	switch op {
+	case backend.Eq:
+		return simd.Equal[E]
+	case backend.Ne:
+		return simd.NotEqual[E]
+	case backend.Lt:
+		return simd.Less[E]
+	case backend.Le:
+		return simd.LessEqual[E]
+	case backend.Gt:
+		return func(out []uint8, x, y []E) { simd.Less(out, y, x) }
+	default:
+		return func(out []uint8, x, y []E) { simd.LessEqual(out, y, x) }
+	}
+}
+
+// compareWith runs a comparison with a number, by way of a vector of nothing else.
+func compareWith[E simd.Element](out []uint8, x []E, s E, kernel func(out []uint8, x, y []E)) {
+	var same [256]E
+	fill(same[:min(len(x), len(same))], s)
+	for len(x) > len(same) {
+		kernel(out[:len(same)], x[:len(same)], same[:])
+		out, x = out[len(same):], x[len(same):]
+	}
+	kernel(out, x, same[:len(x)])
+}
+
 func comparison[T number](op backend.BinaryOp) func(out []uint8, x, y []T) {
+	if isFloat32[T]() {
+		f := vectorComparison[float32](op)
+		return func(out []uint8, x, y []T) { f(out, cast[float32](x), cast[float32](y)) }
+	}
 	switch op {
 	case backend.Eq:
 		return func(out []uint8, x, y []T) {
@@ -363,6 +396,10 @@ func comparison[T number](op backend.BinaryOp) func(out []uint8, x, y []T) {
 }
 
 func comparisonScalar[T number](op backend.BinaryOp) func(out []uint8, x []T, s T) {
+	if isFloat32[T]() {
+		f := vectorComparison[float32](op)
+		return func(out []uint8, x []T, s T) { compareWith(out, cast[float32](x), float32(s), f) }
+	}
 	switch op {
 	case backend.Eq:
 		return func(out []uint8, x []T, s T) {

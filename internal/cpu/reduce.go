@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/hone-ml/hone/internal/backend"
@@ -52,6 +53,12 @@ func (*Backend) Reduce(op backend.ReduceOp, out, x *backend.View) {
 		} else {
 			reduce(out, x, extremeFold[uint8](op, 0, math.MaxUint8))
 		}
+	case backend.BF16:
+		if op == backend.Sum {
+			reduce(out, x, sumFold[uint16]())
+		} else {
+			reduce(out, x, extremeOfBF16(op))
+		}
 	default:
 		if op == backend.Sum {
 			reduce(out, x, sumFold[float32]())
@@ -61,27 +68,60 @@ func (*Backend) Reduce(op backend.ReduceOp, out, x *backend.View) {
 	}
 }
 
-// A fold reduces elements computed as T into accumulators A.
-type fold[T, A number] struct {
+// A fold reduces elements T into accumulators A.
+type fold[T element, A number] struct {
 	identity A
-	row      func(acc A, x []T) A    // folds at most blockLen elements into acc
-	columns  func(acc []A, x []T)    // folds one element into each accumulator
-	merge    func(acc, later A) A    // folds two results
-	stage    func(staged []T, x []T) // adds rows up in T first, if not nil
+	row      func(acc A, x []T) A // folds at most blockLen elements into acc
+	columns  func(acc []A, x []T) // folds one element into each accumulator
+	merge    func(acc, later A) A // folds two results
+
+	// stage, if not nil, adds up rows in F32, which unstage then folds instead of columns.
+	stage   func(staged []float32, x []T)
+	unstage func(acc []A, staged []float32)
 }
 
-func sumFold[T float]() fold[T, float64] {
+func sumFold[T lane]() fold[T, float64] {
 	f := fold[T, float64]{
-		row: func(acc float64, x []T) float64 { return acc + float64(sum(x)) },
-		columns: func(acc []float64, x []T) {
-			for i, v := range x {
+		row:   func(acc float64, x []T) float64 { return acc + rowSum(x) },
+		merge: func(acc, later float64) float64 { return acc + later },
+		unstage: func(acc []float64, staged []float32) {
+			for i, v := range staged {
 				acc[i] += float64(v)
 			}
 		},
-		merge: func(acc, later float64) float64 { return acc + later },
 	}
-	if isFloat32[T]() {
-		f.stage = func(staged, x []T) { add(staged, staged, x) }
+	switch sizeOf[T]() {
+	case 2:
+		f.stage = func(staged []float32, x []T) { simd.Accumulate(staged, cast[uint16](x)) }
+	case 4:
+		f.stage = func(staged []float32, x []T) { simd.Add(staged, staged, cast[float32](x)) }
+	default:
+		f.columns = func(acc []float64, x []T) {
+			for i, v := range plain(x) {
+				acc[i] += v
+			}
+		}
+	}
+	return f
+}
+
+// extremeOfBF16 folds in float32, which loses nothing.
+func extremeOfBF16(op backend.ReduceOp) fold[uint16, float32] {
+	f := fold[uint16, float32]{identity: float32(math.Inf(-1)), merge: func(acc, later float32) float32 { return max(acc, later) }}
+	row, columns := simd.Max[uint16], simd.Larger[float32]
+	if op == backend.ReduceMin {
+		f.identity, f.merge = float32(math.Inf(1)), func(acc, later float32) float32 { return min(acc, later) }
+		row, columns = simd.Min[uint16], simd.Smaller[float32]
+	}
+	f.row = func(acc float32, x []uint16) float32 { return f.merge(acc, row(x)) }
+	f.columns = func(acc []float32, x []uint16) {
+		var wide [256]float32
+		for len(x) > 0 {
+			n := min(len(x), len(wide))
+			simd.BF16ToF32(wide[:n], x[:n])
+			columns(acc[:n], acc[:n], wide[:n])
+			acc, x = acc[n:], x[n:]
+		}
 	}
 	return f
 }
@@ -105,7 +145,7 @@ func integerSum[T int32 | int64 | uint8]() fold[T, int64] {
 
 func extremeFold[T number](op backend.ReduceOp, lowest, highest T) fold[T, T] {
 	if op == backend.ReduceMin {
-		return fold[T, T]{
+		f := fold[T, T]{
 			identity: highest,
 			row: func(acc T, x []T) T {
 				for _, v := range x {
@@ -120,6 +160,14 @@ func extremeFold[T number](op backend.ReduceOp, lowest, highest T) fold[T, T] {
 			},
 			merge: func(acc, later T) T { return min(acc, later) },
 		}
+		if isFloat32[T]() {
+			f.row = func(acc T, x []T) T { return min(acc, T(simd.Min(cast[float32](x)))) }
+			f.columns = func(acc, x []T) {
+				a := cast[float32](acc)
+				simd.Smaller(a, a, cast[float32](x))
+			}
+		}
+		return f
 	}
 	f := fold[T, T]{
 		identity: lowest,
@@ -138,13 +186,17 @@ func extremeFold[T number](op backend.ReduceOp, lowest, highest T) fold[T, T] {
 	}
 	if isFloat32[T]() {
 		f.row = func(acc T, x []T) T { return max(acc, T(simd.Max(cast[float32](x)))) }
+		f.columns = func(acc, x []T) {
+			a := cast[float32](acc)
+			simd.Larger(a, a, cast[float32](x))
+		}
 	}
 	return f
 }
 
 // reduce splits the axes of x into kept ones and folded ones, and takes the inner loop along whichever
 // is contiguous.
-func reduce[T, A number](out, x *backend.View, f fold[T, A]) {
+func reduce[T element, A number](out, x *backend.View, f fold[T, A]) {
 	keptX, keptOut := backend.View{Ptr: x.Ptr, DType: x.DType}, backend.View{Ptr: out.Ptr, DType: out.DType}
 	foldedX := keptX
 	for axis, size := range x.Shape[:x.Rank] {
@@ -171,7 +223,7 @@ func reduce[T, A number](out, x *backend.View, f fold[T, A]) {
 }
 
 // reduceRows folds along the inner loop: one accumulator at a time.
-func reduceRows[T, A number](kept, folded *nest, f fold[T, A]) {
+func reduceRows[T element, A number](kept, folded *nest, f fold[T, A]) {
 	chunks := max((folded.total+reduceChunk-1)/reduceChunk, 1)
 	var partial []A // [kept][chunk]
 	if chunks > 1 {
@@ -208,7 +260,7 @@ func reduceRows[T, A number](kept, folded *nest, f fold[T, A]) {
 }
 
 // foldElements folds the elements [lo, hi) of a nest whose origin is at base.
-func foldElements[T, A number](base unsafe.Pointer, n *nest, lo, hi int, f fold[T, A], scratch []T) A {
+func foldElements[T element, A number](base unsafe.Pointer, n *nest, lo, hi int, f fold[T, A], scratch []T) A {
 	acc := f.identity
 	o := &n.operands[0]
 	inner, stride := n.inner(), o.strides[n.rank-1]
@@ -229,12 +281,12 @@ func foldElements[T, A number](base unsafe.Pointer, n *nest, lo, hi int, f fold[
 }
 
 // reduceColumns folds along the outer loops: a row of accumulators at a time.
-func reduceColumns[T, A number](kept, folded *nest, f fold[T, A]) {
+func reduceColumns[T element, A number](kept, folded *nest, f fold[T, A]) {
 	width := kept.inner()
 	tiles := (width + reduceTile - 1) / reduceTile
 	outer := kept.total / width
 	// Enough rows to be worth a task, at most 64 partial results for a column.
-	rows := max(reduceChunk/min(width, reduceTile), (folded.total+63)/64, 1)
+	rows := max(reduceChunk/min(width, reduceTile), (folded.total+63)/64, reduceStage)
 	chunks := max((folded.total+rows-1)/rows, 1)
 	var partial []A // [outer][chunk][width]
 	if chunks > 1 {
@@ -289,10 +341,10 @@ func putRow[A number](kept *nest, at *coords, results []A) {
 }
 
 // foldRows folds rows of len(acc) elements, one at each element [lo, hi) of a nest with origin base.
-func foldRows[T, A number](acc []A, base unsafe.Pointer, n *nest, lo, hi int, f fold[T, A], ws *workspace) {
+func foldRows[T element, A number](acc []A, base unsafe.Pointer, n *nest, lo, hi int, f fold[T, A], ws *workspace) {
 	fill(acc, f.identity)
 	scratch := take[T](ws, len(acc))
-	staged, inStage := take[T](ws, len(acc)), 0
+	staged, inStage := take[float32](ws, len(acc)), 0
 	o := &n.operands[0]
 	at := n.coordsOf(lo)
 	for ; lo < hi; lo++ {
@@ -301,19 +353,17 @@ func foldRows[T, A number](acc []A, base unsafe.Pointer, n *nest, lo, hi int, f 
 			offset += at[axis] * o.strides[axis]
 		}
 		row := load(o.dtype, unsafe.Add(base, offset*o.dtype.Size()), 1, len(acc), scratch)
-		switch {
-		case f.stage == nil:
+		if f.stage == nil {
 			f.columns(acc, row)
-		case inStage == 0:
-			copy(staged, row)
-			inStage = 1
-		default:
+		} else {
+			if inStage == 0 {
+				clear(staged)
+			}
 			f.stage(staged, row)
-			inStage++
-		}
-		if inStage == reduceStage || inStage > 0 && lo == hi-1 {
-			f.columns(acc, staged)
-			inStage = 0
+			if inStage++; inStage == reduceStage || lo == hi-1 {
+				f.unstage(acc, staged)
+				inStage = 0
+			}
 		}
 		if at[n.rank-1]++; at[n.rank-1] == n.inner() {
 			n.nextRow(&at)
@@ -352,13 +402,49 @@ func argReduce(op backend.ReduceOp, out, x *backend.View) {
 		argOf[int64](op, out, x)
 	case backend.U8, backend.Bool:
 		argOf[uint8](op, out, x)
+	case backend.BF16:
+		argOfVectors[uint16](op, out, x)
 	default:
-		argOf[float32](op, out, x)
+		argOfVectors[float32](op, out, x)
 	}
 }
 
 // argOf finds the first extreme element of each row; the first NaN is more extreme than anything.
 func argOf[T number](op backend.ReduceOp, out, x *backend.View) {
+	argRows(out, x, func(block []T, best int, extreme T) (at int, value T) {
+		at, value = -1, extreme
+		for i, v := range block {
+			more := v > value
+			if op == backend.ArgMin {
+				more = v < value
+			}
+			if best < 0 && at < 0 || more || v != v && value == value {
+				at, value = i, v
+			}
+		}
+		return at, value
+	})
+}
+
+// argOfVectors is argOf by way of the extremes of blocks.
+func argOfVectors[E simd.Element](op backend.ReduceOp, out, x *backend.View) {
+	fold, more := simd.Max[E], func(x, y float64) bool { return x > y }
+	if op == backend.ArgMin {
+		fold, more = simd.Min[E], func(x, y float64) bool { return x < y }
+	}
+	argRows(out, x, func(block []E, best int, extreme E) (at int, value E) {
+		top, so := float64(fold(block)), wideOf(extreme)
+		if best >= 0 && (so != so || !more(top, so) && top == top) {
+			return -1, extreme
+		}
+		at = slices.IndexFunc(block, func(v E) bool { w := wideOf(v); return w == top || w != w })
+		return at, block[at]
+	})
+}
+
+// argRows stores for each row of x where its extreme is. find looks for one in a block that is beyond the
+// extreme that was found at best, if that is not negative, and gives -1 if there is none.
+func argRows[T element](out, x *backend.View, find func(block []T, best int, extreme T) (at int, value T)) {
 	if x.Rank == 0 {
 		put(out.DType, out.Ptr, int64(0))
 		return
@@ -374,7 +460,7 @@ func argOf[T number](op backend.ReduceOp, out, x *backend.View) {
 		return
 	}
 	n := newNest(out, &rows)
-	pool.Run(n.total, grainScalar/length+1, func(lo, hi int) {
+	pool.Run(n.total, grainCheap/length+1, func(lo, hi int) {
 		ws := getWorkspace()
 		defer ws.put()
 		scratch := take[T](ws, blockLen)
@@ -385,14 +471,8 @@ func argOf[T number](op backend.ReduceOp, out, x *backend.View) {
 			var extreme T
 			for first := 0; first < length; first += blockLen {
 				block := load(x.DType, unsafe.Add(p, first*stride*x.DType.Size()), stride, min(blockLen, length-first), scratch)
-				for j, v := range block {
-					more := v > extreme
-					if op == backend.ArgMin {
-						more = v < extreme
-					}
-					if best < 0 || more || v != v && extreme == extreme {
-						best, extreme = first+j, v
-					}
+				if at, value := find(block, best, extreme); at >= 0 {
+					best, extreme = first+at, value
 				}
 			}
 			put(out.DType, n.at(0, &pos), int64(best))

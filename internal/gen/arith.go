@@ -14,9 +14,8 @@ type op = func(ops ...operand.Op)
 type kind struct{ suffix, element string }
 
 var (
-	f32   = kind{"", "float32"}
-	bf16  = kind{"BF16", "uint16"}
-	kinds = []kind{f32, bf16}
+	f32  = kind{"", "float32"}
+	bf16 = kind{"BF16", "uint16"}
 )
 
 // function begins a loop over elements of this kind, which are called E in the signature.
@@ -26,7 +25,7 @@ func (k kind) function(x isa, f *file, name, signature, doc string) *emitter {
 
 // arithmetic writes the element-wise loops.
 func (x isa) arithmetic(f *file) {
-	for _, k := range kinds {
+	for _, k := range x.kinds() {
 		x.binaries(f, k)
 		x.scalars(f, k)
 	}
@@ -121,7 +120,7 @@ func (e *emitter) orNaN(do op) op {
 
 // reductions writes the loops that fold a slice to a number.
 func (x isa) reductions(f *file) {
-	for _, k := range kinds {
+	for _, k := range x.kinds() {
 		e := k.function(x, f, "dot", "func(x, y []E) float32", "is Σ x·y.")
 		e.sum([]string{"x", "y"}, func(v *vector) { v.VFMADD231PS(v.read("x"), v.read("y"), v.sums[0]) })
 		e = k.function(x, f, "sum", "func(x []E) float32", "is Σ x.")

@@ -41,6 +41,22 @@ func (e *emitter) roundBF16(r reg.VecVirtual) reg.VecVirtual {
 	return s
 }
 
+// roundedBF16 rounds r with the instruction for it. The register of the result is always the same.
+func (e *emitter) roundedBF16(r reg.VecVirtual) reg.Register {
+	e.VMOVAPS(r, reg.Z31)
+	e.vcvtneps2bf16(reg.Z31)
+	return reg.Y31
+}
+
+// storeRounded rounds r and writes it.
+func (e *emitter) storeRounded(r reg.VecVirtual, m operand.Mem, part bool) {
+	if part {
+		e.VMOVDQU16(e.roundedBF16(r), e.kmask, m)
+	} else {
+		e.VMOVDQU16(e.roundedBF16(r), m)
+	}
+}
+
 // loadBF16 reads and widens a vector; part reads the lanes of partial and makes the others zero.
 func (e *emitter) loadBF16(m operand.Mem, r reg.VecVirtual, part bool) {
 	switch {
@@ -123,7 +139,7 @@ func (e *emitter) stageCopy(from, to operand.Mem, size int) {
 	e.JL(operand.LabelRef(again))
 }
 
-// casts writes the conversions between float32 and bfloat16.
+// casts writes the conversions between float32 and the formats of 16 bits.
 func (x isa) casts(f *file) {
 	for _, c := range [][3]string{
 		{"bf16ToF32", "func(dst []float32, src []uint16)", "widens bfloat16 numbers."},
@@ -132,4 +148,31 @@ func (x isa) casts(f *file) {
 		e := x.function(f, c[0], c[1], c[2])
 		e.emit(loop{slices: []string{"dst", "src"}, unroll: 4, step: func(v *vector) { v.write("dst", v.read("src")) }})
 	}
+	e := x.function(f, "f16ToF32", "func(dst []float32, src []uint16)", "widens IEEE half-precision numbers.")
+	e.emit(loop{slices: []string{"dst", "src"}, unroll: 4, step: func(v *vector) {
+		r, m := e.vec(), v.at("src", 2)
+		switch {
+		case v.part && e.wide():
+			e.VCVTPH2PS_Z(m, e.kmask, r)
+		case v.part:
+			e.VCVTPH2PS(e.stageIn(m, 2), r)
+		default:
+			e.VCVTPH2PS(m, r)
+		}
+		v.write("dst", r)
+	}})
+	e = x.function(f, "f32ToF16", "func(dst []uint16, src []float32)", "rounds to IEEE half precision, ties to even.")
+	e.emit(loop{slices: []string{"dst", "src"}, unroll: 4, step: func(v *vector) {
+		const nearest = 0
+		r, m := v.read("src"), v.at("dst", 2)
+		switch {
+		case v.part && e.wide():
+			e.VCVTPS2PH(operand.Imm(nearest), r, e.kmask, m)
+		case v.part:
+			e.VCVTPS2PH(operand.Imm(nearest), r, e.staged())
+			e.stageOut(m, 2)
+		default:
+			e.VCVTPS2PH(operand.Imm(nearest), r, m)
+		}
+	}})
 }

@@ -114,3 +114,11 @@ func (f *file) vcvtne2ps2bf16(low, high, dst reg.Physical) {
 	f.code(fmt.Sprintf("VCVTNE2PS2BF16 %s, %s, %s", low.Asm(), high.Asm(), dst.Asm()),
 		append(evex(prefixF2, 0x72, d, l>>1, l, number(high), false), registerOperand|d&7<<3|l&7)...)
 }
+
+// vcvtneps2bf16 rounds the 16 numbers of F32 in register to the lower half of it. Those below 2⁻¹²⁶
+// become zero.
+func (f *file) vcvtneps2bf16(register reg.VecPhysical) {
+	r := number(register)
+	f.code(fmt.Sprintf("VCVTNEPS2BF16 %s, %s", register.Asm(), register.AsY().Asm()),
+		append(evex(prefixF3, 0x72, r, r>>1, r, 0, false), registerOperand|r&7<<3|r&7)...)
+}

@@ -12,6 +12,7 @@ type expConstants struct {
 	min, max, log2e, ln2Hi, ln2Lo, one operand.Op
 	p                                  [6]operand.Op
 	bias                               operand.Op // of a float32's exponent, as an integer; AVX2 only
+	huge                               operand.Op // 2¹²⁶; sigmoids on AVX-512 only
 }
 
 func (e *emitter) expConstants() *expConstants {
@@ -71,6 +72,24 @@ func (e *emitter) exp(c *expConstants, x reg.VecVirtual) reg.VecVirtual {
 	return p
 }
 
+// sigmoid gives 1/(1 + exp(−x)). On AVX-512 the quotient is an approximate reciprocal and a Newton step;
+// not beyond 2¹²⁶, where the step would make NaN of 1/∞.
+func (e *emitter) sigmoid(c *expConstants, x reg.VecVirtual) reg.VecVirtual {
+	d, r := e.onePlusExpMinus(c, x), e.vec()
+	if !e.wide() {
+		e.VMOVUPS(c.one, r)
+		e.VDIVPS(d, r, r)
+		return r
+	}
+	rest, k := e.vec(), e.K()
+	e.VRCP14PS(d, r)
+	e.VCMPPS(operand.Imm(less), c.huge, d, k)
+	e.VMOVAPS(c.one, rest)
+	e.VFNMADD231PS(d, r, rest)
+	e.VFMADD231PS(rest, r, k, r)
+	return r
+}
+
 // onePlusExpMinus gives 1 + exp(−x).
 func (e *emitter) onePlusExpMinus(c *expConstants, x reg.VecVirtual) reg.VecVirtual {
 	t := e.vec()
@@ -83,6 +102,20 @@ func (e *emitter) onePlusExpMinus(c *expConstants, x reg.VecVirtual) reg.VecVirt
 
 // exponentials writes the exponential and what is made of it.
 func (x isa) exponentials(f *file) {
+	if !x.rounds() {
+		x.exponential(f)
+	}
+	for _, k := range x.kinds() {
+		x.sigmoids(f, k)
+		x.softmax(f, k, k)
+		if !x.rounds() {
+			x.sumExp(f, k)
+		}
+	}
+	x.softmax(f, bf16, f32)
+}
+
+func (x isa) exponential(f *file) {
 	e := x.function(f, "exp", "func(out, x []float32, bias float32) float32", "sets out = exp(x − bias) and returns the sum of out.")
 	c, bias := e.expConstants(), e.scalar("bias")
 	e.emit(loop{slices: []string{"out", "x"}, unroll: 2, sums: 1, step: func(v *vector) {
@@ -98,50 +131,58 @@ func (x isa) exponentials(f *file) {
 		e.VADDPS(sums[1][0], sums[0][0], sums[0][0])
 		e.Store(e.foldLanes(sums[0][0], e.VADDPS), e.ReturnIndex(0))
 	}})
-	for _, k := range kinds {
-		x.sigmoids(f, k)
-		x.softmax(f, k, k)
-	}
-	x.softmax(f, bf16, f32)
+}
+
+// sumExp writes the sum of exponentials.
+func (x isa) sumExp(f *file, k kind) {
+	e := k.function(x, f, "sumExp", "func(x []E, bias float32) float32", "is Σ exp(x − bias).")
+	c, bias := e.expConstants(), e.scalar("bias")
+	e.emit(loop{slices: []string{"x"}, unroll: 2, sums: 1, step: func(v *vector) {
+		r := v.read("x")
+		e.VSUBPS(bias, r, r)
+		p := e.exp(c, r)
+		if v.part {
+			e.keepPart(p)
+		}
+		e.VADDPS(p, v.sums[0], v.sums[0])
+	}, finish: func(sums [][]reg.VecVirtual) {
+		e.Store(e.foldLanes(e.total(sums, 0), e.VADDPS), e.ReturnIndex(0))
+	}})
 }
 
 // sigmoids writes what is made of the logistic function.
 func (x isa) sigmoids(f *file, k kind) {
-	e := k.function(x, f, "sigmoid", "func(out, x []E)", "sets out = 1 / (1 + exp(−x)).")
-	c := e.expConstants()
-	e.emit(loop{slices: []string{"out", "x"}, unroll: 2, step: func(v *vector) {
-		d, s := e.onePlusExpMinus(c, v.read("x")), e.vec()
-		e.VMOVUPS(c.one, s)
-		e.VDIVPS(d, s, s)
-		v.write("out", s)
-	}})
+	begin := func(name, signature, doc string) (*emitter, *expConstants) {
+		e := k.function(x, f, name, signature, doc)
+		c := e.expConstants()
+		if e.wide() {
+			c.huge = e.constant("huge", 0x1p126)
+		}
+		return e, c
+	}
+	e, c := begin("sigmoid", "func(out, x []E)", "sets out = 1 / (1 + exp(−x)).")
+	e.emit(loop{slices: []string{"out", "x"}, unroll: 2, step: func(v *vector) { v.write("out", e.sigmoid(c, v.read("x"))) }})
 
-	e = k.function(x, f, "silu", "func(out, x []E)", "sets out = x / (1 + exp(−x)).")
-	c = e.expConstants()
+	e, c = begin("silu", "func(out, x []E)", "sets out = x·sigmoid(x).")
 	e.emit(loop{slices: []string{"out", "x"}, unroll: 2, step: func(v *vector) {
 		r := v.read("x")
-		e.VDIVPS(e.onePlusExpMinus(c, r), r, r)
+		e.VMULPS(e.sigmoid(c, r), r, r)
 		v.write("out", r)
 	}})
 
-	e = k.function(x, f, "swiGLU", "func(out, gate, up []E)", "sets out = silu(gate)·up.")
-	c = e.expConstants()
+	e, c = begin("swiGLU", "func(out, gate, up []E)", "sets out = silu(gate)·up.")
 	e.emit(loop{slices: []string{"out", "gate", "up"}, unroll: 2, step: func(v *vector) {
 		r := v.read("gate")
-		e.VDIVPS(e.onePlusExpMinus(c, r), r, r)
+		e.VMULPS(e.sigmoid(c, r), r, r)
 		e.VMULPS(v.read("up"), r, r)
 		v.write("out", r)
 	}})
 
-	e = k.function(x, f, "swiGLUBackward", "func(dgate, dup, dy, gate, up []E)",
+	e, c = begin("swiGLUBackward", "func(dgate, dup, dy, gate, up []E)",
 		"sets dup = dy·gate·s and dgate = dy·up·s·(1 + gate·(1 − s)) with s = sigmoid(gate).")
-	c = e.expConstants()
 	e.emit(loop{slices: []string{"dgate", "dup", "dy", "gate", "up"}, unroll: 1, step: func(v *vector) {
 		gate := v.read("gate")
-		d, s := e.onePlusExpMinus(c, gate), e.vec()
-		e.VMOVUPS(c.one, s)
-		e.VDIVPS(d, s, s)
-		dys, t := v.read("dy"), e.vec()
+		s, dys, t := e.sigmoid(c, gate), v.read("dy"), e.vec()
 		e.VMULPS(s, dys, dys)
 		up := v.read("up")
 		e.VMULPS(gate, dys, t)
@@ -155,27 +196,13 @@ func (x isa) sigmoids(f *file, k kind) {
 	}})
 }
 
-// softmax writes the loops of softmax and cross-entropy: the sum, which reads in, and the result out.
+// softmax writes the loops of softmax and cross-entropy that read in and write out.
 func (x isa) softmax(f *file, out, in kind) {
 	name, types := "scaledExp", strings.NewReplacer("[]Out", "[]"+out.element, "[]In", "[]"+in.element)
 	if out != in {
 		name += "To"
 	} else {
-		e := in.function(x, f, "sumExp", "func(x []E, bias float32) float32", "is Σ exp(x − bias).")
-		c, bias := e.expConstants(), e.scalar("bias")
-		e.emit(loop{slices: []string{"x"}, unroll: 2, sums: 1, step: func(v *vector) {
-			r := v.read("x")
-			e.VSUBPS(bias, r, r)
-			p := e.exp(c, r)
-			if v.part {
-				e.keepPart(p)
-			}
-			e.VADDPS(p, v.sums[0], v.sums[0])
-		}, finish: func(sums [][]reg.VecVirtual) {
-			e.Store(e.foldLanes(e.total(sums, 0), e.VADDPS), e.ReturnIndex(0))
-		}})
-
-		e = in.function(x, f, "softmaxBackward", "func(dx, dy, y []E, a float32)", "sets dx = (dy − a)·y.")
+		e := in.function(x, f, "softmaxBackward", "func(dx, dy, y []E, a float32)", "sets dx = (dy − a)·y.")
 		a := e.scalar("a")
 		e.emit(loop{slices: []string{"dx", "dy", "y"}, unroll: 4, step: func(v *vector) {
 			g := v.read("dy")

@@ -22,10 +22,21 @@ type isa struct {
 var (
 	avx2   = isa{"AVX2", 8}
 	avx512 = isa{"AVX512", 16}
+	// avx512bf16 rounds to bfloat16 in one instruction. It has only the loops to which that matters.
+	avx512bf16 = isa{"AVX512BF16", 16}
 )
 
 func (x isa) suffix() string { return strings.ToLower(x.name) }
 func (x isa) wide() bool     { return x.lanes == 16 }
+func (x isa) rounds() bool   { return x == avx512bf16 }
+
+// kinds are the element types for which it has loops.
+func (x isa) kinds() []kind {
+	if x.rounds() {
+		return []kind{bf16}
+	}
+	return []kind{f32, bf16}
+}
 
 // A file is an assembly file in the making.
 type file struct {

@@ -38,6 +38,7 @@ func units() []unit {
 			unit{"simd", "arith_" + x.suffix(), x.arithmetic},
 			unit{"simd", "reduce_" + x.suffix(), x.reductions},
 			unit{"simd", "exp_" + x.suffix(), x.exponentials},
+			unit{"simd", "compare_" + x.suffix(), x.comparisons},
 			unit{"simd", "unary_" + x.suffix(), x.unaries},
 			unit{"simd", "norm_" + x.suffix(), x.norms},
 			unit{"simd", "rope_" + x.suffix(), x.ropes},
@@ -50,6 +51,9 @@ func units() []unit {
 	}
 	return append(us,
 		unit{"simd", "attention_avx512", avx512.attention},
+		unit{"simd", "exp_avx512bf16", avx512bf16.exponentials},
+		unit{"simd", "norm_avx512bf16", avx512bf16.norms},
+		unit{"simd", "rope_avx512bf16", avx512bf16.ropes},
 		unit{"gemm", "amx", tileGrid},
 		unit{"gemm", "bf16", bfloat16Products},
 	)

@@ -7,9 +7,12 @@ import (
 
 // norms writes the row loops of the normalisations.
 func (x isa) norms(f *file) {
-	for _, k := range kinds {
+	for _, k := range x.kinds() {
 		x.rmsNorm(f, k)
 		x.layerNorm(f, k)
+		if !x.rounds() {
+			x.normSums(f, k)
+		}
 	}
 }
 
@@ -17,6 +20,12 @@ func (x isa) norms(f *file) {
 func (e *emitter) asStored(k kind, r reg.VecVirtual) reg.VecVirtual {
 	if k != bf16 {
 		return r
+	}
+	if e.rounds() {
+		s := e.vec()
+		e.VPMOVZXWD(e.roundedBF16(r), s)
+		e.VPSLLD(operand.Imm(16), s, s)
+		return s
 	}
 	s := e.roundBF16(r)
 	// The lower half goes: shifted out and back, since a mask would take one more register.
@@ -36,13 +45,6 @@ func (x isa) rmsNorm(f *file, k kind) {
 		v.write("out", r)
 	}})
 
-	e = k.function(x, f, "dotWeighted", "func(dy, x, w []E) float32", "is Σ dy·w·x.")
-	e.sum([]string{"dy", "x", "w"}, func(v *vector) {
-		g := v.read("dy")
-		e.VMULPS(v.read("w"), g, g)
-		e.VFMADD231PS(v.read("x"), g, v.sums[0])
-	})
-
 	e = k.function(x, f, "rmsNormBackward", "func(dx []E, dw []float32, dy, x, w []E, rstd, c float32)",
 		"sets dx = rstd·dy·w + c·x and adds dy·x·rstd to dw.")
 	rstd, c := e.scalar("rstd"), e.scalar("c")
@@ -59,29 +61,8 @@ func (x isa) rmsNorm(f *file, k kind) {
 }
 
 func (x isa) layerNorm(f *file, k kind) {
-	e := k.function(x, f, "sumSquaredDiff", "func(x []E, mean float32) float32", "is Σ (x − mean)².")
-	mean := e.scalar("mean")
-	e.sum([]string{"x"}, func(v *vector) {
-		r := v.read("x")
-		e.VSUBPS(mean, r, r)
-		if v.part {
-			e.keepPart(r)
-		}
-		e.VFMADD231PS(r, r, v.sums[0])
-	})
-
-	e = k.function(x, f, "dotCentered", "func(dy, x, w []E, mean float32) float32", "is Σ dy·w·(x − mean).")
-	mean = e.scalar("mean")
-	e.sum([]string{"dy", "x", "w"}, func(v *vector) {
-		r, g := v.read("x"), v.read("dy")
-		e.VSUBPS(mean, r, r)
-		e.VMULPS(v.read("w"), g, g)
-		e.VFMADD231PS(r, g, v.sums[0])
-	})
-
-	e = k.function(x, f, "layerNorm", "func(out, x, w, b []E, mean, rstd float32)", "sets out = (x − mean)·rstd·w + b.")
-	mean = e.scalar("mean")
-	rstd := e.scalar("rstd")
+	e := k.function(x, f, "layerNorm", "func(out, x, w, b []E, mean, rstd float32)", "sets out = (x − mean)·rstd·w + b.")
+	mean, rstd := e.scalar("mean"), e.scalar("rstd")
 	e.emit(loop{slices: []string{"out", "x", "w", "b"}, unroll: 4, step: func(v *vector) {
 		r := v.read("x")
 		e.VSUBPS(mean, r, r)
@@ -111,4 +92,34 @@ func (x isa) layerNorm(f *file, k kind) {
 		e.VFMADD231PS(t, c, g)
 		v.write("dx", g)
 	}})
+}
+
+// normSums writes the sums that the norms need.
+func (x isa) normSums(f *file, k kind) {
+	e := k.function(x, f, "dotWeighted", "func(dy, x, w []E) float32", "is Σ dy·w·x.")
+	e.sum([]string{"dy", "x", "w"}, func(v *vector) {
+		g := v.read("dy")
+		e.VMULPS(v.read("w"), g, g)
+		e.VFMADD231PS(v.read("x"), g, v.sums[0])
+	})
+
+	e = k.function(x, f, "sumSquaredDiff", "func(x []E, mean float32) float32", "is Σ (x − mean)².")
+	mean := e.scalar("mean")
+	e.sum([]string{"x"}, func(v *vector) {
+		r := v.read("x")
+		e.VSUBPS(mean, r, r)
+		if v.part {
+			e.keepPart(r)
+		}
+		e.VFMADD231PS(r, r, v.sums[0])
+	})
+
+	e = k.function(x, f, "dotCentered", "func(dy, x, w []E, mean float32) float32", "is Σ dy·w·(x − mean).")
+	mean = e.scalar("mean")
+	e.sum([]string{"dy", "x", "w"}, func(v *vector) {
+		r, g := v.read("x"), v.read("dy")
+		e.VSUBPS(mean, r, r)
+		e.VMULPS(v.read("w"), g, g)
+		e.VFMADD231PS(r, g, v.sums[0])
+	})
 }

@@ -4,7 +4,7 @@ import "github.com/mmcloughlin/avo/reg"
 
 // ropes writes the loops of rotary position embedding over the halves of one head.
 func (x isa) ropes(f *file) {
-	for _, k := range kinds {
+	for _, k := range x.kinds() {
 		e := k.function(x, f, "rotate", "func(out1, out2, x1, x2 []E, cos, sin []float32)",
 			"sets out1 = x1·cos − x2·sin and out2 = x2·cos + x1·sin.")
 		e.emit(loop{slices: []string{"out1", "out2", "x1", "x2", "cos", "sin"}, unroll: 1, step: func(v *vector) {

@@ -9,7 +9,7 @@ import (
 
 // unaries writes the functions of one argument.
 func (x isa) unaries(f *file) {
-	for _, k := range kinds {
+	for _, k := range x.kinds() {
 		unary := func(name, doc string, unroll int, prepare func(e *emitter) func(r reg.VecVirtual) reg.VecVirtual) {
 			e := k.function(x, f, name, "func(out, x []E)", doc)
 			do := prepare(e)
@@ -92,9 +92,11 @@ func (e *emitter) selectWhere(predicate uint64, b operand.Op, a, from, to reg.Ve
 
 // Predicates of VCMPPS. Comparisons with NaN are false but for the negated ones.
 const (
-	equal   = 0
-	less    = 1
-	notLess = 5
+	equal     = 0
+	less      = 1
+	lessEqual = 2
+	notEqual  = 4
+	notLess   = 5
 )
 
 // polynomial gives Σ c[i]·xⁿ⁻¹⁻ⁱ by Horner's rule.

@@ -50,10 +50,13 @@ func (v *vector) read(slice string) reg.VecVirtual {
 
 // write stores a vector to a slice of float32, or of bfloat16 in uint16, to which it rounds.
 func (v *vector) write(slice string, r reg.VecVirtual) {
-	if v.elements[slice] == "uint16" {
-		v.storeUpper(v.roundBF16(r), v.at(slice, 2), v.part)
-	} else {
+	switch {
+	case v.elements[slice] != "uint16":
 		v.store(r, v.at(slice, 4), v.part)
+	case v.rounds():
+		v.storeRounded(r, v.at(slice, 2), v.part)
+	default:
+		v.storeUpper(v.roundBF16(r), v.at(slice, 2), v.part)
 	}
 }
 
@@ -66,7 +69,7 @@ func (e *emitter) emit(l loop) {
 	for _, s := range l.slices {
 		v.base[s] = e.pointer(s, true)
 	}
-	if e.elements[l.slices[0]] == "uint16" && l.finish == nil {
+	if e.elements[l.slices[0]] == "uint16" && l.finish == nil && !e.rounds() {
 		e.prepareRounding()
 	}
 	e.XORQ(v.index, v.index)

@@ -7,7 +7,7 @@ import "golang.org/x/sys/cpu"
 func detect() (paths []Level, preferred Level) {
 	x := &cpu.X86
 	paths = []Level{Generic}
-	if x.HasAVX2 && x.HasFMA && x.HasBMI2 {
+	if x.HasAVX2 && x.HasFMA && x.HasBMI2 && x.HasF16C {
 		paths = append(paths, AVX2)
 		if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL {
 			paths = append(paths, AVX512)
@@ -35,13 +35,13 @@ func vendor() string {
 	return string(v[:])
 }
 
-// tables are the kernels by path. Loops over vectors are the same from AVX512 on.
+// tables are the kernels by path. Loops over vectors are the same from AVX512 on, but for the rounding.
 var tables = [Levels]kernels{
 	Generic:    genericKernels,
 	AVX2:       kernelsAVX2,
 	AVX512:     kernelsAVX512,
-	AVX512BF16: kernelsAVX512,
-	AMX:        kernelsAVX512,
+	AVX512BF16: kernelsAVX512BF16(),
+	AMX:        kernelsAVX512BF16(),
 }
 
 var (
@@ -88,6 +88,10 @@ var (
 			dotCentered:       dotCenteredAVX2,
 			layerNorm:         layerNormAVX2,
 			layerNormBackward: layerNormBackwardAVX2,
+			less:              lessAVX2,
+			lessEqual:         lessEqualAVX2,
+			equal:             equalAVX2,
+			notEqual:          notEqualAVX2,
 		},
 		bf16: loops[uint16]{
 			add:               addBF16AVX2,
@@ -131,6 +135,10 @@ var (
 			dotCentered:       dotCenteredBF16AVX2,
 			layerNorm:         layerNormBF16AVX2,
 			layerNormBackward: layerNormBackwardBF16AVX2,
+			less:              lessBF16AVX2,
+			lessEqual:         lessEqualBF16AVX2,
+			equal:             equalBF16AVX2,
+			notEqual:          notEqualBF16AVX2,
 		},
 		axpy:        axpyAVX2,
 		mulAdd:      mulAddAVX2,
@@ -141,6 +149,10 @@ var (
 		adamW:       adamWKernelsAVX2,
 		bf16ToF32:   bf16ToF32AVX2,
 		f32ToBF16:   f32ToBF16AVX2,
+		where16:     where16AVX2,
+		where32:     where32AVX2,
+		f16ToF32:    f16ToF32AVX2,
+		f32ToF16:    f32ToF16AVX2,
 	}
 	kernelsAVX512 = kernels{
 		f32: loops[float32]{
@@ -185,6 +197,10 @@ var (
 			dotCentered:       dotCenteredAVX512,
 			layerNorm:         layerNormAVX512,
 			layerNormBackward: layerNormBackwardAVX512,
+			less:              lessAVX512,
+			lessEqual:         lessEqualAVX512,
+			equal:             equalAVX512,
+			notEqual:          notEqualAVX512,
 		},
 		bf16: loops[uint16]{
 			add:               addBF16AVX512,
@@ -228,6 +244,10 @@ var (
 			dotCentered:       dotCenteredBF16AVX512,
 			layerNorm:         layerNormBF16AVX512,
 			layerNormBackward: layerNormBackwardBF16AVX512,
+			less:              lessBF16AVX512,
+			lessEqual:         lessEqualBF16AVX512,
+			equal:             equalBF16AVX512,
+			notEqual:          notEqualBF16AVX512,
 		},
 		axpy:        axpyAVX512,
 		mulAdd:      mulAddAVX512,
@@ -238,5 +258,22 @@ var (
 		adamW:       adamWKernelsAVX512,
 		bf16ToF32:   bf16ToF32AVX512,
 		f32ToBF16:   f32ToBF16AVX512,
+		where16:     where16AVX512,
+		where32:     where32AVX512,
+		f16ToF32:    f16ToF32AVX512,
+		f32ToF16:    f32ToF16AVX512,
 	}
 )
+
+func kernelsAVX512BF16() kernels {
+	ks := kernelsAVX512
+	ks.scaledExpTo = scaledExpToBF16AVX512BF16
+	f := &ks.bf16
+	f.sigmoid, f.silu = sigmoidBF16AVX512BF16, siluBF16AVX512BF16
+	f.swiGLU, f.swiGLUBackward = swiGLUBF16AVX512BF16, swiGLUBackwardBF16AVX512BF16
+	f.scaledExp, f.softmaxBackward = scaledExpBF16AVX512BF16, softmaxBackwardBF16AVX512BF16
+	f.rmsNorm, f.rmsNormBackward = rmsNormBF16AVX512BF16, rmsNormBackwardBF16AVX512BF16
+	f.layerNorm, f.layerNormBackward = layerNormBF16AVX512BF16, layerNormBackwardBF16AVX512BF16
+	f.rotate, f.normRotate = rotateBF16AVX512BF16, normRotateBF16AVX512BF16
+	return ks
+}

@@ -221,3 +221,115 @@ DATA quietBit<>+20(SB)/4, $0x00400000
 DATA quietBit<>+24(SB)/4, $0x00400000
 DATA quietBit<>+28(SB)/4, $0x00400000
 GLOBL quietBit<>(SB), RODATA|NOPTR, $32
+
+// func f16ToF32AVX2(dst []float32, src []uint16)
+// Requires: AVX, AVX2, F16C
+TEXT ·f16ToF32AVX2(SB), NOSPLIT, $16-48
+	MOVQ dst_len+8(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ src_base+24(FP), BX
+	XORQ AX, AX
+
+by4:
+	CMPQ      CX, $0x00000020
+	JL        after4
+	VCVTPH2PS (BX)(AX*2), Y0
+	VMOVUPS   Y0, (DX)(AX*4)
+	VCVTPH2PS 16(BX)(AX*2), Y0
+	VMOVUPS   Y0, 32(DX)(AX*4)
+	VCVTPH2PS 32(BX)(AX*2), Y0
+	VMOVUPS   Y0, 64(DX)(AX*4)
+	VCVTPH2PS 48(BX)(AX*2), Y0
+	VMOVUPS   Y0, 96(DX)(AX*4)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000008
+	JL        after1
+	VCVTPH2PS (BX)(AX*2), Y0
+	VMOVUPS   Y0, (DX)(AX*4)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, CX
+	JMP       by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X1, X1, X1
+	VMOVDQU      X1, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX    (BX)(SI*2), DI
+	MOVW       DI, (SP)(SI*2)
+	INCQ       SI
+	CMPQ       SI, CX
+	JL         copy1
+	VCVTPH2PS  (SP), Y1
+	VMASKMOVPS Y1, Y0, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func f32ToF16AVX2(dst []uint16, src []float32)
+// Requires: AVX, AVX2, F16C
+TEXT ·f32ToF16AVX2(SB), NOSPLIT, $16-48
+	MOVQ dst_len+8(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ src_base+24(FP), BX
+	XORQ AX, AX
+
+by4:
+	CMPQ      CX, $0x00000020
+	JL        after4
+	VMOVUPS   (BX)(AX*4), Y0
+	VCVTPS2PH $0x00, Y0, (DX)(AX*2)
+	VMOVUPS   32(BX)(AX*4), Y0
+	VCVTPS2PH $0x00, Y0, 16(DX)(AX*2)
+	VMOVUPS   64(BX)(AX*4), Y0
+	VCVTPS2PH $0x00, Y0, 32(DX)(AX*2)
+	VMOVUPS   96(BX)(AX*4), Y0
+	VCVTPS2PH $0x00, Y0, 48(DX)(AX*2)
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x00000020, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000008
+	JL        after1
+	VMOVUPS   (BX)(AX*4), Y0
+	VCVTPS2PH $0x00, Y0, (DX)(AX*2)
+	ADDQ      $0x00000008, AX
+	SUBQ      $0x00000008, CX
+	JMP       by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VMASKMOVPS   (BX)(AX*4), Y0, Y0
+	VCVTPS2PH    $0x00, Y0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy1:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy1
+
+done:
+	VZEROUPPER
+	RET

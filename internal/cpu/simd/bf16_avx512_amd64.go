@@ -13,3 +13,13 @@ func bf16ToF32AVX512(dst []float32, src []uint16)
 //
 //go:noescape
 func f32ToBF16AVX512(dst []uint16, src []float32)
+
+// f16ToF32AVX512 widens IEEE half-precision numbers.
+//
+//go:noescape
+func f16ToF32AVX512(dst []float32, src []uint16)
+
+// f32ToF16AVX512 rounds to IEEE half precision, ties to even.
+//
+//go:noescape
+func f32ToF16AVX512(dst []uint16, src []float32)

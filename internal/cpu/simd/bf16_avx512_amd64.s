@@ -149,3 +149,101 @@ after1:
 done:
 	VZEROUPPER
 	RET
+
+// func f16ToF32AVX512(dst []float32, src []uint16)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·f16ToF32AVX512(SB), NOSPLIT, $0-48
+	MOVQ dst_len+8(FP), CX
+	MOVQ dst_base+0(FP), DX
+	MOVQ src_base+24(FP), BX
+	XORQ AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VCVTPH2PS (BX)(AX*2), Z0
+	VMOVUPS   Z0, (DX)(AX*4)
+	VCVTPH2PS 32(BX)(AX*2), Z0
+	VMOVUPS   Z0, 64(DX)(AX*4)
+	VCVTPH2PS 64(BX)(AX*2), Z0
+	VMOVUPS   Z0, 128(DX)(AX*4)
+	VCVTPH2PS 96(BX)(AX*2), Z0
+	VMOVUPS   Z0, 192(DX)(AX*4)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VCVTPH2PS (BX)(AX*2), Z0
+	VMOVUPS   Z0, (DX)(AX*4)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, SI
+	BZHIQ       CX, SI, SI
+	KMOVW       SI, K1
+	VCVTPH2PS.Z (BX)(AX*2), K1, Z0
+	VMOVUPS     Z0, K1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func f32ToF16AVX512(dst []uint16, src []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·f32ToF16AVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst_len+8(FP), CX
+	MOVQ         dst_base+0(FP), DX
+	MOVQ         src_base+24(FP), BX
+	MOVL         $0x00000001, AX
+	VPBROADCASTD AX, Z0
+	MOVL         $0x00007fff, AX
+	VPBROADCASTD AX, Z0
+	MOVL         $0x00400000, AX
+	VPBROADCASTD AX, Z0
+	XORQ         AX, AX
+
+by4:
+	CMPQ      CX, $0x00000040
+	JL        after4
+	VMOVUPS   (BX)(AX*4), Z0
+	VCVTPS2PH $0x00, Z0, (DX)(AX*2)
+	VMOVUPS   64(BX)(AX*4), Z0
+	VCVTPS2PH $0x00, Z0, 32(DX)(AX*2)
+	VMOVUPS   128(BX)(AX*4), Z0
+	VCVTPS2PH $0x00, Z0, 64(DX)(AX*2)
+	VMOVUPS   192(BX)(AX*4), Z0
+	VCVTPS2PH $0x00, Z0, 96(DX)(AX*2)
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x00000040, CX
+	JMP       by4
+
+after4:
+by1:
+	CMPQ      CX, $0x00000010
+	JL        after1
+	VMOVUPS   (BX)(AX*4), Z0
+	VCVTPS2PH $0x00, Z0, (DX)(AX*2)
+	ADDQ      $0x00000010, AX
+	SUBQ      $0x00000010, CX
+	JMP       by1
+
+after1:
+	TESTQ     CX, CX
+	JZ        done
+	MOVQ      $-1, SI
+	BZHIQ     CX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (BX)(AX*4), K1, Z0
+	VCVTPS2PH $0x00, Z0, K1, (DX)(AX*2)
+
+done:
+	VZEROUPPER
+	RET

@@ -14,7 +14,7 @@ func expAVX2(out []float32, x []float32, bias float32) float32
 //go:noescape
 func sigmoidAVX2(out []float32, x []float32)
 
-// siluAVX2 sets out = x / (1 + exp(−x)).
+// siluAVX2 sets out = x·sigmoid(x).
 //
 //go:noescape
 func siluAVX2(out []float32, x []float32)
@@ -29,11 +29,6 @@ func swiGLUAVX2(out []float32, gate []float32, up []float32)
 //go:noescape
 func swiGLUBackwardAVX2(dgate []float32, dup []float32, dy []float32, gate []float32, up []float32)
 
-// sumExpAVX2 is Σ exp(x − bias).
-//
-//go:noescape
-func sumExpAVX2(x []float32, bias float32) float32
-
 // softmaxBackwardAVX2 sets dx = (dy − a)·y.
 //
 //go:noescape
@@ -44,12 +39,17 @@ func softmaxBackwardAVX2(dx []float32, dy []float32, y []float32, a float32)
 //go:noescape
 func scaledExpAVX2(out []float32, x []float32, bias float32, scale float32, shift float32)
 
+// sumExpAVX2 is Σ exp(x − bias).
+//
+//go:noescape
+func sumExpAVX2(x []float32, bias float32) float32
+
 // sigmoidBF16AVX2 sets out = 1 / (1 + exp(−x)).
 //
 //go:noescape
 func sigmoidBF16AVX2(out []uint16, x []uint16)
 
-// siluBF16AVX2 sets out = x / (1 + exp(−x)).
+// siluBF16AVX2 sets out = x·sigmoid(x).
 //
 //go:noescape
 func siluBF16AVX2(out []uint16, x []uint16)
@@ -64,11 +64,6 @@ func swiGLUBF16AVX2(out []uint16, gate []uint16, up []uint16)
 //go:noescape
 func swiGLUBackwardBF16AVX2(dgate []uint16, dup []uint16, dy []uint16, gate []uint16, up []uint16)
 
-// sumExpBF16AVX2 is Σ exp(x − bias).
-//
-//go:noescape
-func sumExpBF16AVX2(x []uint16, bias float32) float32
-
 // softmaxBackwardBF16AVX2 sets dx = (dy − a)·y.
 //
 //go:noescape
@@ -78,6 +73,11 @@ func softmaxBackwardBF16AVX2(dx []uint16, dy []uint16, y []uint16, a float32)
 //
 //go:noescape
 func scaledExpBF16AVX2(out []uint16, x []uint16, bias float32, scale float32, shift float32)
+
+// sumExpBF16AVX2 is Σ exp(x − bias).
+//
+//go:noescape
+func sumExpBF16AVX2(x []uint16, bias float32) float32
 
 // scaledExpToBF16AVX2 sets out = scale·exp(x − bias) + shift.
 //

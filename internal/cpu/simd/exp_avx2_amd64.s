@@ -517,7 +517,9 @@ by2:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VMOVUPS      Y0, (DX)(AX*4)
 	VMOVUPS      32(BX)(AX*4), Y0
 	VXORPS       Y1, Y1, Y1
@@ -549,7 +551,9 @@ by2:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VMOVUPS      Y0, 32(DX)(AX*4)
 	ADDQ         $0x00000010, AX
 	SUBQ         $0x00000010, CX
@@ -589,7 +593,9 @@ by1:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VMOVUPS      Y0, (DX)(AX*4)
 	ADDQ         $0x00000008, AX
 	SUBQ         $0x00000008, CX
@@ -631,7 +637,9 @@ after1:
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y3, Y4, Y4
 	VADDPS       one<>+0(SB), Y4, Y4
-	VDIVPS       Y4, Y1, Y1
+	VMOVUPS      one<>+0(SB), Y2
+	VDIVPS       Y4, Y2, Y2
+	VMULPS       Y2, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (DX)(AX*4)
 
 done:
@@ -680,7 +688,9 @@ by2:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VMOVUPS      (SI)(AX*4), Y1
 	VMULPS       Y1, Y0, Y0
 	VMOVUPS      Y0, (DX)(AX*4)
@@ -714,7 +724,9 @@ by2:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VMOVUPS      32(SI)(AX*4), Y1
 	VMULPS       Y1, Y0, Y0
 	VMOVUPS      Y0, 32(DX)(AX*4)
@@ -756,7 +768,9 @@ by1:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VMOVUPS      (SI)(AX*4), Y1
 	VMULPS       Y1, Y0, Y0
 	VMOVUPS      Y0, (DX)(AX*4)
@@ -800,7 +814,9 @@ after1:
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y3, Y4, Y4
 	VADDPS       one<>+0(SB), Y4, Y4
-	VDIVPS       Y4, Y1, Y1
+	VMOVUPS      one<>+0(SB), Y2
+	VDIVPS       Y4, Y2, Y2
+	VMULPS       Y2, Y1, Y1
 	VMASKMOVPS   (SI)(AX*4), Y0, Y2
 	VMULPS       Y2, Y1, Y1
 	VMASKMOVPS   Y1, Y0, (DX)(AX*4)
@@ -921,167 +937,6 @@ after1:
 	VMASKMOVPS   Y3, Y0, (DX)(AX*4)
 
 done:
-	VZEROUPPER
-	RET
-
-// func sumExpAVX2(x []float32, bias float32) float32
-// Requires: AVX, AVX2, FMA3
-TEXT ·sumExpAVX2(SB), NOSPLIT, $0-36
-	VBROADCASTSS bias+24(FP), Y0
-	MOVQ         x_len+8(FP), CX
-	MOVQ         x_base+0(FP), DX
-	XORQ         AX, AX
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-
-by2:
-	CMPQ         CX, $0x00000010
-	JL           after2
-	VMOVUPS      (DX)(AX*4), Y3
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      expMin<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMOVUPS      expMax<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMULPS       log2e<>+0(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
-	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expP0<>+0(SB), Y5
-	VFMADD213PS  expP1<>+0(SB), Y3, Y5
-	VFMADD213PS  expP2<>+0(SB), Y3, Y5
-	VFMADD213PS  expP3<>+0(SB), Y3, Y5
-	VFMADD213PS  expP4<>+0(SB), Y3, Y5
-	VFMADD213PS  expP5<>+0(SB), Y3, Y5
-	VMULPS       Y3, Y3, Y6
-	VFMADD213PS  Y3, Y6, Y5
-	VADDPS       one<>+0(SB), Y5, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       exponentBias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       exponentBias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VADDPS       Y5, Y1, Y1
-	VMOVUPS      32(DX)(AX*4), Y3
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      expMin<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMOVUPS      expMax<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMULPS       log2e<>+0(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
-	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expP0<>+0(SB), Y5
-	VFMADD213PS  expP1<>+0(SB), Y3, Y5
-	VFMADD213PS  expP2<>+0(SB), Y3, Y5
-	VFMADD213PS  expP3<>+0(SB), Y3, Y5
-	VFMADD213PS  expP4<>+0(SB), Y3, Y5
-	VFMADD213PS  expP5<>+0(SB), Y3, Y5
-	VMULPS       Y3, Y3, Y6
-	VFMADD213PS  Y3, Y6, Y5
-	VADDPS       one<>+0(SB), Y5, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       exponentBias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       exponentBias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VADDPS       Y5, Y2, Y2
-	ADDQ         $0x00000010, AX
-	SUBQ         $0x00000010, CX
-	JMP          by2
-
-after2:
-by1:
-	CMPQ         CX, $0x00000008
-	JL           after1
-	VMOVUPS      (DX)(AX*4), Y3
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      expMin<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMOVUPS      expMax<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMULPS       log2e<>+0(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
-	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expP0<>+0(SB), Y5
-	VFMADD213PS  expP1<>+0(SB), Y3, Y5
-	VFMADD213PS  expP2<>+0(SB), Y3, Y5
-	VFMADD213PS  expP3<>+0(SB), Y3, Y5
-	VFMADD213PS  expP4<>+0(SB), Y3, Y5
-	VFMADD213PS  expP5<>+0(SB), Y3, Y5
-	VMULPS       Y3, Y3, Y6
-	VFMADD213PS  Y3, Y6, Y5
-	VADDPS       one<>+0(SB), Y5, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       exponentBias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       exponentBias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VADDPS       Y5, Y1, Y1
-	ADDQ         $0x00000008, AX
-	SUBQ         $0x00000008, CX
-	JMP          by1
-
-after1:
-	TESTQ        CX, CX
-	JZ           done
-	VMOVQ        CX, X3
-	VPBROADCASTD X3, Y3
-	VPCMPGTD     lanes<>+0(SB), Y3, Y3
-	VMASKMOVPS   (DX)(AX*4), Y3, Y4
-	VSUBPS       Y0, Y4, Y4
-	VMOVUPS      expMin<>+0(SB), Y0
-	VMAXPS       Y4, Y0, Y4
-	VMOVUPS      expMax<>+0(SB), Y0
-	VMINPS       Y4, Y0, Y4
-	VMULPS       log2e<>+0(SB), Y4, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y4
-	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y4
-	VMOVUPS      expP0<>+0(SB), Y5
-	VFMADD213PS  expP1<>+0(SB), Y4, Y5
-	VFMADD213PS  expP2<>+0(SB), Y4, Y5
-	VFMADD213PS  expP3<>+0(SB), Y4, Y5
-	VFMADD213PS  expP4<>+0(SB), Y4, Y5
-	VFMADD213PS  expP5<>+0(SB), Y4, Y5
-	VMULPS       Y4, Y4, Y6
-	VFMADD213PS  Y4, Y6, Y5
-	VADDPS       one<>+0(SB), Y5, Y5
-	VCVTPS2DQ    Y0, Y0
-	VPSRAD       $0x01, Y0, Y4
-	VPSUBD       Y4, Y0, Y0
-	VPADDD       exponentBias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VPADDD       exponentBias<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y5, Y5
-	VANDPS       Y3, Y5, Y5
-	VADDPS       Y5, Y1, Y1
-
-done:
-	VADDPS       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X1
-	VPERMILPS    $0x0e, X1, X0
-	VADDPS       X0, X1, X1
-	VPERMILPS    $0x01, X1, X0
-	VADDPS       X0, X1, X1
-	VMOVSS       X1, ret+32(FP)
 	VZEROUPPER
 	RET
 
@@ -1305,6 +1160,167 @@ after1:
 	VMASKMOVPS   Y5, Y3, (DX)(AX*4)
 
 done:
+	VZEROUPPER
+	RET
+
+// func sumExpAVX2(x []float32, bias float32) float32
+// Requires: AVX, AVX2, FMA3
+TEXT ·sumExpAVX2(SB), NOSPLIT, $0-36
+	VBROADCASTSS bias+24(FP), Y0
+	MOVQ         x_len+8(FP), CX
+	MOVQ         x_base+0(FP), DX
+	XORQ         AX, AX
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+
+by2:
+	CMPQ         CX, $0x00000010
+	JL           after2
+	VMOVUPS      (DX)(AX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      32(DX)(AX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000010, CX
+	JMP          by2
+
+after2:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VMOVUPS      (DX)(AX*4), Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lanes<>+0(SB), Y3, Y3
+	VMASKMOVPS   (DX)(AX*4), Y3, Y4
+	VSUBPS       Y0, Y4, Y4
+	VMOVUPS      expMin<>+0(SB), Y0
+	VMAXPS       Y4, Y0, Y4
+	VMOVUPS      expMax<>+0(SB), Y0
+	VMINPS       Y4, Y0, Y4
+	VMULPS       log2e<>+0(SB), Y4, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y4
+	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y4
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y4, Y5
+	VFMADD213PS  expP2<>+0(SB), Y4, Y5
+	VFMADD213PS  expP3<>+0(SB), Y4, Y5
+	VFMADD213PS  expP4<>+0(SB), Y4, Y5
+	VFMADD213PS  expP5<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y4, Y6
+	VFMADD213PS  Y4, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y4
+	VPSUBD       Y4, Y0, Y0
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+
+done:
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, ret+32(FP)
 	VZEROUPPER
 	RET
 
@@ -1610,7 +1626,9 @@ by2:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VPSRLD       $0x10, Y0, Y1
 	VPAND        lowestBit<>+0(SB), Y1, Y1
 	VPADDD       almostHalf<>+0(SB), Y1, Y1
@@ -1653,7 +1671,9 @@ by2:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VPSRLD       $0x10, Y0, Y1
 	VPAND        lowestBit<>+0(SB), Y1, Y1
 	VPADDD       almostHalf<>+0(SB), Y1, Y1
@@ -1704,7 +1724,9 @@ by1:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VPSRLD       $0x10, Y0, Y1
 	VPAND        lowestBit<>+0(SB), Y1, Y1
 	VPADDD       almostHalf<>+0(SB), Y1, Y1
@@ -1768,7 +1790,9 @@ copy1:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VPSRLD       $0x10, Y0, Y1
 	VPAND        lowestBit<>+0(SB), Y1, Y1
 	VPADDD       almostHalf<>+0(SB), Y1, Y1
@@ -1837,7 +1861,9 @@ by2:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VPMOVZXWD    (SI)(AX*2), Y1
 	VPSLLD       $0x10, Y1, Y1
 	VMULPS       Y1, Y0, Y0
@@ -1883,7 +1909,9 @@ by2:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VPMOVZXWD    16(SI)(AX*2), Y1
 	VPSLLD       $0x10, Y1, Y1
 	VMULPS       Y1, Y0, Y0
@@ -1937,7 +1965,9 @@ by1:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VPMOVZXWD    (SI)(AX*2), Y1
 	VPSLLD       $0x10, Y1, Y1
 	VMULPS       Y1, Y0, Y0
@@ -2004,7 +2034,9 @@ copy1:
 	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y2, Y3, Y3
 	VADDPS       one<>+0(SB), Y3, Y3
-	VDIVPS       Y3, Y0, Y0
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y1, Y0, Y0
 	VPXOR        X1, X1, X1
 	VMOVDQU      X1, (SP)
 	LEAQ         (SI)(AX*2), BX
@@ -2253,182 +2285,6 @@ copy5:
 	JL      copy5
 
 done:
-	VZEROUPPER
-	RET
-
-// func sumExpBF16AVX2(x []uint16, bias float32) float32
-// Requires: AVX, AVX2, FMA3
-TEXT ·sumExpBF16AVX2(SB), NOSPLIT, $16-36
-	VBROADCASTSS bias+24(FP), Y0
-	MOVQ         x_len+8(FP), CX
-	MOVQ         x_base+0(FP), DX
-	XORQ         AX, AX
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-
-by2:
-	CMPQ         CX, $0x00000010
-	JL           after2
-	VPMOVZXWD    (DX)(AX*2), Y3
-	VPSLLD       $0x10, Y3, Y3
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      expMin<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMOVUPS      expMax<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMULPS       log2e<>+0(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
-	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expP0<>+0(SB), Y5
-	VFMADD213PS  expP1<>+0(SB), Y3, Y5
-	VFMADD213PS  expP2<>+0(SB), Y3, Y5
-	VFMADD213PS  expP3<>+0(SB), Y3, Y5
-	VFMADD213PS  expP4<>+0(SB), Y3, Y5
-	VFMADD213PS  expP5<>+0(SB), Y3, Y5
-	VMULPS       Y3, Y3, Y6
-	VFMADD213PS  Y3, Y6, Y5
-	VADDPS       one<>+0(SB), Y5, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       exponentBias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       exponentBias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VADDPS       Y5, Y1, Y1
-	VPMOVZXWD    16(DX)(AX*2), Y3
-	VPSLLD       $0x10, Y3, Y3
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      expMin<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMOVUPS      expMax<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMULPS       log2e<>+0(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
-	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expP0<>+0(SB), Y5
-	VFMADD213PS  expP1<>+0(SB), Y3, Y5
-	VFMADD213PS  expP2<>+0(SB), Y3, Y5
-	VFMADD213PS  expP3<>+0(SB), Y3, Y5
-	VFMADD213PS  expP4<>+0(SB), Y3, Y5
-	VFMADD213PS  expP5<>+0(SB), Y3, Y5
-	VMULPS       Y3, Y3, Y6
-	VFMADD213PS  Y3, Y6, Y5
-	VADDPS       one<>+0(SB), Y5, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       exponentBias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       exponentBias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VADDPS       Y5, Y2, Y2
-	ADDQ         $0x00000010, AX
-	SUBQ         $0x00000010, CX
-	JMP          by2
-
-after2:
-by1:
-	CMPQ         CX, $0x00000008
-	JL           after1
-	VPMOVZXWD    (DX)(AX*2), Y3
-	VPSLLD       $0x10, Y3, Y3
-	VSUBPS       Y0, Y3, Y3
-	VMOVUPS      expMin<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMOVUPS      expMax<>+0(SB), Y4
-	VMINPS       Y3, Y4, Y3
-	VMULPS       log2e<>+0(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
-	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
-	VMOVUPS      expP0<>+0(SB), Y5
-	VFMADD213PS  expP1<>+0(SB), Y3, Y5
-	VFMADD213PS  expP2<>+0(SB), Y3, Y5
-	VFMADD213PS  expP3<>+0(SB), Y3, Y5
-	VFMADD213PS  expP4<>+0(SB), Y3, Y5
-	VFMADD213PS  expP5<>+0(SB), Y3, Y5
-	VMULPS       Y3, Y3, Y6
-	VFMADD213PS  Y3, Y6, Y5
-	VADDPS       one<>+0(SB), Y5, Y5
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y3
-	VPSUBD       Y3, Y4, Y4
-	VPADDD       exponentBias<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VPADDD       exponentBias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VADDPS       Y5, Y1, Y1
-	ADDQ         $0x00000008, AX
-	SUBQ         $0x00000008, CX
-	JMP          by1
-
-after1:
-	TESTQ        CX, CX
-	JZ           done
-	VMOVQ        CX, X3
-	VPBROADCASTD X3, Y3
-	VPCMPGTD     lanes<>+0(SB), Y3, Y3
-	VPXOR        X4, X4, X4
-	VMOVDQU      X4, (SP)
-	LEAQ         (DX)(AX*2), AX
-	XORQ         DX, DX
-
-copy1:
-	MOVWLZX      (AX)(DX*2), BX
-	MOVW         BX, (SP)(DX*2)
-	INCQ         DX
-	CMPQ         DX, CX
-	JL           copy1
-	VPMOVZXWD    (SP), Y4
-	VPSLLD       $0x10, Y4, Y4
-	VSUBPS       Y0, Y4, Y4
-	VMOVUPS      expMin<>+0(SB), Y0
-	VMAXPS       Y4, Y0, Y4
-	VMOVUPS      expMax<>+0(SB), Y0
-	VMINPS       Y4, Y0, Y4
-	VMULPS       log2e<>+0(SB), Y4, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y4
-	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y4
-	VMOVUPS      expP0<>+0(SB), Y5
-	VFMADD213PS  expP1<>+0(SB), Y4, Y5
-	VFMADD213PS  expP2<>+0(SB), Y4, Y5
-	VFMADD213PS  expP3<>+0(SB), Y4, Y5
-	VFMADD213PS  expP4<>+0(SB), Y4, Y5
-	VFMADD213PS  expP5<>+0(SB), Y4, Y5
-	VMULPS       Y4, Y4, Y6
-	VFMADD213PS  Y4, Y6, Y5
-	VADDPS       one<>+0(SB), Y5, Y5
-	VCVTPS2DQ    Y0, Y0
-	VPSRAD       $0x01, Y0, Y4
-	VPSUBD       Y4, Y0, Y0
-	VPADDD       exponentBias<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VPADDD       exponentBias<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y5, Y5
-	VANDPS       Y3, Y5, Y5
-	VADDPS       Y5, Y1, Y1
-
-done:
-	VADDPS       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X1
-	VPERMILPS    $0x0e, X1, X0
-	VADDPS       X0, X1, X1
-	VPERMILPS    $0x01, X1, X0
-	VADDPS       X0, X1, X1
-	VMOVSS       X1, ret+32(FP)
 	VZEROUPPER
 	RET
 
@@ -2819,6 +2675,182 @@ copy2:
 	JL      copy2
 
 done:
+	VZEROUPPER
+	RET
+
+// func sumExpBF16AVX2(x []uint16, bias float32) float32
+// Requires: AVX, AVX2, FMA3
+TEXT ·sumExpBF16AVX2(SB), NOSPLIT, $16-36
+	VBROADCASTSS bias+24(FP), Y0
+	MOVQ         x_len+8(FP), CX
+	MOVQ         x_base+0(FP), DX
+	XORQ         AX, AX
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+
+by2:
+	CMPQ         CX, $0x00000010
+	JL           after2
+	VPMOVZXWD    (DX)(AX*2), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	VPMOVZXWD    16(DX)(AX*2), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y2, Y2
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000010, CX
+	JMP          by2
+
+after2:
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (DX)(AX*2), Y3
+	VPSLLD       $0x10, Y3, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMOVUPS      expMax<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS ln2Hi<>+0(SB), Y4, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y4, Y3
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y3, Y5
+	VFMADD213PS  expP2<>+0(SB), Y3, Y5
+	VFMADD213PS  expP3<>+0(SB), Y3, Y5
+	VFMADD213PS  expP4<>+0(SB), Y3, Y5
+	VFMADD213PS  expP5<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y3, Y6
+	VFMADD213PS  Y3, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X3
+	VPBROADCASTD X3, Y3
+	VPCMPGTD     lanes<>+0(SB), Y3, Y3
+	VPXOR        X4, X4, X4
+	VMOVDQU      X4, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy1:
+	MOVWLZX      (AX)(DX*2), BX
+	MOVW         BX, (SP)(DX*2)
+	INCQ         DX
+	CMPQ         DX, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VSUBPS       Y0, Y4, Y4
+	VMOVUPS      expMin<>+0(SB), Y0
+	VMAXPS       Y4, Y0, Y4
+	VMOVUPS      expMax<>+0(SB), Y0
+	VMINPS       Y4, Y0, Y4
+	VMULPS       log2e<>+0(SB), Y4, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS ln2Hi<>+0(SB), Y0, Y4
+	VFNMADD231PS ln2Lo<>+0(SB), Y0, Y4
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y4, Y5
+	VFMADD213PS  expP2<>+0(SB), Y4, Y5
+	VFMADD213PS  expP3<>+0(SB), Y4, Y5
+	VFMADD213PS  expP4<>+0(SB), Y4, Y5
+	VFMADD213PS  expP5<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y4, Y6
+	VFMADD213PS  Y4, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y4
+	VPSUBD       Y4, Y0, Y0
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VANDPS       Y3, Y5, Y5
+	VADDPS       Y5, Y1, Y1
+
+done:
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, ret+32(FP)
 	VZEROUPPER
 	RET
 

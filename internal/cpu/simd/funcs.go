@@ -211,3 +211,15 @@ func F32ToBF16(dst []uint16, src []float32) {
 	}
 	k.f32ToBF16(dst, src)
 }
+
+// F16ToF32 widens IEEE half-precision numbers, given by their bits.
+func F16ToF32(dst []float32, src []uint16) {
+	src = cut(src, len(dst))
+	inBlocks(len(dst), func(lo, hi int) { k.f16ToF32(dst[lo:hi], src[lo:hi]) })
+}
+
+// F32ToF16 rounds to IEEE half precision, ties to even.
+func F32ToF16(dst []uint16, src []float32) {
+	src = cut(src, len(dst))
+	inBlocks(len(dst), func(lo, hi int) { k.f32ToF16(dst[lo:hi], src[lo:hi]) })
+}

@@ -1,6 +1,10 @@
 package simd
 
-import "math"
+import (
+	"math"
+
+	"github.com/x448/float16"
+)
 
 // genericKernels are the loops in plain Go: the reference for the others, and all there is elsewhere.
 var genericKernels = kernels{
@@ -46,6 +50,10 @@ var genericKernels = kernels{
 		dotCentered:       dotCenteredGeneric,
 		layerNorm:         layerNormGeneric,
 		layerNormBackward: layerNormBackwardGeneric,
+		less:              lessGeneric,
+		lessEqual:         lessEqualGeneric,
+		equal:             equalGeneric,
+		notEqual:          notEqualGeneric,
 	},
 	axpy:        axpyGeneric,
 	mulAdd:      mulAddGeneric,
@@ -55,6 +63,10 @@ var genericKernels = kernels{
 	accumulate:  accumulateGeneric,
 	bf16ToF32:   bf16ToF32Generic,
 	f32ToBF16:   f32ToBF16Generic,
+	where16:     whereGeneric[uint16],
+	where32:     whereGeneric[uint32],
+	f16ToF32:    f16ToF32Generic,
+	f32ToF16:    f32ToF16Generic,
 }
 
 func dotGeneric(x, y []float32) float32 {
@@ -223,4 +235,16 @@ func BF16(f float32) uint16 {
 		return uint16(b>>16) | 0x40 // a payload in the lower half alone would round to infinity
 	}
 	return uint16((b + 0x7fff + b>>16&1) >> 16)
+}
+
+func f16ToF32Generic(dst []float32, src []uint16) {
+	for i, b := range src {
+		dst[i] = float16.Frombits(b).Float32()
+	}
+}
+
+func f32ToF16Generic(dst []uint16, src []float32) {
+	for i, f := range src {
+		dst[i] = float16.Fromfloat32(f).Bits()
+	}
 }

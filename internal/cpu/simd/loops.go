@@ -4,7 +4,9 @@ import "unsafe"
 
 // An Element is float32, or uint16 with the bits of a bfloat16. Loops over bfloat16 compute in float32
 // and round each result once, to nearest even: they give what the float32 loop of the path would give of
-// the widened numbers, rounded, unless they say that something in between is rounded too.
+// the widened numbers, rounded, unless they say that something in between is rounded too. On the paths
+// avx512bf16 and amx those of norms, rotations, sigmoids and exponentials make results below 2⁻¹²⁶ zero,
+// as the processor's own rounding does.
 type Element interface{ float32 | uint16 }
 
 // loops are the inner loops over one type of elements. Lengths agree when they are called.
@@ -20,6 +22,7 @@ type loops[E Element] struct {
 	sumExp                                                                 func(x []E, bias float32) float32
 	scaledExp                                                              func(out, x []E, bias, scale, shift float32)
 	softmaxBackward                                                        func(dx, dy, y []E, a float32)
+	less, lessEqual, equal, notEqual                                       func(out []uint8, x, y []E)
 	rmsNorm                                                                func(out, x, w []E, rstd float32)
 	sumSquaredDiff                                                         func(x []E, mean float32) float32
 	dotCentered                                                            func(dy, x, w []E, mean float32) float32
@@ -42,8 +45,12 @@ type kernels struct {
 	scaledExpTo func(out []uint16, x []float32, bias, scale, shift float32)
 	accumulate  func(y []float32, x []uint16)
 	adamW       adamWKernels
+	where16     func(out []uint16, cond []uint8, x, y []uint16)
+	where32     func(out []uint32, cond []uint8, x, y []uint32)
 	bf16ToF32   func(dst []float32, src []uint16)
 	f32ToBF16   func(dst []uint16, src []float32)
+	f16ToF32    func(dst []float32, src []uint16)
+	f32ToF16    func(dst []uint16, src []float32)
 }
 
 // of are the loops of the path in use over elements E.

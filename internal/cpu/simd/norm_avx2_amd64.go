@@ -9,25 +9,10 @@ package simd
 //go:noescape
 func rmsNormAVX2(out []float32, x []float32, w []float32, rstd float32)
 
-// dotWeightedAVX2 is Σ dy·w·x.
-//
-//go:noescape
-func dotWeightedAVX2(dy []float32, x []float32, w []float32) float32
-
 // rmsNormBackwardAVX2 sets dx = rstd·dy·w + c·x and adds dy·x·rstd to dw.
 //
 //go:noescape
 func rmsNormBackwardAVX2(dx []float32, dw []float32, dy []float32, x []float32, w []float32, rstd float32, c float32)
-
-// sumSquaredDiffAVX2 is Σ (x − mean)².
-//
-//go:noescape
-func sumSquaredDiffAVX2(x []float32, mean float32) float32
-
-// dotCenteredAVX2 is Σ dy·w·(x − mean).
-//
-//go:noescape
-func dotCenteredAVX2(dy []float32, x []float32, w []float32, mean float32) float32
 
 // layerNormAVX2 sets out = (x − mean)·rstd·w + b.
 //
@@ -39,30 +24,30 @@ func layerNormAVX2(out []float32, x []float32, w []float32, b []float32, mean fl
 //go:noescape
 func layerNormBackwardAVX2(dx []float32, dw []float32, db []float32, dy []float32, x []float32, w []float32, mean float32, rstd float32, c float32, d float32)
 
+// dotWeightedAVX2 is Σ dy·w·x.
+//
+//go:noescape
+func dotWeightedAVX2(dy []float32, x []float32, w []float32) float32
+
+// sumSquaredDiffAVX2 is Σ (x − mean)².
+//
+//go:noescape
+func sumSquaredDiffAVX2(x []float32, mean float32) float32
+
+// dotCenteredAVX2 is Σ dy·w·(x − mean).
+//
+//go:noescape
+func dotCenteredAVX2(dy []float32, x []float32, w []float32, mean float32) float32
+
 // rmsNormBF16AVX2 sets out = E(x·rstd)·w.
 //
 //go:noescape
 func rmsNormBF16AVX2(out []uint16, x []uint16, w []uint16, rstd float32)
 
-// dotWeightedBF16AVX2 is Σ dy·w·x.
-//
-//go:noescape
-func dotWeightedBF16AVX2(dy []uint16, x []uint16, w []uint16) float32
-
 // rmsNormBackwardBF16AVX2 sets dx = rstd·dy·w + c·x and adds dy·x·rstd to dw.
 //
 //go:noescape
 func rmsNormBackwardBF16AVX2(dx []uint16, dw []float32, dy []uint16, x []uint16, w []uint16, rstd float32, c float32)
-
-// sumSquaredDiffBF16AVX2 is Σ (x − mean)².
-//
-//go:noescape
-func sumSquaredDiffBF16AVX2(x []uint16, mean float32) float32
-
-// dotCenteredBF16AVX2 is Σ dy·w·(x − mean).
-//
-//go:noescape
-func dotCenteredBF16AVX2(dy []uint16, x []uint16, w []uint16, mean float32) float32
 
 // layerNormBF16AVX2 sets out = (x − mean)·rstd·w + b.
 //
@@ -73,3 +58,18 @@ func layerNormBF16AVX2(out []uint16, x []uint16, w []uint16, b []uint16, mean fl
 //
 //go:noescape
 func layerNormBackwardBF16AVX2(dx []uint16, dw []float32, db []float32, dy []uint16, x []uint16, w []uint16, mean float32, rstd float32, c float32, d float32)
+
+// dotWeightedBF16AVX2 is Σ dy·w·x.
+//
+//go:noescape
+func dotWeightedBF16AVX2(dy []uint16, x []uint16, w []uint16) float32
+
+// sumSquaredDiffBF16AVX2 is Σ (x − mean)².
+//
+//go:noescape
+func sumSquaredDiffBF16AVX2(x []uint16, mean float32) float32
+
+// dotCenteredBF16AVX2 is Σ dy·w·(x − mean).
+//
+//go:noescape
+func dotCenteredBF16AVX2(dy []uint16, x []uint16, w []uint16, mean float32) float32

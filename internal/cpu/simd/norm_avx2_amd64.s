@@ -80,85 +80,6 @@ DATA lanes<>+24(SB)/4, $0x00000006
 DATA lanes<>+28(SB)/4, $0x00000007
 GLOBL lanes<>(SB), RODATA|NOPTR, $32
 
-// func dotWeightedAVX2(dy []float32, x []float32, w []float32) float32
-// Requires: AVX, AVX2, FMA3
-TEXT ·dotWeightedAVX2(SB), NOSPLIT, $0-76
-	MOVQ   dy_len+8(FP), CX
-	MOVQ   dy_base+0(FP), DX
-	MOVQ   x_base+24(FP), BX
-	MOVQ   w_base+48(FP), SI
-	XORQ   AX, AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-by4:
-	CMPQ        CX, $0x00000020
-	JL          after4
-	VMOVUPS     (DX)(AX*4), Y4
-	VMOVUPS     (SI)(AX*4), Y5
-	VMULPS      Y5, Y4, Y4
-	VMOVUPS     (BX)(AX*4), Y5
-	VFMADD231PS Y5, Y4, Y0
-	VMOVUPS     32(DX)(AX*4), Y4
-	VMOVUPS     32(SI)(AX*4), Y5
-	VMULPS      Y5, Y4, Y4
-	VMOVUPS     32(BX)(AX*4), Y5
-	VFMADD231PS Y5, Y4, Y1
-	VMOVUPS     64(DX)(AX*4), Y4
-	VMOVUPS     64(SI)(AX*4), Y5
-	VMULPS      Y5, Y4, Y4
-	VMOVUPS     64(BX)(AX*4), Y5
-	VFMADD231PS Y5, Y4, Y2
-	VMOVUPS     96(DX)(AX*4), Y4
-	VMOVUPS     96(SI)(AX*4), Y5
-	VMULPS      Y5, Y4, Y4
-	VMOVUPS     96(BX)(AX*4), Y5
-	VFMADD231PS Y5, Y4, Y3
-	ADDQ        $0x00000020, AX
-	SUBQ        $0x00000020, CX
-	JMP         by4
-
-after4:
-by1:
-	CMPQ        CX, $0x00000008
-	JL          after1
-	VMOVUPS     (DX)(AX*4), Y4
-	VMOVUPS     (SI)(AX*4), Y5
-	VMULPS      Y5, Y4, Y4
-	VMOVUPS     (BX)(AX*4), Y5
-	VFMADD231PS Y5, Y4, Y0
-	ADDQ        $0x00000008, AX
-	SUBQ        $0x00000008, CX
-	JMP         by1
-
-after1:
-	TESTQ        CX, CX
-	JZ           done
-	VMOVQ        CX, X4
-	VPBROADCASTD X4, Y4
-	VPCMPGTD     lanes<>+0(SB), Y4, Y4
-	VMASKMOVPS   (DX)(AX*4), Y4, Y5
-	VMASKMOVPS   (SI)(AX*4), Y4, Y6
-	VMULPS       Y6, Y5, Y5
-	VMASKMOVPS   (BX)(AX*4), Y4, Y4
-	VFMADD231PS  Y4, Y5, Y0
-
-done:
-	VADDPS       Y2, Y0, Y0
-	VADDPS       Y3, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VMOVSS       X0, ret+72(FP)
-	VZEROUPPER
-	RET
-
 // func rmsNormBackwardAVX2(dx []float32, dw []float32, dy []float32, x []float32, w []float32, rstd float32, c float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·rmsNormBackwardAVX2(SB), NOSPLIT, $0-128
@@ -235,6 +156,231 @@ after1:
 	VMASKMOVPS   Y3, Y2, (DX)(AX*4)
 
 done:
+	VZEROUPPER
+	RET
+
+// func layerNormAVX2(out []float32, x []float32, w []float32, b []float32, mean float32, rstd float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·layerNormAVX2(SB), NOSPLIT, $0-104
+	VBROADCASTSS mean+96(FP), Y0
+	VBROADCASTSS rstd+100(FP), Y1
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVQ         w_base+48(FP), SI
+	MOVQ         b_base+72(FP), DI
+	XORQ         AX, AX
+
+by4:
+	CMPQ        CX, $0x00000020
+	JL          after4
+	VMOVUPS     (BX)(AX*4), Y2
+	VSUBPS      Y0, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMOVUPS     (SI)(AX*4), Y3
+	VMOVUPS     (DI)(AX*4), Y4
+	VFMADD213PS Y4, Y2, Y3
+	VMOVUPS     Y3, (DX)(AX*4)
+	VMOVUPS     32(BX)(AX*4), Y2
+	VSUBPS      Y0, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMOVUPS     32(SI)(AX*4), Y3
+	VMOVUPS     32(DI)(AX*4), Y4
+	VFMADD213PS Y4, Y2, Y3
+	VMOVUPS     Y3, 32(DX)(AX*4)
+	VMOVUPS     64(BX)(AX*4), Y2
+	VSUBPS      Y0, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMOVUPS     64(SI)(AX*4), Y3
+	VMOVUPS     64(DI)(AX*4), Y4
+	VFMADD213PS Y4, Y2, Y3
+	VMOVUPS     Y3, 64(DX)(AX*4)
+	VMOVUPS     96(BX)(AX*4), Y2
+	VSUBPS      Y0, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMOVUPS     96(SI)(AX*4), Y3
+	VMOVUPS     96(DI)(AX*4), Y4
+	VFMADD213PS Y4, Y2, Y3
+	VMOVUPS     Y3, 96(DX)(AX*4)
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, CX
+	JMP         by4
+
+after4:
+by1:
+	CMPQ        CX, $0x00000008
+	JL          after1
+	VMOVUPS     (BX)(AX*4), Y2
+	VSUBPS      Y0, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VMOVUPS     (SI)(AX*4), Y3
+	VMOVUPS     (DI)(AX*4), Y4
+	VFMADD213PS Y4, Y2, Y3
+	VMOVUPS     Y3, (DX)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, CX
+	JMP         by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X2
+	VPBROADCASTD X2, Y2
+	VPCMPGTD     lanes<>+0(SB), Y2, Y2
+	VMASKMOVPS   (BX)(AX*4), Y2, Y3
+	VSUBPS       Y0, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VMASKMOVPS   (SI)(AX*4), Y2, Y0
+	VMASKMOVPS   (DI)(AX*4), Y2, Y1
+	VFMADD213PS  Y1, Y3, Y0
+	VMASKMOVPS   Y0, Y2, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func layerNormBackwardAVX2(dx []float32, dw []float32, db []float32, dy []float32, x []float32, w []float32, mean float32, rstd float32, c float32, d float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·layerNormBackwardAVX2(SB), NOSPLIT, $0-160
+	VBROADCASTSS mean+144(FP), Y0
+	VBROADCASTSS rstd+148(FP), Y1
+	VBROADCASTSS c+152(FP), Y2
+	VBROADCASTSS d+156(FP), Y3
+	MOVQ         dx_len+8(FP), CX
+	MOVQ         dx_base+0(FP), DX
+	MOVQ         dw_base+24(FP), BX
+	MOVQ         db_base+48(FP), SI
+	MOVQ         dy_base+72(FP), DI
+	MOVQ         x_base+96(FP), R8
+	MOVQ         w_base+120(FP), R9
+	XORQ         AX, AX
+
+by1:
+	CMPQ        CX, $0x00000008
+	JL          after1
+	VMOVUPS     (DI)(AX*4), Y4
+	VMOVUPS     (R8)(AX*4), Y5
+	VSUBPS      Y0, Y5, Y5
+	VMULPS      Y1, Y5, Y5
+	VMOVUPS     (BX)(AX*4), Y6
+	VFMADD231PS Y5, Y4, Y6
+	VMOVUPS     Y6, (BX)(AX*4)
+	VMOVUPS     (SI)(AX*4), Y6
+	VADDPS      Y4, Y6, Y6
+	VMOVUPS     Y6, (SI)(AX*4)
+	VMULPS      Y1, Y4, Y4
+	VMOVUPS     (R9)(AX*4), Y6
+	VMULPS      Y6, Y4, Y4
+	VADDPS      Y3, Y4, Y4
+	VFMADD231PS Y5, Y2, Y4
+	VMOVUPS     Y4, (DX)(AX*4)
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, CX
+	JMP         by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X4
+	VPBROADCASTD X4, Y4
+	VPCMPGTD     lanes<>+0(SB), Y4, Y4
+	VMASKMOVPS   (DI)(AX*4), Y4, Y5
+	VMASKMOVPS   (R8)(AX*4), Y4, Y6
+	VSUBPS       Y0, Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VMASKMOVPS   (BX)(AX*4), Y4, Y0
+	VFMADD231PS  Y6, Y5, Y0
+	VMASKMOVPS   Y0, Y4, (BX)(AX*4)
+	VMASKMOVPS   (SI)(AX*4), Y4, Y0
+	VADDPS       Y5, Y0, Y0
+	VMASKMOVPS   Y0, Y4, (SI)(AX*4)
+	VMULPS       Y1, Y5, Y5
+	VMASKMOVPS   (R9)(AX*4), Y4, Y0
+	VMULPS       Y0, Y5, Y5
+	VADDPS       Y3, Y5, Y5
+	VFMADD231PS  Y6, Y2, Y5
+	VMASKMOVPS   Y5, Y4, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func dotWeightedAVX2(dy []float32, x []float32, w []float32) float32
+// Requires: AVX, AVX2, FMA3
+TEXT ·dotWeightedAVX2(SB), NOSPLIT, $0-76
+	MOVQ   dy_len+8(FP), CX
+	MOVQ   dy_base+0(FP), DX
+	MOVQ   x_base+24(FP), BX
+	MOVQ   w_base+48(FP), SI
+	XORQ   AX, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+by4:
+	CMPQ        CX, $0x00000020
+	JL          after4
+	VMOVUPS     (DX)(AX*4), Y4
+	VMOVUPS     (SI)(AX*4), Y5
+	VMULPS      Y5, Y4, Y4
+	VMOVUPS     (BX)(AX*4), Y5
+	VFMADD231PS Y5, Y4, Y0
+	VMOVUPS     32(DX)(AX*4), Y4
+	VMOVUPS     32(SI)(AX*4), Y5
+	VMULPS      Y5, Y4, Y4
+	VMOVUPS     32(BX)(AX*4), Y5
+	VFMADD231PS Y5, Y4, Y1
+	VMOVUPS     64(DX)(AX*4), Y4
+	VMOVUPS     64(SI)(AX*4), Y5
+	VMULPS      Y5, Y4, Y4
+	VMOVUPS     64(BX)(AX*4), Y5
+	VFMADD231PS Y5, Y4, Y2
+	VMOVUPS     96(DX)(AX*4), Y4
+	VMOVUPS     96(SI)(AX*4), Y5
+	VMULPS      Y5, Y4, Y4
+	VMOVUPS     96(BX)(AX*4), Y5
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, CX
+	JMP         by4
+
+after4:
+by1:
+	CMPQ        CX, $0x00000008
+	JL          after1
+	VMOVUPS     (DX)(AX*4), Y4
+	VMOVUPS     (SI)(AX*4), Y5
+	VMULPS      Y5, Y4, Y4
+	VMOVUPS     (BX)(AX*4), Y5
+	VFMADD231PS Y5, Y4, Y0
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, CX
+	JMP         by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X4
+	VPBROADCASTD X4, Y4
+	VPCMPGTD     lanes<>+0(SB), Y4, Y4
+	VMASKMOVPS   (DX)(AX*4), Y4, Y5
+	VMASKMOVPS   (SI)(AX*4), Y4, Y6
+	VMULPS       Y6, Y5, Y5
+	VMASKMOVPS   (BX)(AX*4), Y4, Y4
+	VFMADD231PS  Y4, Y5, Y0
+
+done:
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, ret+72(FP)
 	VZEROUPPER
 	RET
 
@@ -388,152 +534,6 @@ done:
 	VPERMILPS    $0x01, X1, X0
 	VADDPS       X0, X1, X1
 	VMOVSS       X1, ret+80(FP)
-	VZEROUPPER
-	RET
-
-// func layerNormAVX2(out []float32, x []float32, w []float32, b []float32, mean float32, rstd float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·layerNormAVX2(SB), NOSPLIT, $0-104
-	VBROADCASTSS mean+96(FP), Y0
-	VBROADCASTSS rstd+100(FP), Y1
-	MOVQ         out_len+8(FP), CX
-	MOVQ         out_base+0(FP), DX
-	MOVQ         x_base+24(FP), BX
-	MOVQ         w_base+48(FP), SI
-	MOVQ         b_base+72(FP), DI
-	XORQ         AX, AX
-
-by4:
-	CMPQ        CX, $0x00000020
-	JL          after4
-	VMOVUPS     (BX)(AX*4), Y2
-	VSUBPS      Y0, Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMOVUPS     (SI)(AX*4), Y3
-	VMOVUPS     (DI)(AX*4), Y4
-	VFMADD213PS Y4, Y2, Y3
-	VMOVUPS     Y3, (DX)(AX*4)
-	VMOVUPS     32(BX)(AX*4), Y2
-	VSUBPS      Y0, Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMOVUPS     32(SI)(AX*4), Y3
-	VMOVUPS     32(DI)(AX*4), Y4
-	VFMADD213PS Y4, Y2, Y3
-	VMOVUPS     Y3, 32(DX)(AX*4)
-	VMOVUPS     64(BX)(AX*4), Y2
-	VSUBPS      Y0, Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMOVUPS     64(SI)(AX*4), Y3
-	VMOVUPS     64(DI)(AX*4), Y4
-	VFMADD213PS Y4, Y2, Y3
-	VMOVUPS     Y3, 64(DX)(AX*4)
-	VMOVUPS     96(BX)(AX*4), Y2
-	VSUBPS      Y0, Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMOVUPS     96(SI)(AX*4), Y3
-	VMOVUPS     96(DI)(AX*4), Y4
-	VFMADD213PS Y4, Y2, Y3
-	VMOVUPS     Y3, 96(DX)(AX*4)
-	ADDQ        $0x00000020, AX
-	SUBQ        $0x00000020, CX
-	JMP         by4
-
-after4:
-by1:
-	CMPQ        CX, $0x00000008
-	JL          after1
-	VMOVUPS     (BX)(AX*4), Y2
-	VSUBPS      Y0, Y2, Y2
-	VMULPS      Y1, Y2, Y2
-	VMOVUPS     (SI)(AX*4), Y3
-	VMOVUPS     (DI)(AX*4), Y4
-	VFMADD213PS Y4, Y2, Y3
-	VMOVUPS     Y3, (DX)(AX*4)
-	ADDQ        $0x00000008, AX
-	SUBQ        $0x00000008, CX
-	JMP         by1
-
-after1:
-	TESTQ        CX, CX
-	JZ           done
-	VMOVQ        CX, X2
-	VPBROADCASTD X2, Y2
-	VPCMPGTD     lanes<>+0(SB), Y2, Y2
-	VMASKMOVPS   (BX)(AX*4), Y2, Y3
-	VSUBPS       Y0, Y3, Y3
-	VMULPS       Y1, Y3, Y3
-	VMASKMOVPS   (SI)(AX*4), Y2, Y0
-	VMASKMOVPS   (DI)(AX*4), Y2, Y1
-	VFMADD213PS  Y1, Y3, Y0
-	VMASKMOVPS   Y0, Y2, (DX)(AX*4)
-
-done:
-	VZEROUPPER
-	RET
-
-// func layerNormBackwardAVX2(dx []float32, dw []float32, db []float32, dy []float32, x []float32, w []float32, mean float32, rstd float32, c float32, d float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·layerNormBackwardAVX2(SB), NOSPLIT, $0-160
-	VBROADCASTSS mean+144(FP), Y0
-	VBROADCASTSS rstd+148(FP), Y1
-	VBROADCASTSS c+152(FP), Y2
-	VBROADCASTSS d+156(FP), Y3
-	MOVQ         dx_len+8(FP), CX
-	MOVQ         dx_base+0(FP), DX
-	MOVQ         dw_base+24(FP), BX
-	MOVQ         db_base+48(FP), SI
-	MOVQ         dy_base+72(FP), DI
-	MOVQ         x_base+96(FP), R8
-	MOVQ         w_base+120(FP), R9
-	XORQ         AX, AX
-
-by1:
-	CMPQ        CX, $0x00000008
-	JL          after1
-	VMOVUPS     (DI)(AX*4), Y4
-	VMOVUPS     (R8)(AX*4), Y5
-	VSUBPS      Y0, Y5, Y5
-	VMULPS      Y1, Y5, Y5
-	VMOVUPS     (BX)(AX*4), Y6
-	VFMADD231PS Y5, Y4, Y6
-	VMOVUPS     Y6, (BX)(AX*4)
-	VMOVUPS     (SI)(AX*4), Y6
-	VADDPS      Y4, Y6, Y6
-	VMOVUPS     Y6, (SI)(AX*4)
-	VMULPS      Y1, Y4, Y4
-	VMOVUPS     (R9)(AX*4), Y6
-	VMULPS      Y6, Y4, Y4
-	VADDPS      Y3, Y4, Y4
-	VFMADD231PS Y5, Y2, Y4
-	VMOVUPS     Y4, (DX)(AX*4)
-	ADDQ        $0x00000008, AX
-	SUBQ        $0x00000008, CX
-	JMP         by1
-
-after1:
-	TESTQ        CX, CX
-	JZ           done
-	VMOVQ        CX, X4
-	VPBROADCASTD X4, Y4
-	VPCMPGTD     lanes<>+0(SB), Y4, Y4
-	VMASKMOVPS   (DI)(AX*4), Y4, Y5
-	VMASKMOVPS   (R8)(AX*4), Y4, Y6
-	VSUBPS       Y0, Y6, Y6
-	VMULPS       Y1, Y6, Y6
-	VMASKMOVPS   (BX)(AX*4), Y4, Y0
-	VFMADD231PS  Y6, Y5, Y0
-	VMASKMOVPS   Y0, Y4, (BX)(AX*4)
-	VMASKMOVPS   (SI)(AX*4), Y4, Y0
-	VADDPS       Y5, Y0, Y0
-	VMASKMOVPS   Y0, Y4, (SI)(AX*4)
-	VMULPS       Y1, Y5, Y5
-	VMASKMOVPS   (R9)(AX*4), Y4, Y0
-	VMULPS       Y0, Y5, Y5
-	VADDPS       Y3, Y5, Y5
-	VFMADD231PS  Y6, Y2, Y5
-	VMASKMOVPS   Y5, Y4, (DX)(AX*4)
-
-done:
 	VZEROUPPER
 	RET
 
@@ -790,136 +790,6 @@ DATA quietBit<>+24(SB)/4, $0x00400000
 DATA quietBit<>+28(SB)/4, $0x00400000
 GLOBL quietBit<>(SB), RODATA|NOPTR, $32
 
-// func dotWeightedBF16AVX2(dy []uint16, x []uint16, w []uint16) float32
-// Requires: AVX, AVX2, FMA3
-TEXT ·dotWeightedBF16AVX2(SB), NOSPLIT, $16-76
-	MOVQ   dy_len+8(FP), CX
-	MOVQ   dy_base+0(FP), DX
-	MOVQ   x_base+24(FP), BX
-	MOVQ   w_base+48(FP), SI
-	XORQ   AX, AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-
-by4:
-	CMPQ        CX, $0x00000020
-	JL          after4
-	VPMOVZXWD   (DX)(AX*2), Y4
-	VPSLLD      $0x10, Y4, Y4
-	VPMOVZXWD   (SI)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VMULPS      Y5, Y4, Y4
-	VPMOVZXWD   (BX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y4, Y0
-	VPMOVZXWD   16(DX)(AX*2), Y4
-	VPSLLD      $0x10, Y4, Y4
-	VPMOVZXWD   16(SI)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VMULPS      Y5, Y4, Y4
-	VPMOVZXWD   16(BX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y4, Y1
-	VPMOVZXWD   32(DX)(AX*2), Y4
-	VPSLLD      $0x10, Y4, Y4
-	VPMOVZXWD   32(SI)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VMULPS      Y5, Y4, Y4
-	VPMOVZXWD   32(BX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y4, Y2
-	VPMOVZXWD   48(DX)(AX*2), Y4
-	VPSLLD      $0x10, Y4, Y4
-	VPMOVZXWD   48(SI)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VMULPS      Y5, Y4, Y4
-	VPMOVZXWD   48(BX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y4, Y3
-	ADDQ        $0x00000020, AX
-	SUBQ        $0x00000020, CX
-	JMP         by4
-
-after4:
-by1:
-	CMPQ        CX, $0x00000008
-	JL          after1
-	VPMOVZXWD   (DX)(AX*2), Y4
-	VPSLLD      $0x10, Y4, Y4
-	VPMOVZXWD   (SI)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VMULPS      Y5, Y4, Y4
-	VPMOVZXWD   (BX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y4, Y0
-	ADDQ        $0x00000008, AX
-	SUBQ        $0x00000008, CX
-	JMP         by1
-
-after1:
-	TESTQ        CX, CX
-	JZ           done
-	VMOVQ        CX, X4
-	VPBROADCASTD X4, Y4
-	VPCMPGTD     lanes<>+0(SB), Y4, Y4
-	VPXOR        X4, X4, X4
-	VMOVDQU      X4, (SP)
-	LEAQ         (DX)(AX*2), DX
-	XORQ         DI, DI
-
-copy1:
-	MOVWLZX   (DX)(DI*2), R8
-	MOVW      R8, (SP)(DI*2)
-	INCQ      DI
-	CMPQ      DI, CX
-	JL        copy1
-	VPMOVZXWD (SP), Y4
-	VPSLLD    $0x10, Y4, Y4
-	VPXOR     X5, X5, X5
-	VMOVDQU   X5, (SP)
-	LEAQ      (SI)(AX*2), DX
-	XORQ      SI, SI
-
-copy2:
-	MOVWLZX   (DX)(SI*2), DI
-	MOVW      DI, (SP)(SI*2)
-	INCQ      SI
-	CMPQ      SI, CX
-	JL        copy2
-	VPMOVZXWD (SP), Y5
-	VPSLLD    $0x10, Y5, Y5
-	VMULPS    Y5, Y4, Y4
-	VPXOR     X5, X5, X5
-	VMOVDQU   X5, (SP)
-	LEAQ      (BX)(AX*2), AX
-	XORQ      DX, DX
-
-copy3:
-	MOVWLZX     (AX)(DX*2), BX
-	MOVW        BX, (SP)(DX*2)
-	INCQ        DX
-	CMPQ        DX, CX
-	JL          copy3
-	VPMOVZXWD   (SP), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VFMADD231PS Y5, Y4, Y0
-
-done:
-	VADDPS       Y2, Y0, Y0
-	VADDPS       Y3, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VMOVSS       X0, ret+72(FP)
-	VZEROUPPER
-	RET
-
 // func rmsNormBackwardBF16AVX2(dx []uint16, dw []float32, dy []uint16, x []uint16, w []uint16, rstd float32, c float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·rmsNormBackwardBF16AVX2(SB), NOSPLIT, $16-128
@@ -1090,227 +960,6 @@ copy4:
 	JL      copy4
 
 done:
-	VZEROUPPER
-	RET
-
-// func sumSquaredDiffBF16AVX2(x []uint16, mean float32) float32
-// Requires: AVX, AVX2, FMA3
-TEXT ·sumSquaredDiffBF16AVX2(SB), NOSPLIT, $16-36
-	VBROADCASTSS mean+24(FP), Y0
-	MOVQ         x_len+8(FP), CX
-	MOVQ         x_base+0(FP), DX
-	XORQ         AX, AX
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-
-by4:
-	CMPQ        CX, $0x00000020
-	JL          after4
-	VPMOVZXWD   (DX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VSUBPS      Y0, Y5, Y5
-	VFMADD231PS Y5, Y5, Y1
-	VPMOVZXWD   16(DX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VSUBPS      Y0, Y5, Y5
-	VFMADD231PS Y5, Y5, Y2
-	VPMOVZXWD   32(DX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VSUBPS      Y0, Y5, Y5
-	VFMADD231PS Y5, Y5, Y3
-	VPMOVZXWD   48(DX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VSUBPS      Y0, Y5, Y5
-	VFMADD231PS Y5, Y5, Y4
-	ADDQ        $0x00000020, AX
-	SUBQ        $0x00000020, CX
-	JMP         by4
-
-after4:
-by1:
-	CMPQ        CX, $0x00000008
-	JL          after1
-	VPMOVZXWD   (DX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VSUBPS      Y0, Y5, Y5
-	VFMADD231PS Y5, Y5, Y1
-	ADDQ        $0x00000008, AX
-	SUBQ        $0x00000008, CX
-	JMP         by1
-
-after1:
-	TESTQ        CX, CX
-	JZ           done
-	VMOVQ        CX, X5
-	VPBROADCASTD X5, Y5
-	VPCMPGTD     lanes<>+0(SB), Y5, Y5
-	VPXOR        X6, X6, X6
-	VMOVDQU      X6, (SP)
-	LEAQ         (DX)(AX*2), AX
-	XORQ         DX, DX
-
-copy1:
-	MOVWLZX     (AX)(DX*2), BX
-	MOVW        BX, (SP)(DX*2)
-	INCQ        DX
-	CMPQ        DX, CX
-	JL          copy1
-	VPMOVZXWD   (SP), Y6
-	VPSLLD      $0x10, Y6, Y6
-	VSUBPS      Y0, Y6, Y6
-	VANDPS      Y5, Y6, Y6
-	VFMADD231PS Y6, Y6, Y1
-
-done:
-	VADDPS       Y3, Y1, Y1
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X1
-	VPERMILPS    $0x0e, X1, X0
-	VADDPS       X0, X1, X1
-	VPERMILPS    $0x01, X1, X0
-	VADDPS       X0, X1, X1
-	VMOVSS       X1, ret+32(FP)
-	VZEROUPPER
-	RET
-
-// func dotCenteredBF16AVX2(dy []uint16, x []uint16, w []uint16, mean float32) float32
-// Requires: AVX, AVX2, FMA3
-TEXT ·dotCenteredBF16AVX2(SB), NOSPLIT, $16-84
-	VBROADCASTSS mean+72(FP), Y0
-	MOVQ         dy_len+8(FP), CX
-	MOVQ         dy_base+0(FP), DX
-	MOVQ         x_base+24(FP), BX
-	MOVQ         w_base+48(FP), SI
-	XORQ         AX, AX
-	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-
-by4:
-	CMPQ        CX, $0x00000020
-	JL          after4
-	VPMOVZXWD   (BX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VPMOVZXWD   (DX)(AX*2), Y6
-	VPSLLD      $0x10, Y6, Y6
-	VSUBPS      Y0, Y5, Y5
-	VPMOVZXWD   (SI)(AX*2), Y7
-	VPSLLD      $0x10, Y7, Y7
-	VMULPS      Y7, Y6, Y6
-	VFMADD231PS Y5, Y6, Y1
-	VPMOVZXWD   16(BX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VPMOVZXWD   16(DX)(AX*2), Y6
-	VPSLLD      $0x10, Y6, Y6
-	VSUBPS      Y0, Y5, Y5
-	VPMOVZXWD   16(SI)(AX*2), Y7
-	VPSLLD      $0x10, Y7, Y7
-	VMULPS      Y7, Y6, Y6
-	VFMADD231PS Y5, Y6, Y2
-	VPMOVZXWD   32(BX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VPMOVZXWD   32(DX)(AX*2), Y6
-	VPSLLD      $0x10, Y6, Y6
-	VSUBPS      Y0, Y5, Y5
-	VPMOVZXWD   32(SI)(AX*2), Y7
-	VPSLLD      $0x10, Y7, Y7
-	VMULPS      Y7, Y6, Y6
-	VFMADD231PS Y5, Y6, Y3
-	VPMOVZXWD   48(BX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VPMOVZXWD   48(DX)(AX*2), Y6
-	VPSLLD      $0x10, Y6, Y6
-	VSUBPS      Y0, Y5, Y5
-	VPMOVZXWD   48(SI)(AX*2), Y7
-	VPSLLD      $0x10, Y7, Y7
-	VMULPS      Y7, Y6, Y6
-	VFMADD231PS Y5, Y6, Y4
-	ADDQ        $0x00000020, AX
-	SUBQ        $0x00000020, CX
-	JMP         by4
-
-after4:
-by1:
-	CMPQ        CX, $0x00000008
-	JL          after1
-	VPMOVZXWD   (BX)(AX*2), Y5
-	VPSLLD      $0x10, Y5, Y5
-	VPMOVZXWD   (DX)(AX*2), Y6
-	VPSLLD      $0x10, Y6, Y6
-	VSUBPS      Y0, Y5, Y5
-	VPMOVZXWD   (SI)(AX*2), Y7
-	VPSLLD      $0x10, Y7, Y7
-	VMULPS      Y7, Y6, Y6
-	VFMADD231PS Y5, Y6, Y1
-	ADDQ        $0x00000008, AX
-	SUBQ        $0x00000008, CX
-	JMP         by1
-
-after1:
-	TESTQ        CX, CX
-	JZ           done
-	VMOVQ        CX, X5
-	VPBROADCASTD X5, Y5
-	VPCMPGTD     lanes<>+0(SB), Y5, Y5
-	VPXOR        X5, X5, X5
-	VMOVDQU      X5, (SP)
-	LEAQ         (BX)(AX*2), BX
-	XORQ         DI, DI
-
-copy1:
-	MOVWLZX   (BX)(DI*2), R8
-	MOVW      R8, (SP)(DI*2)
-	INCQ      DI
-	CMPQ      DI, CX
-	JL        copy1
-	VPMOVZXWD (SP), Y5
-	VPSLLD    $0x10, Y5, Y5
-	VPXOR     X6, X6, X6
-	VMOVDQU   X6, (SP)
-	LEAQ      (DX)(AX*2), DX
-	XORQ      BX, BX
-
-copy2:
-	MOVWLZX   (DX)(BX*2), DI
-	MOVW      DI, (SP)(BX*2)
-	INCQ      BX
-	CMPQ      BX, CX
-	JL        copy2
-	VPMOVZXWD (SP), Y6
-	VPSLLD    $0x10, Y6, Y6
-	VSUBPS    Y0, Y5, Y5
-	VPXOR     X0, X0, X0
-	VMOVDQU   X0, (SP)
-	LEAQ      (SI)(AX*2), AX
-	XORQ      DX, DX
-
-copy3:
-	MOVWLZX     (AX)(DX*2), BX
-	MOVW        BX, (SP)(DX*2)
-	INCQ        DX
-	CMPQ        DX, CX
-	JL          copy3
-	VPMOVZXWD   (SP), Y0
-	VPSLLD      $0x10, Y0, Y0
-	VMULPS      Y0, Y6, Y6
-	VFMADD231PS Y5, Y6, Y1
-
-done:
-	VADDPS       Y3, Y1, Y1
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X0
-	VADDPS       X0, X1, X1
-	VPERMILPS    $0x0e, X1, X0
-	VADDPS       X0, X1, X1
-	VPERMILPS    $0x01, X1, X0
-	VADDPS       X0, X1, X1
-	VMOVSS       X1, ret+80(FP)
 	VZEROUPPER
 	RET
 
@@ -1645,5 +1294,356 @@ copy4:
 	JL      copy4
 
 done:
+	VZEROUPPER
+	RET
+
+// func dotWeightedBF16AVX2(dy []uint16, x []uint16, w []uint16) float32
+// Requires: AVX, AVX2, FMA3
+TEXT ·dotWeightedBF16AVX2(SB), NOSPLIT, $16-76
+	MOVQ   dy_len+8(FP), CX
+	MOVQ   dy_base+0(FP), DX
+	MOVQ   x_base+24(FP), BX
+	MOVQ   w_base+48(FP), SI
+	XORQ   AX, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+by4:
+	CMPQ        CX, $0x00000020
+	JL          after4
+	VPMOVZXWD   (DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   (SI)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VMULPS      Y5, Y4, Y4
+	VPMOVZXWD   (BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y0
+	VPMOVZXWD   16(DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   16(SI)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VMULPS      Y5, Y4, Y4
+	VPMOVZXWD   16(BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y1
+	VPMOVZXWD   32(DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   32(SI)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VMULPS      Y5, Y4, Y4
+	VPMOVZXWD   32(BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VPMOVZXWD   48(DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   48(SI)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VMULPS      Y5, Y4, Y4
+	VPMOVZXWD   48(BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, CX
+	JMP         by4
+
+after4:
+by1:
+	CMPQ        CX, $0x00000008
+	JL          after1
+	VPMOVZXWD   (DX)(AX*2), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VPMOVZXWD   (SI)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VMULPS      Y5, Y4, Y4
+	VPMOVZXWD   (BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y0
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, CX
+	JMP         by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X4
+	VPBROADCASTD X4, Y4
+	VPCMPGTD     lanes<>+0(SB), Y4, Y4
+	VPXOR        X4, X4, X4
+	VMOVDQU      X4, (SP)
+	LEAQ         (DX)(AX*2), DX
+	XORQ         DI, DI
+
+copy1:
+	MOVWLZX   (DX)(DI*2), R8
+	MOVW      R8, (SP)(DI*2)
+	INCQ      DI
+	CMPQ      DI, CX
+	JL        copy1
+	VPMOVZXWD (SP), Y4
+	VPSLLD    $0x10, Y4, Y4
+	VPXOR     X5, X5, X5
+	VMOVDQU   X5, (SP)
+	LEAQ      (SI)(AX*2), DX
+	XORQ      SI, SI
+
+copy2:
+	MOVWLZX   (DX)(SI*2), DI
+	MOVW      DI, (SP)(SI*2)
+	INCQ      SI
+	CMPQ      SI, CX
+	JL        copy2
+	VPMOVZXWD (SP), Y5
+	VPSLLD    $0x10, Y5, Y5
+	VMULPS    Y5, Y4, Y4
+	VPXOR     X5, X5, X5
+	VMOVDQU   X5, (SP)
+	LEAQ      (BX)(AX*2), AX
+	XORQ      DX, DX
+
+copy3:
+	MOVWLZX     (AX)(DX*2), BX
+	MOVW        BX, (SP)(DX*2)
+	INCQ        DX
+	CMPQ        DX, CX
+	JL          copy3
+	VPMOVZXWD   (SP), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y0
+
+done:
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VADDPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VADDPS       X1, X0, X0
+	VMOVSS       X0, ret+72(FP)
+	VZEROUPPER
+	RET
+
+// func sumSquaredDiffBF16AVX2(x []uint16, mean float32) float32
+// Requires: AVX, AVX2, FMA3
+TEXT ·sumSquaredDiffBF16AVX2(SB), NOSPLIT, $16-36
+	VBROADCASTSS mean+24(FP), Y0
+	MOVQ         x_len+8(FP), CX
+	MOVQ         x_base+0(FP), DX
+	XORQ         AX, AX
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+
+by4:
+	CMPQ        CX, $0x00000020
+	JL          after4
+	VPMOVZXWD   (DX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VSUBPS      Y0, Y5, Y5
+	VFMADD231PS Y5, Y5, Y1
+	VPMOVZXWD   16(DX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VSUBPS      Y0, Y5, Y5
+	VFMADD231PS Y5, Y5, Y2
+	VPMOVZXWD   32(DX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VSUBPS      Y0, Y5, Y5
+	VFMADD231PS Y5, Y5, Y3
+	VPMOVZXWD   48(DX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VSUBPS      Y0, Y5, Y5
+	VFMADD231PS Y5, Y5, Y4
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, CX
+	JMP         by4
+
+after4:
+by1:
+	CMPQ        CX, $0x00000008
+	JL          after1
+	VPMOVZXWD   (DX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VSUBPS      Y0, Y5, Y5
+	VFMADD231PS Y5, Y5, Y1
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, CX
+	JMP         by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X5
+	VPBROADCASTD X5, Y5
+	VPCMPGTD     lanes<>+0(SB), Y5, Y5
+	VPXOR        X6, X6, X6
+	VMOVDQU      X6, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy1:
+	MOVWLZX     (AX)(DX*2), BX
+	MOVW        BX, (SP)(DX*2)
+	INCQ        DX
+	CMPQ        DX, CX
+	JL          copy1
+	VPMOVZXWD   (SP), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VSUBPS      Y0, Y6, Y6
+	VANDPS      Y5, Y6, Y6
+	VFMADD231PS Y6, Y6, Y1
+
+done:
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, ret+32(FP)
+	VZEROUPPER
+	RET
+
+// func dotCenteredBF16AVX2(dy []uint16, x []uint16, w []uint16, mean float32) float32
+// Requires: AVX, AVX2, FMA3
+TEXT ·dotCenteredBF16AVX2(SB), NOSPLIT, $16-84
+	VBROADCASTSS mean+72(FP), Y0
+	MOVQ         dy_len+8(FP), CX
+	MOVQ         dy_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVQ         w_base+48(FP), SI
+	XORQ         AX, AX
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+
+by4:
+	CMPQ        CX, $0x00000020
+	JL          after4
+	VPMOVZXWD   (BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VPMOVZXWD   (DX)(AX*2), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VSUBPS      Y0, Y5, Y5
+	VPMOVZXWD   (SI)(AX*2), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VMULPS      Y7, Y6, Y6
+	VFMADD231PS Y5, Y6, Y1
+	VPMOVZXWD   16(BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VPMOVZXWD   16(DX)(AX*2), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VSUBPS      Y0, Y5, Y5
+	VPMOVZXWD   16(SI)(AX*2), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VMULPS      Y7, Y6, Y6
+	VFMADD231PS Y5, Y6, Y2
+	VPMOVZXWD   32(BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VPMOVZXWD   32(DX)(AX*2), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VSUBPS      Y0, Y5, Y5
+	VPMOVZXWD   32(SI)(AX*2), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VMULPS      Y7, Y6, Y6
+	VFMADD231PS Y5, Y6, Y3
+	VPMOVZXWD   48(BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VPMOVZXWD   48(DX)(AX*2), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VSUBPS      Y0, Y5, Y5
+	VPMOVZXWD   48(SI)(AX*2), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VMULPS      Y7, Y6, Y6
+	VFMADD231PS Y5, Y6, Y4
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, CX
+	JMP         by4
+
+after4:
+by1:
+	CMPQ        CX, $0x00000008
+	JL          after1
+	VPMOVZXWD   (BX)(AX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VPMOVZXWD   (DX)(AX*2), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VSUBPS      Y0, Y5, Y5
+	VPMOVZXWD   (SI)(AX*2), Y7
+	VPSLLD      $0x10, Y7, Y7
+	VMULPS      Y7, Y6, Y6
+	VFMADD231PS Y5, Y6, Y1
+	ADDQ        $0x00000008, AX
+	SUBQ        $0x00000008, CX
+	JMP         by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X5
+	VPBROADCASTD X5, Y5
+	VPCMPGTD     lanes<>+0(SB), Y5, Y5
+	VPXOR        X5, X5, X5
+	VMOVDQU      X5, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         DI, DI
+
+copy1:
+	MOVWLZX   (BX)(DI*2), R8
+	MOVW      R8, (SP)(DI*2)
+	INCQ      DI
+	CMPQ      DI, CX
+	JL        copy1
+	VPMOVZXWD (SP), Y5
+	VPSLLD    $0x10, Y5, Y5
+	VPXOR     X6, X6, X6
+	VMOVDQU   X6, (SP)
+	LEAQ      (DX)(AX*2), DX
+	XORQ      BX, BX
+
+copy2:
+	MOVWLZX   (DX)(BX*2), DI
+	MOVW      DI, (SP)(BX*2)
+	INCQ      BX
+	CMPQ      BX, CX
+	JL        copy2
+	VPMOVZXWD (SP), Y6
+	VPSLLD    $0x10, Y6, Y6
+	VSUBPS    Y0, Y5, Y5
+	VPXOR     X0, X0, X0
+	VMOVDQU   X0, (SP)
+	LEAQ      (SI)(AX*2), AX
+	XORQ      DX, DX
+
+copy3:
+	MOVWLZX     (AX)(DX*2), BX
+	MOVW        BX, (SP)(DX*2)
+	INCQ        DX
+	CMPQ        DX, CX
+	JL          copy3
+	VPMOVZXWD   (SP), Y0
+	VPSLLD      $0x10, Y0, Y0
+	VMULPS      Y0, Y6, Y6
+	VFMADD231PS Y5, Y6, Y1
+
+done:
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x0e, X1, X0
+	VADDPS       X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VADDPS       X0, X1, X1
+	VMOVSS       X1, ret+80(FP)
 	VZEROUPPER
 	RET

@@ -9,25 +9,10 @@ package simd
 //go:noescape
 func rmsNormAVX512(out []float32, x []float32, w []float32, rstd float32)
 
-// dotWeightedAVX512 is Σ dy·w·x.
-//
-//go:noescape
-func dotWeightedAVX512(dy []float32, x []float32, w []float32) float32
-
 // rmsNormBackwardAVX512 sets dx = rstd·dy·w + c·x and adds dy·x·rstd to dw.
 //
 //go:noescape
 func rmsNormBackwardAVX512(dx []float32, dw []float32, dy []float32, x []float32, w []float32, rstd float32, c float32)
-
-// sumSquaredDiffAVX512 is Σ (x − mean)².
-//
-//go:noescape
-func sumSquaredDiffAVX512(x []float32, mean float32) float32
-
-// dotCenteredAVX512 is Σ dy·w·(x − mean).
-//
-//go:noescape
-func dotCenteredAVX512(dy []float32, x []float32, w []float32, mean float32) float32
 
 // layerNormAVX512 sets out = (x − mean)·rstd·w + b.
 //
@@ -39,30 +24,30 @@ func layerNormAVX512(out []float32, x []float32, w []float32, b []float32, mean 
 //go:noescape
 func layerNormBackwardAVX512(dx []float32, dw []float32, db []float32, dy []float32, x []float32, w []float32, mean float32, rstd float32, c float32, d float32)
 
+// dotWeightedAVX512 is Σ dy·w·x.
+//
+//go:noescape
+func dotWeightedAVX512(dy []float32, x []float32, w []float32) float32
+
+// sumSquaredDiffAVX512 is Σ (x − mean)².
+//
+//go:noescape
+func sumSquaredDiffAVX512(x []float32, mean float32) float32
+
+// dotCenteredAVX512 is Σ dy·w·(x − mean).
+//
+//go:noescape
+func dotCenteredAVX512(dy []float32, x []float32, w []float32, mean float32) float32
+
 // rmsNormBF16AVX512 sets out = E(x·rstd)·w.
 //
 //go:noescape
 func rmsNormBF16AVX512(out []uint16, x []uint16, w []uint16, rstd float32)
 
-// dotWeightedBF16AVX512 is Σ dy·w·x.
-//
-//go:noescape
-func dotWeightedBF16AVX512(dy []uint16, x []uint16, w []uint16) float32
-
 // rmsNormBackwardBF16AVX512 sets dx = rstd·dy·w + c·x and adds dy·x·rstd to dw.
 //
 //go:noescape
 func rmsNormBackwardBF16AVX512(dx []uint16, dw []float32, dy []uint16, x []uint16, w []uint16, rstd float32, c float32)
-
-// sumSquaredDiffBF16AVX512 is Σ (x − mean)².
-//
-//go:noescape
-func sumSquaredDiffBF16AVX512(x []uint16, mean float32) float32
-
-// dotCenteredBF16AVX512 is Σ dy·w·(x − mean).
-//
-//go:noescape
-func dotCenteredBF16AVX512(dy []uint16, x []uint16, w []uint16, mean float32) float32
 
 // layerNormBF16AVX512 sets out = (x − mean)·rstd·w + b.
 //
@@ -73,3 +58,18 @@ func layerNormBF16AVX512(out []uint16, x []uint16, w []uint16, b []uint16, mean 
 //
 //go:noescape
 func layerNormBackwardBF16AVX512(dx []uint16, dw []float32, db []float32, dy []uint16, x []uint16, w []uint16, mean float32, rstd float32, c float32, d float32)
+
+// dotWeightedBF16AVX512 is Σ dy·w·x.
+//
+//go:noescape
+func dotWeightedBF16AVX512(dy []uint16, x []uint16, w []uint16) float32
+
+// sumSquaredDiffBF16AVX512 is Σ (x − mean)².
+//
+//go:noescape
+func sumSquaredDiffBF16AVX512(x []uint16, mean float32) float32
+
+// dotCenteredBF16AVX512 is Σ dy·w·(x − mean).
+//
+//go:noescape
+func dotCenteredBF16AVX512(dy []uint16, x []uint16, w []uint16, mean float32) float32

@@ -70,6 +70,231 @@ done:
 	VZEROUPPER
 	RET
 
+// func rmsNormBackwardAVX512(dx []float32, dw []float32, dy []float32, x []float32, w []float32, rstd float32, c float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rmsNormBackwardAVX512(SB), NOSPLIT, $0-128
+	VBROADCASTSS rstd+120(FP), Z0
+	VBROADCASTSS c+124(FP), Z1
+	MOVQ         dx_len+8(FP), CX
+	MOVQ         dx_base+0(FP), DX
+	MOVQ         dw_base+24(FP), BX
+	MOVQ         dy_base+48(FP), SI
+	MOVQ         x_base+72(FP), DI
+	MOVQ         w_base+96(FP), R8
+	XORQ         AX, AX
+
+by2:
+	CMPQ        CX, $0x00000020
+	JL          after2
+	VMOVUPS     (SI)(AX*4), Z2
+	VMOVUPS     (DI)(AX*4), Z3
+	VMULPS      Z0, Z2, Z2
+	VMOVUPS     (BX)(AX*4), Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMOVUPS     Z4, (BX)(AX*4)
+	VMOVUPS     (R8)(AX*4), Z4
+	VMULPS      Z4, Z2, Z2
+	VFMADD231PS Z3, Z1, Z2
+	VMOVUPS     Z2, (DX)(AX*4)
+	VMOVUPS     64(SI)(AX*4), Z2
+	VMOVUPS     64(DI)(AX*4), Z3
+	VMULPS      Z0, Z2, Z2
+	VMOVUPS     64(BX)(AX*4), Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMOVUPS     Z4, 64(BX)(AX*4)
+	VMOVUPS     64(R8)(AX*4), Z4
+	VMULPS      Z4, Z2, Z2
+	VFMADD231PS Z3, Z1, Z2
+	VMOVUPS     Z2, 64(DX)(AX*4)
+	ADDQ        $0x00000020, AX
+	SUBQ        $0x00000020, CX
+	JMP         by2
+
+after2:
+by1:
+	CMPQ        CX, $0x00000010
+	JL          after1
+	VMOVUPS     (SI)(AX*4), Z2
+	VMOVUPS     (DI)(AX*4), Z3
+	VMULPS      Z0, Z2, Z2
+	VMOVUPS     (BX)(AX*4), Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMOVUPS     Z4, (BX)(AX*4)
+	VMOVUPS     (R8)(AX*4), Z4
+	VMULPS      Z4, Z2, Z2
+	VFMADD231PS Z3, Z1, Z2
+	VMOVUPS     Z2, (DX)(AX*4)
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, CX
+	JMP         by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, R9
+	BZHIQ       CX, R9, R9
+	KMOVW       R9, K1
+	VMOVUPS.Z   (SI)(AX*4), K1, Z2
+	VMOVUPS.Z   (DI)(AX*4), K1, Z3
+	VMULPS      Z0, Z2, Z2
+	VMOVUPS.Z   (BX)(AX*4), K1, Z0
+	VFMADD231PS Z3, Z2, Z0
+	VMOVUPS     Z0, K1, (BX)(AX*4)
+	VMOVUPS.Z   (R8)(AX*4), K1, Z0
+	VMULPS      Z0, Z2, Z2
+	VFMADD231PS Z3, Z1, Z2
+	VMOVUPS     Z2, K1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func layerNormAVX512(out []float32, x []float32, w []float32, b []float32, mean float32, rstd float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·layerNormAVX512(SB), NOSPLIT, $0-104
+	VBROADCASTSS mean+96(FP), Z0
+	VBROADCASTSS rstd+100(FP), Z1
+	MOVQ         out_len+8(FP), CX
+	MOVQ         out_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVQ         w_base+48(FP), SI
+	MOVQ         b_base+72(FP), DI
+	XORQ         AX, AX
+
+by4:
+	CMPQ        CX, $0x00000040
+	JL          after4
+	VMOVUPS     (BX)(AX*4), Z2
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VMOVUPS     (SI)(AX*4), Z3
+	VMOVUPS     (DI)(AX*4), Z4
+	VFMADD213PS Z4, Z2, Z3
+	VMOVUPS     Z3, (DX)(AX*4)
+	VMOVUPS     64(BX)(AX*4), Z2
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VMOVUPS     64(SI)(AX*4), Z3
+	VMOVUPS     64(DI)(AX*4), Z4
+	VFMADD213PS Z4, Z2, Z3
+	VMOVUPS     Z3, 64(DX)(AX*4)
+	VMOVUPS     128(BX)(AX*4), Z2
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VMOVUPS     128(SI)(AX*4), Z3
+	VMOVUPS     128(DI)(AX*4), Z4
+	VFMADD213PS Z4, Z2, Z3
+	VMOVUPS     Z3, 128(DX)(AX*4)
+	VMOVUPS     192(BX)(AX*4), Z2
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VMOVUPS     192(SI)(AX*4), Z3
+	VMOVUPS     192(DI)(AX*4), Z4
+	VFMADD213PS Z4, Z2, Z3
+	VMOVUPS     Z3, 192(DX)(AX*4)
+	ADDQ        $0x00000040, AX
+	SUBQ        $0x00000040, CX
+	JMP         by4
+
+after4:
+by1:
+	CMPQ        CX, $0x00000010
+	JL          after1
+	VMOVUPS     (BX)(AX*4), Z2
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VMOVUPS     (SI)(AX*4), Z3
+	VMOVUPS     (DI)(AX*4), Z4
+	VFMADD213PS Z4, Z2, Z3
+	VMOVUPS     Z3, (DX)(AX*4)
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, CX
+	JMP         by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, R8
+	BZHIQ       CX, R8, R8
+	KMOVW       R8, K1
+	VMOVUPS.Z   (BX)(AX*4), K1, Z2
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VMOVUPS.Z   (SI)(AX*4), K1, Z0
+	VMOVUPS.Z   (DI)(AX*4), K1, Z1
+	VFMADD213PS Z1, Z2, Z0
+	VMOVUPS     Z0, K1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+// func layerNormBackwardAVX512(dx []float32, dw []float32, db []float32, dy []float32, x []float32, w []float32, mean float32, rstd float32, c float32, d float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·layerNormBackwardAVX512(SB), NOSPLIT, $0-160
+	VBROADCASTSS mean+144(FP), Z0
+	VBROADCASTSS rstd+148(FP), Z1
+	VBROADCASTSS c+152(FP), Z2
+	VBROADCASTSS d+156(FP), Z3
+	MOVQ         dx_len+8(FP), CX
+	MOVQ         dx_base+0(FP), DX
+	MOVQ         dw_base+24(FP), BX
+	MOVQ         db_base+48(FP), SI
+	MOVQ         dy_base+72(FP), DI
+	MOVQ         x_base+96(FP), R8
+	MOVQ         w_base+120(FP), R9
+	XORQ         AX, AX
+
+by1:
+	CMPQ        CX, $0x00000010
+	JL          after1
+	VMOVUPS     (DI)(AX*4), Z4
+	VMOVUPS     (R8)(AX*4), Z5
+	VSUBPS      Z0, Z5, Z5
+	VMULPS      Z1, Z5, Z5
+	VMOVUPS     (BX)(AX*4), Z6
+	VFMADD231PS Z5, Z4, Z6
+	VMOVUPS     Z6, (BX)(AX*4)
+	VMOVUPS     (SI)(AX*4), Z6
+	VADDPS      Z4, Z6, Z6
+	VMOVUPS     Z6, (SI)(AX*4)
+	VMULPS      Z1, Z4, Z4
+	VMOVUPS     (R9)(AX*4), Z6
+	VMULPS      Z6, Z4, Z4
+	VADDPS      Z3, Z4, Z4
+	VFMADD231PS Z5, Z2, Z4
+	VMOVUPS     Z4, (DX)(AX*4)
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, CX
+	JMP         by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, R10
+	BZHIQ       CX, R10, R10
+	KMOVW       R10, K1
+	VMOVUPS.Z   (DI)(AX*4), K1, Z4
+	VMOVUPS.Z   (R8)(AX*4), K1, Z5
+	VSUBPS      Z0, Z5, Z5
+	VMULPS      Z1, Z5, Z5
+	VMOVUPS.Z   (BX)(AX*4), K1, Z0
+	VFMADD231PS Z5, Z4, Z0
+	VMOVUPS     Z0, K1, (BX)(AX*4)
+	VMOVUPS.Z   (SI)(AX*4), K1, Z0
+	VADDPS      Z4, Z0, Z0
+	VMOVUPS     Z0, K1, (SI)(AX*4)
+	VMULPS      Z1, Z4, Z4
+	VMOVUPS.Z   (R9)(AX*4), K1, Z0
+	VMULPS      Z0, Z4, Z4
+	VADDPS      Z3, Z4, Z4
+	VFMADD231PS Z5, Z2, Z4
+	VMOVUPS     Z4, K1, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
 // func dotWeightedAVX512(dy []float32, x []float32, w []float32) float32
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·dotWeightedAVX512(SB), NOSPLIT, $0-76
@@ -148,85 +373,6 @@ done:
 	VPERMILPS     $0x01, X0, X1
 	VADDPS        X1, X0, X0
 	VMOVSS        X0, ret+72(FP)
-	VZEROUPPER
-	RET
-
-// func rmsNormBackwardAVX512(dx []float32, dw []float32, dy []float32, x []float32, w []float32, rstd float32, c float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·rmsNormBackwardAVX512(SB), NOSPLIT, $0-128
-	VBROADCASTSS rstd+120(FP), Z0
-	VBROADCASTSS c+124(FP), Z1
-	MOVQ         dx_len+8(FP), CX
-	MOVQ         dx_base+0(FP), DX
-	MOVQ         dw_base+24(FP), BX
-	MOVQ         dy_base+48(FP), SI
-	MOVQ         x_base+72(FP), DI
-	MOVQ         w_base+96(FP), R8
-	XORQ         AX, AX
-
-by2:
-	CMPQ        CX, $0x00000020
-	JL          after2
-	VMOVUPS     (SI)(AX*4), Z2
-	VMOVUPS     (DI)(AX*4), Z3
-	VMULPS      Z0, Z2, Z2
-	VMOVUPS     (BX)(AX*4), Z4
-	VFMADD231PS Z3, Z2, Z4
-	VMOVUPS     Z4, (BX)(AX*4)
-	VMOVUPS     (R8)(AX*4), Z4
-	VMULPS      Z4, Z2, Z2
-	VFMADD231PS Z3, Z1, Z2
-	VMOVUPS     Z2, (DX)(AX*4)
-	VMOVUPS     64(SI)(AX*4), Z2
-	VMOVUPS     64(DI)(AX*4), Z3
-	VMULPS      Z0, Z2, Z2
-	VMOVUPS     64(BX)(AX*4), Z4
-	VFMADD231PS Z3, Z2, Z4
-	VMOVUPS     Z4, 64(BX)(AX*4)
-	VMOVUPS     64(R8)(AX*4), Z4
-	VMULPS      Z4, Z2, Z2
-	VFMADD231PS Z3, Z1, Z2
-	VMOVUPS     Z2, 64(DX)(AX*4)
-	ADDQ        $0x00000020, AX
-	SUBQ        $0x00000020, CX
-	JMP         by2
-
-after2:
-by1:
-	CMPQ        CX, $0x00000010
-	JL          after1
-	VMOVUPS     (SI)(AX*4), Z2
-	VMOVUPS     (DI)(AX*4), Z3
-	VMULPS      Z0, Z2, Z2
-	VMOVUPS     (BX)(AX*4), Z4
-	VFMADD231PS Z3, Z2, Z4
-	VMOVUPS     Z4, (BX)(AX*4)
-	VMOVUPS     (R8)(AX*4), Z4
-	VMULPS      Z4, Z2, Z2
-	VFMADD231PS Z3, Z1, Z2
-	VMOVUPS     Z2, (DX)(AX*4)
-	ADDQ        $0x00000010, AX
-	SUBQ        $0x00000010, CX
-	JMP         by1
-
-after1:
-	TESTQ       CX, CX
-	JZ          done
-	MOVQ        $-1, R9
-	BZHIQ       CX, R9, R9
-	KMOVW       R9, K1
-	VMOVUPS.Z   (SI)(AX*4), K1, Z2
-	VMOVUPS.Z   (DI)(AX*4), K1, Z3
-	VMULPS      Z0, Z2, Z2
-	VMOVUPS.Z   (BX)(AX*4), K1, Z0
-	VFMADD231PS Z3, Z2, Z0
-	VMOVUPS     Z0, K1, (BX)(AX*4)
-	VMOVUPS.Z   (R8)(AX*4), K1, Z0
-	VMULPS      Z0, Z2, Z2
-	VFMADD231PS Z3, Z1, Z2
-	VMOVUPS     Z2, K1, (DX)(AX*4)
-
-done:
 	VZEROUPPER
 	RET
 
@@ -384,152 +530,6 @@ done:
 	VPERMILPS     $0x01, X1, X0
 	VADDPS        X0, X1, X1
 	VMOVSS        X1, ret+80(FP)
-	VZEROUPPER
-	RET
-
-// func layerNormAVX512(out []float32, x []float32, w []float32, b []float32, mean float32, rstd float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·layerNormAVX512(SB), NOSPLIT, $0-104
-	VBROADCASTSS mean+96(FP), Z0
-	VBROADCASTSS rstd+100(FP), Z1
-	MOVQ         out_len+8(FP), CX
-	MOVQ         out_base+0(FP), DX
-	MOVQ         x_base+24(FP), BX
-	MOVQ         w_base+48(FP), SI
-	MOVQ         b_base+72(FP), DI
-	XORQ         AX, AX
-
-by4:
-	CMPQ        CX, $0x00000040
-	JL          after4
-	VMOVUPS     (BX)(AX*4), Z2
-	VSUBPS      Z0, Z2, Z2
-	VMULPS      Z1, Z2, Z2
-	VMOVUPS     (SI)(AX*4), Z3
-	VMOVUPS     (DI)(AX*4), Z4
-	VFMADD213PS Z4, Z2, Z3
-	VMOVUPS     Z3, (DX)(AX*4)
-	VMOVUPS     64(BX)(AX*4), Z2
-	VSUBPS      Z0, Z2, Z2
-	VMULPS      Z1, Z2, Z2
-	VMOVUPS     64(SI)(AX*4), Z3
-	VMOVUPS     64(DI)(AX*4), Z4
-	VFMADD213PS Z4, Z2, Z3
-	VMOVUPS     Z3, 64(DX)(AX*4)
-	VMOVUPS     128(BX)(AX*4), Z2
-	VSUBPS      Z0, Z2, Z2
-	VMULPS      Z1, Z2, Z2
-	VMOVUPS     128(SI)(AX*4), Z3
-	VMOVUPS     128(DI)(AX*4), Z4
-	VFMADD213PS Z4, Z2, Z3
-	VMOVUPS     Z3, 128(DX)(AX*4)
-	VMOVUPS     192(BX)(AX*4), Z2
-	VSUBPS      Z0, Z2, Z2
-	VMULPS      Z1, Z2, Z2
-	VMOVUPS     192(SI)(AX*4), Z3
-	VMOVUPS     192(DI)(AX*4), Z4
-	VFMADD213PS Z4, Z2, Z3
-	VMOVUPS     Z3, 192(DX)(AX*4)
-	ADDQ        $0x00000040, AX
-	SUBQ        $0x00000040, CX
-	JMP         by4
-
-after4:
-by1:
-	CMPQ        CX, $0x00000010
-	JL          after1
-	VMOVUPS     (BX)(AX*4), Z2
-	VSUBPS      Z0, Z2, Z2
-	VMULPS      Z1, Z2, Z2
-	VMOVUPS     (SI)(AX*4), Z3
-	VMOVUPS     (DI)(AX*4), Z4
-	VFMADD213PS Z4, Z2, Z3
-	VMOVUPS     Z3, (DX)(AX*4)
-	ADDQ        $0x00000010, AX
-	SUBQ        $0x00000010, CX
-	JMP         by1
-
-after1:
-	TESTQ       CX, CX
-	JZ          done
-	MOVQ        $-1, R8
-	BZHIQ       CX, R8, R8
-	KMOVW       R8, K1
-	VMOVUPS.Z   (BX)(AX*4), K1, Z2
-	VSUBPS      Z0, Z2, Z2
-	VMULPS      Z1, Z2, Z2
-	VMOVUPS.Z   (SI)(AX*4), K1, Z0
-	VMOVUPS.Z   (DI)(AX*4), K1, Z1
-	VFMADD213PS Z1, Z2, Z0
-	VMOVUPS     Z0, K1, (DX)(AX*4)
-
-done:
-	VZEROUPPER
-	RET
-
-// func layerNormBackwardAVX512(dx []float32, dw []float32, db []float32, dy []float32, x []float32, w []float32, mean float32, rstd float32, c float32, d float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·layerNormBackwardAVX512(SB), NOSPLIT, $0-160
-	VBROADCASTSS mean+144(FP), Z0
-	VBROADCASTSS rstd+148(FP), Z1
-	VBROADCASTSS c+152(FP), Z2
-	VBROADCASTSS d+156(FP), Z3
-	MOVQ         dx_len+8(FP), CX
-	MOVQ         dx_base+0(FP), DX
-	MOVQ         dw_base+24(FP), BX
-	MOVQ         db_base+48(FP), SI
-	MOVQ         dy_base+72(FP), DI
-	MOVQ         x_base+96(FP), R8
-	MOVQ         w_base+120(FP), R9
-	XORQ         AX, AX
-
-by1:
-	CMPQ        CX, $0x00000010
-	JL          after1
-	VMOVUPS     (DI)(AX*4), Z4
-	VMOVUPS     (R8)(AX*4), Z5
-	VSUBPS      Z0, Z5, Z5
-	VMULPS      Z1, Z5, Z5
-	VMOVUPS     (BX)(AX*4), Z6
-	VFMADD231PS Z5, Z4, Z6
-	VMOVUPS     Z6, (BX)(AX*4)
-	VMOVUPS     (SI)(AX*4), Z6
-	VADDPS      Z4, Z6, Z6
-	VMOVUPS     Z6, (SI)(AX*4)
-	VMULPS      Z1, Z4, Z4
-	VMOVUPS     (R9)(AX*4), Z6
-	VMULPS      Z6, Z4, Z4
-	VADDPS      Z3, Z4, Z4
-	VFMADD231PS Z5, Z2, Z4
-	VMOVUPS     Z4, (DX)(AX*4)
-	ADDQ        $0x00000010, AX
-	SUBQ        $0x00000010, CX
-	JMP         by1
-
-after1:
-	TESTQ       CX, CX
-	JZ          done
-	MOVQ        $-1, R10
-	BZHIQ       CX, R10, R10
-	KMOVW       R10, K1
-	VMOVUPS.Z   (DI)(AX*4), K1, Z4
-	VMOVUPS.Z   (R8)(AX*4), K1, Z5
-	VSUBPS      Z0, Z5, Z5
-	VMULPS      Z1, Z5, Z5
-	VMOVUPS.Z   (BX)(AX*4), K1, Z0
-	VFMADD231PS Z5, Z4, Z0
-	VMOVUPS     Z0, K1, (BX)(AX*4)
-	VMOVUPS.Z   (SI)(AX*4), K1, Z0
-	VADDPS      Z4, Z0, Z0
-	VMOVUPS     Z0, K1, (SI)(AX*4)
-	VMULPS      Z1, Z4, Z4
-	VMOVUPS.Z   (R9)(AX*4), K1, Z0
-	VMULPS      Z0, Z4, Z4
-	VADDPS      Z3, Z4, Z4
-	VFMADD231PS Z5, Z2, Z4
-	VMOVUPS     Z4, K1, (DX)(AX*4)
-
-done:
 	VZEROUPPER
 	RET
 
@@ -707,105 +707,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func dotWeightedBF16AVX512(dy []uint16, x []uint16, w []uint16) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·dotWeightedBF16AVX512(SB), NOSPLIT, $0-76
-	MOVQ   dy_len+8(FP), CX
-	MOVQ   dy_base+0(FP), DX
-	MOVQ   x_base+24(FP), BX
-	MOVQ   w_base+48(FP), SI
-	XORQ   AX, AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-
-by4:
-	CMPQ        CX, $0x00000040
-	JL          after4
-	VPMOVZXWD   (DX)(AX*2), Z4
-	VPSLLD      $0x10, Z4, Z4
-	VPMOVZXWD   (SI)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VMULPS      Z5, Z4, Z4
-	VPMOVZXWD   (BX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VFMADD231PS Z5, Z4, Z0
-	VPMOVZXWD   32(DX)(AX*2), Z4
-	VPSLLD      $0x10, Z4, Z4
-	VPMOVZXWD   32(SI)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VMULPS      Z5, Z4, Z4
-	VPMOVZXWD   32(BX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VFMADD231PS Z5, Z4, Z1
-	VPMOVZXWD   64(DX)(AX*2), Z4
-	VPSLLD      $0x10, Z4, Z4
-	VPMOVZXWD   64(SI)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VMULPS      Z5, Z4, Z4
-	VPMOVZXWD   64(BX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VPMOVZXWD   96(DX)(AX*2), Z4
-	VPSLLD      $0x10, Z4, Z4
-	VPMOVZXWD   96(SI)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VMULPS      Z5, Z4, Z4
-	VPMOVZXWD   96(BX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VFMADD231PS Z5, Z4, Z3
-	ADDQ        $0x00000040, AX
-	SUBQ        $0x00000040, CX
-	JMP         by4
-
-after4:
-by1:
-	CMPQ        CX, $0x00000010
-	JL          after1
-	VPMOVZXWD   (DX)(AX*2), Z4
-	VPSLLD      $0x10, Z4, Z4
-	VPMOVZXWD   (SI)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VMULPS      Z5, Z4, Z4
-	VPMOVZXWD   (BX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VFMADD231PS Z5, Z4, Z0
-	ADDQ        $0x00000010, AX
-	SUBQ        $0x00000010, CX
-	JMP         by1
-
-after1:
-	TESTQ       CX, CX
-	JZ          done
-	MOVQ        $-1, DI
-	BZHIQ       CX, DI, DI
-	KMOVW       DI, K1
-	VPMOVZXWD.Z (DX)(AX*2), K1, Z4
-	VPSLLD      $0x10, Z4, Z4
-	VPMOVZXWD.Z (SI)(AX*2), K1, Z5
-	VPSLLD      $0x10, Z5, Z5
-	VMULPS      Z5, Z4, Z4
-	VPMOVZXWD.Z (BX)(AX*2), K1, Z5
-	VPSLLD      $0x10, Z5, Z5
-	VFMADD231PS Z5, Z4, Z0
-
-done:
-	VADDPS        Z2, Z0, Z0
-	VADDPS        Z3, Z1, Z1
-	VADDPS        Z1, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VPERMILPS     $0x0e, X0, X1
-	VADDPS        X1, X0, X0
-	VPERMILPS     $0x01, X0, X1
-	VADDPS        X1, X0, X0
-	VMOVSS        X0, ret+72(FP)
-	VZEROUPPER
-	RET
-
 // func rmsNormBackwardBF16AVX512(dx []uint16, dw []float32, dy []uint16, x []uint16, w []uint16, rstd float32, c float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·rmsNormBackwardBF16AVX512(SB), NOSPLIT, $0-128
@@ -928,187 +829,6 @@ after1:
 	VPMOVDW     Z0, K1, (DX)(AX*2)
 
 done:
-	VZEROUPPER
-	RET
-
-// func sumSquaredDiffBF16AVX512(x []uint16, mean float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·sumSquaredDiffBF16AVX512(SB), NOSPLIT, $0-36
-	VBROADCASTSS mean+24(FP), Z0
-	MOVQ         x_len+8(FP), CX
-	MOVQ         x_base+0(FP), DX
-	XORQ         AX, AX
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-
-by4:
-	CMPQ        CX, $0x00000040
-	JL          after4
-	VPMOVZXWD   (DX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VSUBPS      Z0, Z5, Z5
-	VFMADD231PS Z5, Z5, Z1
-	VPMOVZXWD   32(DX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VSUBPS      Z0, Z5, Z5
-	VFMADD231PS Z5, Z5, Z2
-	VPMOVZXWD   64(DX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VSUBPS      Z0, Z5, Z5
-	VFMADD231PS Z5, Z5, Z3
-	VPMOVZXWD   96(DX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VSUBPS      Z0, Z5, Z5
-	VFMADD231PS Z5, Z5, Z4
-	ADDQ        $0x00000040, AX
-	SUBQ        $0x00000040, CX
-	JMP         by4
-
-after4:
-by1:
-	CMPQ        CX, $0x00000010
-	JL          after1
-	VPMOVZXWD   (DX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VSUBPS      Z0, Z5, Z5
-	VFMADD231PS Z5, Z5, Z1
-	ADDQ        $0x00000010, AX
-	SUBQ        $0x00000010, CX
-	JMP         by1
-
-after1:
-	TESTQ       CX, CX
-	JZ          done
-	MOVQ        $-1, BX
-	BZHIQ       CX, BX, BX
-	KMOVW       BX, K1
-	VPMOVZXWD.Z (DX)(AX*2), K1, Z5
-	VPSLLD      $0x10, Z5, Z5
-	VSUBPS      Z0, Z5, Z5
-	VMOVAPS.Z   Z5, K1, Z5
-	VFMADD231PS Z5, Z5, Z1
-
-done:
-	VADDPS        Z3, Z1, Z1
-	VADDPS        Z4, Z2, Z2
-	VADDPS        Z2, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VMOVSS        X1, ret+32(FP)
-	VZEROUPPER
-	RET
-
-// func dotCenteredBF16AVX512(dy []uint16, x []uint16, w []uint16, mean float32) float32
-// Requires: AVX, AVX512F, AVX512VL, BMI2
-TEXT ·dotCenteredBF16AVX512(SB), NOSPLIT, $0-84
-	VBROADCASTSS mean+72(FP), Z0
-	MOVQ         dy_len+8(FP), CX
-	MOVQ         dy_base+0(FP), DX
-	MOVQ         x_base+24(FP), BX
-	MOVQ         w_base+48(FP), SI
-	XORQ         AX, AX
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-
-by4:
-	CMPQ        CX, $0x00000040
-	JL          after4
-	VPMOVZXWD   (BX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VPMOVZXWD   (DX)(AX*2), Z6
-	VPSLLD      $0x10, Z6, Z6
-	VSUBPS      Z0, Z5, Z5
-	VPMOVZXWD   (SI)(AX*2), Z7
-	VPSLLD      $0x10, Z7, Z7
-	VMULPS      Z7, Z6, Z6
-	VFMADD231PS Z5, Z6, Z1
-	VPMOVZXWD   32(BX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VPMOVZXWD   32(DX)(AX*2), Z6
-	VPSLLD      $0x10, Z6, Z6
-	VSUBPS      Z0, Z5, Z5
-	VPMOVZXWD   32(SI)(AX*2), Z7
-	VPSLLD      $0x10, Z7, Z7
-	VMULPS      Z7, Z6, Z6
-	VFMADD231PS Z5, Z6, Z2
-	VPMOVZXWD   64(BX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VPMOVZXWD   64(DX)(AX*2), Z6
-	VPSLLD      $0x10, Z6, Z6
-	VSUBPS      Z0, Z5, Z5
-	VPMOVZXWD   64(SI)(AX*2), Z7
-	VPSLLD      $0x10, Z7, Z7
-	VMULPS      Z7, Z6, Z6
-	VFMADD231PS Z5, Z6, Z3
-	VPMOVZXWD   96(BX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VPMOVZXWD   96(DX)(AX*2), Z6
-	VPSLLD      $0x10, Z6, Z6
-	VSUBPS      Z0, Z5, Z5
-	VPMOVZXWD   96(SI)(AX*2), Z7
-	VPSLLD      $0x10, Z7, Z7
-	VMULPS      Z7, Z6, Z6
-	VFMADD231PS Z5, Z6, Z4
-	ADDQ        $0x00000040, AX
-	SUBQ        $0x00000040, CX
-	JMP         by4
-
-after4:
-by1:
-	CMPQ        CX, $0x00000010
-	JL          after1
-	VPMOVZXWD   (BX)(AX*2), Z5
-	VPSLLD      $0x10, Z5, Z5
-	VPMOVZXWD   (DX)(AX*2), Z6
-	VPSLLD      $0x10, Z6, Z6
-	VSUBPS      Z0, Z5, Z5
-	VPMOVZXWD   (SI)(AX*2), Z7
-	VPSLLD      $0x10, Z7, Z7
-	VMULPS      Z7, Z6, Z6
-	VFMADD231PS Z5, Z6, Z1
-	ADDQ        $0x00000010, AX
-	SUBQ        $0x00000010, CX
-	JMP         by1
-
-after1:
-	TESTQ       CX, CX
-	JZ          done
-	MOVQ        $-1, DI
-	BZHIQ       CX, DI, DI
-	KMOVW       DI, K1
-	VPMOVZXWD.Z (BX)(AX*2), K1, Z5
-	VPSLLD      $0x10, Z5, Z5
-	VPMOVZXWD.Z (DX)(AX*2), K1, Z6
-	VPSLLD      $0x10, Z6, Z6
-	VSUBPS      Z0, Z5, Z5
-	VPMOVZXWD.Z (SI)(AX*2), K1, Z0
-	VPSLLD      $0x10, Z0, Z0
-	VMULPS      Z0, Z6, Z6
-	VFMADD231PS Z5, Z6, Z1
-
-done:
-	VADDPS        Z3, Z1, Z1
-	VADDPS        Z4, Z2, Z2
-	VADDPS        Z2, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y0
-	VADDPS        Y0, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x0e, X1, X0
-	VADDPS        X0, X1, X1
-	VPERMILPS     $0x01, X1, X0
-	VADDPS        X0, X1, X1
-	VMOVSS        X1, ret+80(FP)
 	VZEROUPPER
 	RET
 
@@ -1347,5 +1067,285 @@ after1:
 	VPMOVDW     Z0, K1, (DX)(AX*2)
 
 done:
+	VZEROUPPER
+	RET
+
+// func dotWeightedBF16AVX512(dy []uint16, x []uint16, w []uint16) float32
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotWeightedBF16AVX512(SB), NOSPLIT, $0-76
+	MOVQ   dy_len+8(FP), CX
+	MOVQ   dy_base+0(FP), DX
+	MOVQ   x_base+24(FP), BX
+	MOVQ   w_base+48(FP), SI
+	XORQ   AX, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+by4:
+	CMPQ        CX, $0x00000040
+	JL          after4
+	VPMOVZXWD   (DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   (SI)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VMULPS      Z5, Z4, Z4
+	VPMOVZXWD   (BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VPMOVZXWD   32(DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   32(SI)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VMULPS      Z5, Z4, Z4
+	VPMOVZXWD   32(BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VPMOVZXWD   64(DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   64(SI)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VMULPS      Z5, Z4, Z4
+	VPMOVZXWD   64(BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VPMOVZXWD   96(DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   96(SI)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VMULPS      Z5, Z4, Z4
+	VPMOVZXWD   96(BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x00000040, AX
+	SUBQ        $0x00000040, CX
+	JMP         by4
+
+after4:
+by1:
+	CMPQ        CX, $0x00000010
+	JL          after1
+	VPMOVZXWD   (DX)(AX*2), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD   (SI)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VMULPS      Z5, Z4, Z4
+	VPMOVZXWD   (BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z0
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, CX
+	JMP         by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, DI
+	BZHIQ       CX, DI, DI
+	KMOVW       DI, K1
+	VPMOVZXWD.Z (DX)(AX*2), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VPMOVZXWD.Z (SI)(AX*2), K1, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VMULPS      Z5, Z4, Z4
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z0
+
+done:
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x0e, X0, X1
+	VADDPS        X1, X0, X0
+	VPERMILPS     $0x01, X0, X1
+	VADDPS        X1, X0, X0
+	VMOVSS        X0, ret+72(FP)
+	VZEROUPPER
+	RET
+
+// func sumSquaredDiffBF16AVX512(x []uint16, mean float32) float32
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·sumSquaredDiffBF16AVX512(SB), NOSPLIT, $0-36
+	VBROADCASTSS mean+24(FP), Z0
+	MOVQ         x_len+8(FP), CX
+	MOVQ         x_base+0(FP), DX
+	XORQ         AX, AX
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+
+by4:
+	CMPQ        CX, $0x00000040
+	JL          after4
+	VPMOVZXWD   (DX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VSUBPS      Z0, Z5, Z5
+	VFMADD231PS Z5, Z5, Z1
+	VPMOVZXWD   32(DX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VSUBPS      Z0, Z5, Z5
+	VFMADD231PS Z5, Z5, Z2
+	VPMOVZXWD   64(DX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VSUBPS      Z0, Z5, Z5
+	VFMADD231PS Z5, Z5, Z3
+	VPMOVZXWD   96(DX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VSUBPS      Z0, Z5, Z5
+	VFMADD231PS Z5, Z5, Z4
+	ADDQ        $0x00000040, AX
+	SUBQ        $0x00000040, CX
+	JMP         by4
+
+after4:
+by1:
+	CMPQ        CX, $0x00000010
+	JL          after1
+	VPMOVZXWD   (DX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VSUBPS      Z0, Z5, Z5
+	VFMADD231PS Z5, Z5, Z1
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, CX
+	JMP         by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, BX
+	BZHIQ       CX, BX, BX
+	KMOVW       BX, K1
+	VPMOVZXWD.Z (DX)(AX*2), K1, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VSUBPS      Z0, Z5, Z5
+	VMOVAPS.Z   Z5, K1, Z5
+	VFMADD231PS Z5, Z5, Z1
+
+done:
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z4, Z2, Z2
+	VADDPS        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0x0e, X1, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0x01, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, ret+32(FP)
+	VZEROUPPER
+	RET
+
+// func dotCenteredBF16AVX512(dy []uint16, x []uint16, w []uint16, mean float32) float32
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotCenteredBF16AVX512(SB), NOSPLIT, $0-84
+	VBROADCASTSS mean+72(FP), Z0
+	MOVQ         dy_len+8(FP), CX
+	MOVQ         dy_base+0(FP), DX
+	MOVQ         x_base+24(FP), BX
+	MOVQ         w_base+48(FP), SI
+	XORQ         AX, AX
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+
+by4:
+	CMPQ        CX, $0x00000040
+	JL          after4
+	VPMOVZXWD   (BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VPMOVZXWD   (DX)(AX*2), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VSUBPS      Z0, Z5, Z5
+	VPMOVZXWD   (SI)(AX*2), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VMULPS      Z7, Z6, Z6
+	VFMADD231PS Z5, Z6, Z1
+	VPMOVZXWD   32(BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VPMOVZXWD   32(DX)(AX*2), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VSUBPS      Z0, Z5, Z5
+	VPMOVZXWD   32(SI)(AX*2), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VMULPS      Z7, Z6, Z6
+	VFMADD231PS Z5, Z6, Z2
+	VPMOVZXWD   64(BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VPMOVZXWD   64(DX)(AX*2), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VSUBPS      Z0, Z5, Z5
+	VPMOVZXWD   64(SI)(AX*2), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VMULPS      Z7, Z6, Z6
+	VFMADD231PS Z5, Z6, Z3
+	VPMOVZXWD   96(BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VPMOVZXWD   96(DX)(AX*2), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VSUBPS      Z0, Z5, Z5
+	VPMOVZXWD   96(SI)(AX*2), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VMULPS      Z7, Z6, Z6
+	VFMADD231PS Z5, Z6, Z4
+	ADDQ        $0x00000040, AX
+	SUBQ        $0x00000040, CX
+	JMP         by4
+
+after4:
+by1:
+	CMPQ        CX, $0x00000010
+	JL          after1
+	VPMOVZXWD   (BX)(AX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VPMOVZXWD   (DX)(AX*2), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VSUBPS      Z0, Z5, Z5
+	VPMOVZXWD   (SI)(AX*2), Z7
+	VPSLLD      $0x10, Z7, Z7
+	VMULPS      Z7, Z6, Z6
+	VFMADD231PS Z5, Z6, Z1
+	ADDQ        $0x00000010, AX
+	SUBQ        $0x00000010, CX
+	JMP         by1
+
+after1:
+	TESTQ       CX, CX
+	JZ          done
+	MOVQ        $-1, DI
+	BZHIQ       CX, DI, DI
+	KMOVW       DI, K1
+	VPMOVZXWD.Z (BX)(AX*2), K1, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VPMOVZXWD.Z (DX)(AX*2), K1, Z6
+	VPSLLD      $0x10, Z6, Z6
+	VSUBPS      Z0, Z5, Z5
+	VPMOVZXWD.Z (SI)(AX*2), K1, Z0
+	VPSLLD      $0x10, Z0, Z0
+	VMULPS      Z0, Z6, Z6
+	VFMADD231PS Z5, Z6, Z1
+
+done:
+	VADDPS        Z3, Z1, Z1
+	VADDPS        Z4, Z2, Z2
+	VADDPS        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPS        Y0, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0x0e, X1, X0
+	VADDPS        X0, X1, X1
+	VPERMILPS     $0x01, X1, X0
+	VADDPS        X0, X1, X1
+	VMOVSS        X1, ret+80(FP)
 	VZEROUPPER
 	RET

@@ -24,7 +24,7 @@ type Level uint8
 // The kernel paths. Each includes those before it of the same architecture.
 const (
 	Generic    Level = iota
-	AVX2             // AVX2 and FMA
+	AVX2             // AVX2, FMA, BMI2 and F16C
 	AVX512           // AVX-512 F, BW, DQ and VL
 	AVX512BF16       // AVX-512 BF16
 	AMX              // AMX tiles of BF16, which the system lets the process use

@@ -16,6 +16,8 @@ func widened(t *kernels) loops[uint16] {
 		sum:    t.total(f.sum), sumSquares: t.total(f.sumSquares),
 		max: t.extreme(f.max), min: t.extreme(f.min),
 
+		less: t.comparison(f.less), lessEqual: t.comparison(f.lessEqual), equal: t.comparison(f.equal), notEqual: t.comparison(f.notEqual),
+
 		swiGLUBackward: func(dgate, dup, dy, gate, up []uint16) {
 			var d, g, u buffer
 			stretches(len(dgate), func(lo, hi int) {
@@ -178,6 +180,13 @@ func (t *kernels) binary(f func(out, x, y []float32)) func(out, x, y []uint16) {
 			f(v, v, t.widen(&b, y[lo:hi]))
 			t.f32ToBF16(out[lo:hi], v)
 		})
+	}
+}
+
+func (t *kernels) comparison(f func(out []uint8, x, y []float32)) func(out []uint8, x, y []uint16) {
+	return func(out []uint8, x, y []uint16) {
+		var a, b buffer
+		stretches(len(out), func(lo, hi int) { f(out[lo:hi], t.widen(&a, x[lo:hi]), t.widen(&b, y[lo:hi])) })
 	}
 }
 
