@@ -9,17 +9,6 @@ import (
 // Vector primitives over the compute types of float kernels: float32 goes to package simd, float64
 // through the plain loops below. An output may be one of the inputs.
 
-func sum[C float](x []C) C {
-	if isFloat32[C]() {
-		return C(simd.Sum(cast[float32](x)))
-	}
-	var s C
-	for _, v := range x {
-		s += v
-	}
-	return s
-}
-
 func dot[C float](x, y []C) C {
 	if isFloat32[C]() {
 		return C(simd.Dot(cast[float32](x), cast[float32](y)))
