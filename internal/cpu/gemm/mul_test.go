@@ -327,6 +327,32 @@ func TestProductsOfSeveralBlocksInEveryDirection(t *testing.T) {
 	})
 }
 
+func TestProductsAtTheEdgesOfBlocksSlabsAndTiles(t *testing.T) {
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(43, 44))
+		var sizes [][3]int
+		for _, k := range []int{slabK - 1, slabK, slabK + 1, 2*slabK + 1, blockK - 1, blockK, blockK + 1, blockK + slabK, 2*blockK + 1} {
+			sizes = append(sizes, [3]int{blockRows + 5, inPlaceA + 37, k})
+		}
+		for _, m := range []int{blockRows - 1, blockRows, blockRows + 1, 2*blockRows + 1, slabLanes - 1, slabLanes + blockRows + 1} {
+			sizes = append(sizes, [3]int{m, inPlaceA + 1, 21})
+		}
+		for _, n := range []int{inPlaceA, inPlaceA + 1, slabLanes - 1, slabLanes, slabLanes + 33} {
+			sizes = append(sizes, [3]int{inPlaceB + 1, n, 19})
+		}
+		for _, s := range sizes {
+			m, n, k := s[0], s[1], s[2]
+			if m*n*k > 1<<25 && (simd.Path() == "generic" || underRace) {
+				continue
+			}
+			for _, l := range [][2]layout{{rowMajor, rowMajor}, {rowMajor, colMajor}, {colMajor, rowMajor}, {paddedCols, paddedCols}} {
+				checkSome(t, Mul, newMatrix(backend.F32, m, n, rowMajor), newMatrix(backend.F32, m, k, l[0]).fill(r),
+					newMatrix(backend.F32, k, n, l[1]).fill(r), r)
+			}
+		}
+	})
+}
+
 func TestAnEmptySumIsZeroOrLeavesTheResult(t *testing.T) {
 	forEachPath(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(23, 24))
