@@ -15,6 +15,13 @@ done
 CGO_ENABLED=0 go test -count=1 -tags purego ./...
 CGO_ENABLED=1 go test -count=1 -race -short ./...
 
+# A step of Qwen3-0.6B takes the memory that was predicted; each case is a process of its own.
+for tokens in 512 1024 2048; do
+  for recompute in none selective block; do
+    HONE_FULL_CHECK=1 CGO_ENABLED=0 go test -count=1 -v -run "TestMemoryOfQwen06B/tokens=$tokens/$recompute\$" ./train | grep -v '^='
+  done
+done
+
 git grep -hoE '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed 's/func //' | sort -u | while read -r target; do
   git grep -lE "^func $target\b" -- '*_test.go' | xargs -n1 dirname | sort -u | while read -r dir; do
     echo "$dir $target"
