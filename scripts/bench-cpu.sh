@@ -3,7 +3,7 @@
 # docs/benchmarks.md. It needs Go, Python 3 with venv, a C compiler, 20 GiB of memory and an idle machine; what is missing
 # of Debian's packages it installs when it runs as root. About half an hour on two cores.
 #
-#   scripts/bench-cpu.sh [--rounds N] [--only products|steps|rest] [--write]
+#   scripts/bench-cpu.sh [--quick] [--rounds N] [--only products|steps|rest] [--write]
 #
 # BENCH_DIR is where the programs, PyTorch and the raw results are kept (a folder of the system's temporary one).
 set -euo pipefail

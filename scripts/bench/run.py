@@ -20,7 +20,7 @@ ROOT = HERE.parent.parent
 BEGIN, END = "<!-- bench-cpu: begin -->", "<!-- bench-cpu: end -->"
 
 
-def contenders(work):
+def contenders(work, quick):
     """(contender, command, environment) of a round, in the order in which they run."""
     python, hone = [sys.executable], [str(work / "hone")]
     torch = python + [str(HERE / "pytorch.py")]
@@ -43,13 +43,13 @@ def contenders(work):
     steps = []
     for dtype in ("f32", "bf16"):
         steps.append(("hone", hone + ["step", "-dtype", dtype], {}))
-        for mode in ([], ["--compile"]):
+        for mode in [["--compile"]] if quick else [[], ["--compile"]]:
             steps.append(("PyTorch", torch + ["step", "--dtype", dtype, *mode], torch_env))
     for recompute, moments in (("none", "8bit"), ("selective", "f32"), ("block", "f32"), ("block", "8bit")):
         steps.append(("hone", hone + ["step", "-dtype", "bf16", "-recompute", recompute, "-moments", moments], {}))
     steps.append(("PyTorch", torch + ["step", "--dtype", "bf16", "--compile", "--recompute", "block"], torch_env))
     for tokens in ("128", "512", "1024", "2048", "4096"):
-        for dtype in ("f32", "bf16"):
+        for dtype in ("bf16",) if quick else ("f32", "bf16"):
             steps.append(("hone", hone + ["step", "-dtype", dtype, "-layers", "8", "-recompute", "selective", "-tokens", tokens], {}))
     rest = [
         ("hone", hone + ["optimizer", "-dtype", "f32"], {}),
@@ -58,7 +58,9 @@ def contenders(work):
         ("hone", hone + ["decode", "-dtype", "bf16"], {}),
         ("hone", hone + ["prefill", "-dtype", "bf16", "-tokens", "2048"], {}),
     ]
-    return {"products": products, "steps": steps, "rest": rest}
+    if quick:
+        steps = [(c, command + (["--repeats", "2"] if c == "PyTorch" else ["-repeats", "2"]), e) for c, command, e in steps]
+    return {"steps": steps, "products": products, "rest": rest}
 
 
 def flags():
@@ -141,7 +143,7 @@ def write(results, config, rounds):
     scale = m("gb_per_second", bench="peak", shape="memory, scale in place", threads=os.cpu_count())
     text = [
         "    scripts/bench-cpu.sh\n",
-        f"{date.today()}, {processor()}, {os.cpu_count()} processors, medians of {rounds} rounds, in each of which all took their turn.",
+        f"{date.today()}, {processor()}, {os.cpu_count()} processors, medians of rounds: {rounds}; in each all took their turn.",
         f"hone ran on its path `{next((r['path'] for rs in results.values.values() for r in rs if 'path' in r), '?')}`; {config.splitlines()[0]}.\n",
         "Probed beside it:\n",
         table(["probe", "1 thread", f"{os.cpu_count()} threads"], [
@@ -238,16 +240,19 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("work", type=Path)
     p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--quick", action="store_true", help="one round in ten minutes: PyTorch compiled only, fewer repeats")
     p.add_argument("--only", choices=["products", "steps", "rest"], help="one group of measurements; the page is written from all there are")
     p.add_argument("--write", action="store_true", help="write the page from the results of earlier runs")
     a = p.parse_args()
+    if a.quick:
+        a.rounds = 1
     log = a.work / "results.jsonl"
     if not a.write:
         if not a.only:
             log.unlink(missing_ok=True)
         with log.open("a") as out:
             for r in range(a.rounds):
-                for group, cs in contenders(a.work).items():
+                for group, cs in contenders(a.work, a.quick).items():
                     if a.only not in (None, group) or group == "steps" and r >= 2:
                         continue
                     for contender, command, environment in cs:
