@@ -40,7 +40,7 @@ func MuonStep(matrices []MuonState, hyper *Tensor, c MuonConstants) bool {
 			views[i].Param = &s.Param.view
 		}
 	}
-	fused, ok := first.dev.backend.(backend.Muoner)
+	fused, ok := backend.Fused[backend.Muoner](first.dev.backend)
 	if !ok {
 		return false
 	}
