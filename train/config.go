@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hone-ml/hone/models"
+	"github.com/hone-ml/hone/tensor"
 )
 
 // LongSamples says what becomes of samples longer than Config.MaxLength.
@@ -65,6 +66,9 @@ type Config struct {
 	FollowTime bool
 	// Clip is the largest norm of the gradients, see tensor.Grads.Clip; 0 means no clipping.
 	Clip float64
+	// Gradients is the dtype of the gradients of F32, BF16 and F16 parameters: F32, or BF16, which takes half
+	// the memory and rounds each sum, once for each micro-batch and use of a parameter.
+	Gradients tensor.DType
 
 	// EvalEvery calls Options.Evaluate after every so many steps; 0 means never.
 	EvalEvery int
@@ -120,6 +124,8 @@ func (c *Config) check(m models.CausalLM) error {
 		}
 	}
 	switch {
+	case c.Gradients != tensor.F32 && c.Gradients != tensor.BF16:
+		return fmt.Errorf("train: gradients of %s, want f32 or bf16", c.Gradients)
 	case c.Batch < 1 || c.Accum < 1:
 		return fmt.Errorf("train: batch %d and accumulation %d must be 1 or more", c.Batch, c.Accum)
 	case c.Packing && c.MaxLength == 0:
@@ -166,7 +172,7 @@ func (c *Config) settings(samples int, data string, steps int, custom bool) []se
 		{"batch", strconv.Itoa(c.Batch)}, {"accumulation", strconv.Itoa(c.Accum)},
 		{"max length", strconv.Itoa(c.MaxLength)}, {"packing", strconv.FormatBool(c.Packing)},
 		{"long samples", c.Long.String()}, {"sequential", strconv.FormatBool(c.Sequential)},
-		{"prompt loss", number(c.PromptLoss)}, {"learning rate", number(c.LR)}, {"clip", number(c.Clip)},
+		{"prompt loss", number(c.PromptLoss)}, {"learning rate", number(c.LR)}, {"clip", number(c.Clip)}, {"gradients", c.Gradients.String()},
 		{"seed", strconv.FormatUint(c.Seed, 10)}, {"number of samples", strconv.Itoa(samples)},
 	}
 	if data != "" {

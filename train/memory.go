@@ -28,6 +28,7 @@ type Footprint struct {
 	Reserved, Limit int
 
 	tokens     int // of the largest micro-batch
+	gradients  tensor.DType
 	recomputes []alternative
 }
 
@@ -109,7 +110,7 @@ func (t *trial) run(ctx context.Context, d Data, limit int, recompute *tensor.Re
 			return nil, err
 		}
 	}
-	f = &Footprint{}
+	f = &Footprint{gradients: t.config.Gradients}
 	for _, p := range m.Parameters() {
 		f.Parameters += p.DType().Bytes(p.Len())
 	}
@@ -218,6 +219,9 @@ func (f *Footprint) Fits() error {
 		}
 	} else {
 		knobs = append(knobs, "a smaller model", "an optimizer that keeps less")
+	}
+	if f.gradients == tensor.F32 {
+		knobs = append(knobs, fmt.Sprintf("gradients in bf16 (%s less)", gibibytes(f.Gradients/2)))
 	}
 	knobs = append(knobs, "a higher memory limit")
 	return fmt.Errorf("train: training needs about %s (%s), but only %s may be used; what helps: %s",

@@ -110,6 +110,11 @@ func TestPredictionOfALargeModelTakesNoMemory(t *testing.T) {
 	c := qwen.Sizes["qwen3-0.6b"]
 	n := c.Parameters()
 	none := predict(t, tensor.CPU(), c, tensor.RecomputeNone, config)
+	narrow := config
+	narrow.Gradients = tensor.BF16
+	if f := predict(t, tensor.CPU(), c, tensor.RecomputeNone, narrow); f.Gradients > none.Gradients/2+4096*1024 || f.Gradients < 2*n {
+		t.Errorf("gradients in BF16 take %s, in F32 %s", gibibytes(f.Gradients), gibibytes(none.Gradients))
+	}
 	if none.Parameters != 2*n || none.Gradients < 4*n || none.Gradients > 4*n+4096*1024 || none.Optimizer < 8*n {
 		t.Errorf("%d parameters: %+v", n, none)
 	}
@@ -129,7 +134,7 @@ func TestTrainingThatCannotFitIsRefusedWithTheNumbersAndTheKnobs(t *testing.T) {
 
 	dev.SetMemoryLimit(13 << 30)
 	wantError(t, predict(t, dev, c, tensor.RecomputeNone, config).Fits(), "training needs about", "parameters 1.11 GiB", "gradients 2.22 GiB",
-		"only 13.00 GiB may be used", "fewer tokens in a micro-batch (now 8192", "(selective: ", "(block: ", "higher memory limit")
+		"only 13.00 GiB may be used", "fewer tokens in a micro-batch (now 8192", "(selective: ", "(block: ", "gradients in bf16 (1.11 GiB less)", "higher memory limit")
 	dev.SetMemoryLimit(3 << 30)
 	wantError(t, predict(t, dev, c, tensor.RecomputeNone, config).Fits(), "a smaller model", "higher memory limit")
 	for _, enough := range []int{64 << 30, 0} {

@@ -223,6 +223,7 @@ func TestResumeWithAnotherConfigurationNamesTheDifference(t *testing.T) {
 	}{
 		{"batch", func(o *Options) { o.Config.Batch = 4 }, []string{"batch was 3, now it is 4", "step-000012"}},
 		{"seed", func(o *Options) { o.Config.Seed = 6 }, []string{"seed was 5, now it is 6"}},
+		{"gradients", func(o *Options) { o.Config.Gradients = tensor.BF16 }, []string{"gradients was f32, now it is bf16"}},
 		{"prompt loss", func(o *Options) { o.Config.PromptLoss = 0 }, []string{"prompt loss was 0.5, now it is 0"}},
 		{"total of a cosine", func(o *Options) { o.Config.MaxSteps = 20 }, []string{"number of steps was 12, now it is 20"}},
 		{"data", func(o *Options) { o.Data = tinyData(30) }, []string{"number of samples was 31, now it is 30"}},

@@ -154,15 +154,15 @@ func (r *run) open(settings []setting) (err error) {
 
 // allocate takes the memory that lives as long as the session.
 func (r *run) allocate() {
-	dt := tensor.F32
+	gradients, losses := r.o.Config.Gradients, tensor.F32
 	for _, p := range r.o.Model.Parameters() {
 		if p.DType() == tensor.F64 {
-			dt = tensor.F64
+			gradients, losses = tensor.F64, tensor.F64
 		}
 	}
-	r.grads = tensor.NewGrads(r.o.Model.Parameters(), dt)
+	r.grads = tensor.NewGrads(r.o.Model.Parameters(), gradients)
 	dev := r.grads.Device()
-	r.losses = tensor.Zeros(dev, dt, r.o.Config.Accum, 2)
+	r.losses = tensor.Zeros(dev, losses, r.o.Config.Accum, 2)
 	r.tape = dev.NewTape()
 }
 

@@ -40,7 +40,7 @@ func TestFlagsOfTrainHaveTheDefaultsOfTheContract(t *testing.T) {
 		"device": "auto", "seed": "42", "memory": "", "json": "false", "trace": "", "detect-nan": "false", "dtype": "",
 		"epochs": "3", "max-steps": "0", "max-time": "0s", "batch": "8", "accum": "2", "max-length": "1024",
 		"lr": "2e-05", "schedule": "cosine", "warmup": "0.03", "weight-decay": "0.01", "clip": "1",
-		"packing": "true", "moments": "f32", "prompt-loss": "0", "eval-every": "0", "save-every": "0", "keep": "2", "patience": "0", "resume": "false",
+		"packing": "true", "moments": "f32", "gradients": "f32", "prompt-loss": "0", "eval-every": "0", "save-every": "0", "keep": "2", "patience": "0", "resume": "false",
 		"lora": "false", "rank": "16", "alpha": "32", "base-dtype": "bf16", "db-dir": "", "dsn": "", "model": "", "data": "", "valid": "", "out": "",
 	} {
 		if got := fs.Lookup(name); got == nil || got.DefValue != want {

@@ -5,6 +5,7 @@ the round that it comes from.
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -45,12 +46,15 @@ def contenders(work, quick):
         steps.append(("hone", hone + ["step", "-dtype", dtype], {}))
         for mode in [["--compile"]] if quick else [[], ["--compile"]]:
             steps.append(("PyTorch", torch + ["step", "--dtype", dtype, *mode], torch_env))
-    for recompute, moments in (("none", "8bit"), ("selective", "f32"), ("block", "f32"), ("block", "8bit")):
-        steps.append(("hone", hone + ["step", "-dtype", "bf16", "-recompute", recompute, "-moments", moments], {}))
+    for recompute, moments, gradients in (("none", "f32", "bf16"), ("none", "8bit", "bf16"), ("selective", "f32", "f32"),
+                                          ("block", "f32", "f32"), ("block", "f32", "bf16"), ("block", "8bit", "bf16")):
+        steps.append(("hone", hone + ["step", "-dtype", "bf16", "-recompute", recompute, "-moments", moments, "-gradients", gradients], {}))
     steps.append(("PyTorch", torch + ["step", "--dtype", "bf16", "--compile", "--recompute", "block"], torch_env))
     for tokens in ("128", "512", "1024", "2048", "4096"):
-        for dtype in ("bf16",) if quick else ("f32", "bf16"):
-            steps.append(("hone", hone + ["step", "-dtype", dtype, "-layers", "8", "-recompute", "selective", "-tokens", tokens], {}))
+        if tokens != "1024":  # which is above
+            steps.append(("hone", hone + ["step", "-dtype", "bf16", "-recompute", "selective", "-tokens", tokens, "-repeats", "2"], {}))
+        if not quick:
+            steps.append(("hone", hone + ["step", "-dtype", "f32", "-layers", "8", "-recompute", "selective", "-tokens", tokens, "-repeats", "2"], {}))
     rest = [
         ("hone", hone + ["optimizer", "-dtype", "f32"], {}),
         ("hone", hone + ["optimizer", "-dtype", "bf16"], {}),
@@ -95,7 +99,7 @@ class Results:
 
     @staticmethod
     def key(r):
-        return tuple(r.get(k) for k in ("contender", "bench", "dtype", "shape", "mode", "recompute", "moments", "tokens", "layers", "threads"))
+        return tuple(r.get(k) for k in ("contender", "bench", "dtype", "shape", "mode", "recompute", "moments", "gradients", "tokens", "layers", "threads"))
 
     def median(self, field, **wanted):
         """The median over the rounds, None if it was not measured."""
@@ -175,42 +179,38 @@ def write(results, config, rounds):
 
     text.append("### A full training step of Qwen3-0.6B, T = 1024\n")
     rows, best = [], {}
-    for dtype in ("f32", "bf16"):
-        for contender in ("PyTorch", "hone"):
-            for mode in ("eager", "compiled", "hone"):
-                for recompute in ("none", "selective", "block"):
-                    for moments in ("f32", "8bit", None):
-                        w = dict(bench="step", dtype=dtype, contender=contender, mode=mode, recompute=recompute, tokens=1024, layers=28)
-                        if contender == "hone":
-                            w["moments"] = moments
-                        elif moments is not None:
-                            continue
-                        speed, rss = m("tokens_per_second", **w), m("peak_rss", **w)
-                        if speed is None:
-                            continue
-                        best.setdefault((contender, dtype, recompute, moments), []).append((speed, rss))
-                        name = f"PyTorch, {mode}" if contender == "PyTorch" else f"hone, {moments} moments"
-                        rows.append([dtype if contender == "hone" or dtype == "f32" else "bf16 autocast", name, recompute, number(speed, 1), number(rss / 2**30, 2),
-                                     number(m("forward_backward", **w), 2), number(m("optimizer", **w), 2), number(m("gflops", **w)) if contender == "hone" else ""])
+    states = [("f32", "f32"), ("f32", "bf16"), ("8bit", "bf16")]  # moments and gradients
+    for dtype, contender, mode, recompute, (moments, gradients) in itertools.chain(
+            itertools.product(("f32", "bf16"), ("PyTorch",), ("eager", "compiled"), ("none", "block"), [(None, None)]),
+            itertools.product(("f32", "bf16"), ("hone",), ("hone",), ("none", "selective", "block"), states)):
+        w = dict(bench="step", dtype=dtype, contender=contender, mode=mode, recompute=recompute, tokens=1024, layers=28)
+        if contender == "hone":
+            w |= dict(moments=moments, gradients=gradients)
+        speed, rss = m("tokens_per_second", **w), m("peak_rss", **w)
+        if speed is None:
+            continue
+        best.setdefault((contender, dtype, recompute, moments, gradients), []).append((speed, rss))
+        name = f"PyTorch, {mode}" if contender == "PyTorch" else f"hone, {moments} moments, {gradients} gradients"
+        rows.append([dtype if contender == "hone" or dtype == "f32" else "bf16 autocast", name, recompute, number(speed, 1), number(rss / 2**30, 2),
+                     number(m("forward_backward", **w), 2), number(m("optimizer", **w), 2), number(m("gflops", **w)) if contender == "hone" else ""])
     text.append(table(["", "", "recompute", "tokens/s", "peak RSS, GiB", "forward and backward, s", "clip and AdamW, s", "GFLOP/s"], rows))
     pick = lambda *k: max(best.get(k, [(None, None)]), key=lambda x: x[0] or 0)
     lines = []
-    for dtype in ("f32", "bf16"):
-        h, t = pick("hone", dtype, "none", "f32"), pick("PyTorch", dtype, "none", None)
-        lines.append(f"- {dtype}: hone to PyTorch's better mode {over(h[0], t[0])} in tokens a second, {over(h[1], t[1])} in peak memory.")
-    t = pick("PyTorch", "bf16", "block", None)
-    for moments in ("f32", "8bit"):
-        h = pick("hone", "bf16", "block", moments)
-        lines.append(f"- bf16 with layers recomputed, {moments} moments: {over(h[0], t[0])} in tokens a second, {over(h[1], t[1])} in peak memory.")
-    h = m("gflops", bench="step", contender="hone", dtype="f32", recompute="none", moments="f32", tokens=1024, layers=28)
+    for dtype, recompute in (("f32", "none"), ("bf16", "none"), ("bf16", "block")):
+        t = pick("PyTorch", dtype, recompute, None, None)
+        for moments, gradients in states:
+            h = pick("hone", dtype, recompute, moments, gradients)
+            if h[0]:
+                lines.append(f"- {dtype}, {'layers recomputed, ' if recompute == 'block' else ''}{moments} moments, {gradients} gradients: hone to PyTorch's better mode {over(h[0], t[0])} in tokens a second, {over(h[1], t[1])} in peak memory.")
+    h = m("gflops", bench="step", contender="hone", dtype="f32", recompute="none", moments="f32", gradients="f32", tokens=1024, layers=28)
     lines.append(f"- f32 step: {number(100 * (ratio(h, f32_peak) or 0))} % of the probed f32 peak, forward, backward and optimizer together.")
     text.append("\n".join(lines) + "\n")
 
-    text.append("### Cost of a token against T = 1024, forward and backward, FLOPs counted (8 layers, whole vocabulary)\n")
+    text.append("### Cost of a token against T = 1024, forward and backward, FLOPs counted (bf16: the whole model; f32: 8 of the 28 layers, whole vocabulary)\n")
     rows = []
-    for dtype in ("f32", "bf16"):
+    for dtype, layers in (("f32", 8), ("bf16", 28)):
         def rate(t):
-            w = dict(bench="step", contender="hone", dtype=dtype, layers=8, tokens=t)
+            w = dict(bench="step", contender="hone", dtype=dtype, layers=layers, recompute="selective", moments="f32", gradients="f32", tokens=t)
             g, s, fb = m("gflops", **w), m("seconds", **w), m("forward_backward", **w)
             return None if not g else g * s / fb
         rows.append([dtype, *(over(rate(1024), rate(t)) for t in (128, 512, 1024, 2048, 4096))])

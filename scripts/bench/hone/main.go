@@ -28,6 +28,7 @@ type options struct {
 	dtype     tensor.DType
 	recompute string
 	moments   string
+	gradients tensor.DType
 	tokens    int
 	rows      int
 	layers    int
@@ -55,6 +56,7 @@ func run(args []string) error {
 	dtype := fs.String("dtype", "f32", "f32 or bf16")
 	fs.StringVar(&o.recompute, "recompute", "none", "none, selective or block")
 	fs.StringVar(&o.moments, "moments", "f32", "f32, bf16 or 8bit")
+	gradients := fs.String("gradients", "f32", "f32 or bf16")
 	fs.IntVar(&o.tokens, "tokens", 1024, "length of a row")
 	fs.IntVar(&o.rows, "rows", 1, "rows of a micro-batch")
 	fs.IntVar(&o.layers, "layers", 28, "layers of the model")
@@ -64,8 +66,13 @@ func run(args []string) error {
 		return err
 	}
 	var err error
-	if o.dtype, err = models.DTypeOf(map[string]string{"f32": "float32", "bf16": "bfloat16"}[*dtype]); err != nil {
-		return fmt.Errorf("-dtype %s: want f32 or bf16", *dtype)
+	for _, one := range []struct {
+		flag, value string
+		to          *tensor.DType
+	}{{"dtype", *dtype, &o.dtype}, {"gradients", *gradients, &o.gradients}} {
+		if *one.to, err = models.DTypeOf(map[string]string{"f32": "float32", "bf16": "bfloat16"}[one.value]); err != nil {
+			return fmt.Errorf("-%s %s: want f32 or bf16", one.flag, one.value)
+		}
 	}
 	return benchmarks[args[0]](o)
 }
@@ -163,7 +170,7 @@ func step(o options) (err error) {
 	if err != nil {
 		return err
 	}
-	grads := tensor.NewGrads(m.Parameters(), tensor.F32)
+	grads := tensor.NewGrads(m.Parameters(), o.gradients)
 	tape := tensor.CPU().NewTape()
 	defer tape.Close()
 	x := ids(o.rows*o.tokens + 1)
@@ -202,7 +209,7 @@ func step(o options) (err error) {
 	// Forward and backward of the matrices, and of causal attention with its scores and weighted sums.
 	matrices := float64(o.layers*(1024*(2048+1024+1024)+2048*1024+3*1024*3072) + 151936*1024)
 	flops := 6*tokens*matrices + 3.5*float64(o.layers)*float64(o.rows)*2*float64(o.tokens)*float64(o.tokens)*16*128
-	o.report("step", record{"mode": "hone", "recompute": o.recompute, "moments": o.moments, "tokens": o.tokens, "rows": o.rows, "layers": o.layers,
+	o.report("step", record{"mode": "hone", "recompute": o.recompute, "moments": o.moments, "gradients": o.gradients.String(), "tokens": o.tokens, "rows": o.rows, "layers": o.layers,
 		"tokens_per_second": tokens / seconds, "seconds": seconds, "forward_backward": middle(compute), "optimizer": middle(update),
 		"peak_rss": peakRSS(), "gflops": flops / seconds / 1e9, "loss": loss})
 	return nil
@@ -247,13 +254,13 @@ func optimizer(o options) error {
 	if err != nil {
 		return err
 	}
-	grads := tensor.NewGrads(m.Parameters(), tensor.F32)
+	grads := tensor.NewGrads(m.Parameters(), o.gradients)
 	grads.Flat().FillRandn(tensor.NewRand(2), 0, 1e-3)
 	seconds := o.median(func() { err = errors.Join(err, opt.Step(grads)) })
 	n, bytes := 0, 0
 	for _, p := range m.Parameters() {
 		n += p.Len()
-		bytes += p.Len() * (4 + 2*p.DType().Size()) // the gradient is read, the parameter read and written
+		bytes += p.Len() * (o.gradients.Size() + 2*p.DType().Size()) // the gradient is read, the parameter read and written
 	}
 	for _, t := range opt.State() {
 		bytes += 2 * t.Len() * t.DType().Size()
