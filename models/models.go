@@ -56,8 +56,11 @@ type Configured interface{ ConfigJSON() ([]byte, error) }
 type ContextLimited interface{ MaxPositions() int }
 
 // Recomputer is implemented by models that can compute parts of their layers again in backward instead of
-// keeping activations.
-type Recomputer interface{ SetRecompute(tensor.Recompute) }
+// keeping activations. One that keeps all of them is trained with its logits kept, too.
+type Recomputer interface {
+	Recompute() tensor.Recompute
+	SetRecompute(tensor.Recompute)
+}
 
 // span is one sequence of a batch: flat token indices [lo, hi).
 type span struct{ lo, hi int32 }

@@ -263,16 +263,22 @@ func TestLinearCrossEntropyDoesNotDependOnItsChunks(t *testing.T) {
 				continue
 			}
 			tolerance := map[tensor.DType]float64{tensor.F64: 1e-13, tensor.F32: 1e-6, tensor.BF16: 1e-6}[dt]
-			run := func(keep, chunk int) (out outcome) {
+			run := func(keep, chunk int, o tensor.CrossEntropyOptions) (out outcome) {
 				tensor.WithLogitChunks(keep, chunk, func() {
 					out = evaluate(tensor.NewTestDevice(0), func(d *tensor.Device) []T { return lossInputs(d, dt, 13, 6, 300) },
 						func(x ...T) T { return tensor.LinearCrossEntropy(x[0], x[1], x[2], o) })
 				})
 				return out
 			}
-			whole := run(1<<20, 1<<20)
+			whole := run(1<<20, 1<<20, o)
+			asked := o
+			asked.KeepLogits = true
 			for _, chunk := range []int{1, 13 * 64, 13 * 100, 13 * 299, 13 * 300} {
-				part := run(0, chunk)
+				part := run(0, chunk, o)
+				kept := run(0, chunk, asked)
+				if !slices.Equal(kept.y, part.y) || !slices.Equal(kept.grads[0], part.grads[0]) || !slices.Equal(kept.grads[1], part.grads[1]) {
+					t.Errorf("%v %s, parts of %d logits: not the same bits when the logits are kept", dt, name, chunk)
+				}
 				near(t, fmt.Sprint(dt, name, chunk), part.y, whole.y, tolerance)
 				near(t, fmt.Sprint(dt, name, chunk, " d hidden"), part.grads[0], whole.grads[0], tolerance)
 				near(t, fmt.Sprint(dt, name, chunk, " d weight"), part.grads[1], whole.grads[1], tolerance)

@@ -51,14 +51,18 @@ func (m *microBatch) hidden(scope *tensor.Scope, model models.CausalLM) *tensor.
 }
 
 // loss is the sum of the losses of the targets, divided; nil if there are none. Rows of hidden that carry
-// no loss never meet the head.
-func (t *targets) loss(hidden, head *tensor.Tensor, divisor float64) *tensor.Tensor {
+// no loss never meet the model's head.
+func (t *targets) loss(hidden *tensor.Tensor, model models.CausalLM, divisor float64) *tensor.Tensor {
 	if len(t.rows) == 0 {
 		return nil
 	}
 	scope := hidden.Scope()
 	rows := hidden.Gather(tensor.FromSlice(scope, t.rows))
-	return tensor.LinearCrossEntropy(rows, head, tensor.FromSlice(scope, t.ids), tensor.CrossEntropyOptions{Divisor: divisor})
+	recomputer, ok := model.(models.Recomputer)
+	return tensor.LinearCrossEntropy(rows, model.Head(), tensor.FromSlice(scope, t.ids), tensor.CrossEntropyOptions{
+		Divisor:    divisor,
+		KeepLogits: ok && recomputer.Recompute() == tensor.RecomputeNone,
+	})
 }
 
 // window is the micro-batches of one step.

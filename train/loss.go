@@ -63,12 +63,12 @@ func Loss(ctx context.Context, m models.CausalLM, d Data, c Config) (Losses, err
 		}
 		err = tensor.Try(func() {
 			hidden := b.hidden(scope, m)
-			if x := b.completion.loss(hidden, m.Head(), 1); x != nil {
+			if x := b.completion.loss(hidden, m, 1); x != nil {
 				completion += x.Item()
 				l.Completions += w.completions
 			}
 			if c.PromptLoss > 0 {
-				if x := b.prompt.loss(hidden, m.Head(), 1); x != nil {
+				if x := b.prompt.loss(hidden, m, 1); x != nil {
 					prompt += x.Item()
 					l.Prompts += w.prompts
 				}

@@ -92,12 +92,12 @@ func (r *run) accumulate(b *microBatch, w *window, losses *tensor.Tensor) {
 	}
 	model := r.o.Model
 	hidden := b.hidden(r.tape, model)
-	loss := b.completion.loss(hidden, model.Head(), float64(w.completions))
+	loss := b.completion.loss(hidden, model, float64(w.completions))
 	if loss != nil {
 		losses.Index(0).CopyFrom(loss)
 	}
 	if promptLoss > 0 {
-		if prompt := b.prompt.loss(hidden, model.Head(), float64(w.prompts)); prompt != nil {
+		if prompt := b.prompt.loss(hidden, model, float64(w.prompts)); prompt != nil {
 			losses.Index(1).CopyFrom(prompt)
 			prompt = prompt.MulScalar(promptLoss)
 			if loss == nil {

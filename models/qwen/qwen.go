@@ -146,6 +146,9 @@ func (m *Model) Head() *tensor.Tensor { return m.LMHead.Weight }
 // Parameters are all parameters by the names that they have in checkpoints.
 func (m *Model) Parameters() iter.Seq2[string, *tensor.Tensor] { return nn.Parameters(m) }
 
+// Recompute is what SetRecompute said, RecomputeNone at first.
+func (m *Model) Recompute() tensor.Recompute { return m.recompute }
+
 // SetRecompute says what backward computes again of each layer instead of keeping it.
 func (m *Model) SetRecompute(r tensor.Recompute) { m.recompute = r }
 

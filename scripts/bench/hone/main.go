@@ -187,7 +187,8 @@ func step(o options) (err error) {
 		start := time.Now()
 		b := models.Batch{IDs: tensor.FromSlice(tape, x[:len(x)-1], o.rows, o.tokens)}
 		targets := tensor.FromSlice(tape, x[1:], o.rows, o.tokens)
-		l := tensor.LinearCrossEntropy(m.Hidden(b, nil), m.Head(), targets, tensor.CrossEntropyOptions{})
+		l := tensor.LinearCrossEntropy(m.Hidden(b, nil), m.Head(), targets,
+			tensor.CrossEntropyOptions{KeepLogits: m.Recompute() == tensor.RecomputeNone})
 		l.Backward(grads)
 		loss = l.Item()
 		half := time.Now()
