@@ -33,3 +33,11 @@ func WithLogitChunks(keep, chunk int, fn func()) {
 
 // Address is where t's first element lies.
 func Address(t *Tensor) uintptr { return uintptr(t.view.Ptr) }
+
+// WithPatches runs fn with another bound on the patches of a convolution that exist at one time.
+func WithPatches(n int, fn func()) {
+	before := partPatches
+	partPatches = n
+	defer func() { partPatches = before }()
+	fn()
+}

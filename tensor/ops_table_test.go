@@ -310,6 +310,7 @@ func differentiable() []opCase {
 			}, n(hidden...), n(classes, 2), i(classes, lead...))
 		}
 	}
+	cases = append(cases, convolutionCases()...)
 	return cases
 }
 
