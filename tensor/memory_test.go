@@ -224,3 +224,41 @@ func TestNothingUsesFreedMemory(t *testing.T) {
 		}
 	}
 }
+
+func TestADryDeviceTellsTheMemoryOfAStepAndTakesNone(t *testing.T) {
+	step := func(d *tensor.Device) (long, most int) {
+		m := tinyModel(d, tensor.F32)
+		g := tensor.NewGrads(named(m.params()...), tensor.F32)
+		s := d.NewTape()
+		defer s.Close()
+		d.ResetPeak()
+		m.wrap = direct
+		m.loss(s, 8, 10, 0, 0).Backward(g)
+		return d.Memory().Long, d.Memory().MaxInUse
+	}
+	real := tensor.NewTestDevice(64 << 20)
+	long, most := step(real)
+	dry := real.Dry()
+	if l, m := step(dry); l != long || m != most {
+		t.Errorf("a dry step takes %d bytes for long and %d at most, a real one %d and %d", l, m, long, most)
+	}
+	real.ResetPeak()
+	if m := real.Memory(); m.MaxInUse != m.InUse || m.InUse >= most {
+		t.Errorf("after ResetPeak: %+v", m)
+	}
+}
+
+func TestContiguousSaysWhetherElementsLieInOrder(t *testing.T) {
+	x := tensor.Zeros(tensor.CPU(), tensor.F32, 3, 4)
+	for what, test := range map[string]struct {
+		x    T
+		want bool
+	}{
+		"new": {x, true}, "transposed": {x.T(), false}, "rows": {x.Slice(0, 1, 3), true}, "columns": {x.Slice(1, 1, 3), false},
+		"a row": {x.Index(2), true}, "a repeated row": {x.Index(0).Expand(2, 4), false},
+	} {
+		if got := test.x.IsContiguous(); got != test.want {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+}

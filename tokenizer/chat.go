@@ -70,8 +70,8 @@ type Thinking int
 
 const (
 	ThinkingUnset Thinking = iota // say nothing of it, which for Qwen3 means on
-	ThinkingOn
-	ThinkingOff // Qwen3: the answer's thoughts are given, and empty
+	ThinkingOn                    // think before the answer
+	ThinkingOff                   // Qwen3: the answer's thoughts are given, and empty
 )
 
 // ChatTemplate names one of the chat templates that hone has in Go. Jinja templates that come with

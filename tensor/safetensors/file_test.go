@@ -143,3 +143,15 @@ func TestOpeningReadsNoTensor(t *testing.T) {
 		t.Errorf("%d bytes", len(data))
 	}
 }
+
+func TestWhereCopyOnWriteHoldsWritingLeavesTheFileAsItIs(t *testing.T) {
+	path := saved(t, "x.safetensors", fileOf(`{"x":{"dtype":"U8","shape":[4],"data_offsets":[0,4]}}`, 4))
+	f := opened(t, path)
+	if !f.CopyOnWrite() {
+		t.Skip("this system maps files for reading only")
+	}
+	f.Bytes("x")[0] = 200
+	if got := opened(t, path).Bytes("x")[0]; got != 0 {
+		t.Errorf("the file's first byte became %d", got)
+	}
+}
