@@ -66,7 +66,8 @@ type Backend interface {
 	Where(out, cond, x, y *View)
 	// Reduce folds the axes in which out has size 1 and x has not. Ranks are equal.
 	// ArgMax and ArgMin fold the last axis only, give I32 or I64, and the first of equals; NaN wins.
-	// An empty fold gives the operation's identity (0 for Sum, -Inf for Max).
+	// An empty fold gives the operation's identity (0 for Sum, 1 for Prod, -Inf for Max).
+	// Max and Min fold Bool too: whether any and whether all are true.
 	Reduce(op ReduceOp, out, x *View)
 
 	// MatMul sets out = x·y, or out += x·y with accumulate. The last two axes are the matrices
@@ -98,6 +99,7 @@ const (
 	Neg UnaryOp = iota
 	Abs
 	Square
+	Sign // -1, 0 or 1; 0 for NaN
 	Not
 	Exp
 	Log
@@ -110,22 +112,53 @@ const (
 	SiLU // x·sigmoid(x)
 	ReLU
 	Reciprocal
+	Exp2
+	Expm1
+	Log2
+	Log10
+	Log1p
+	Tan
+	Asin
+	Acos
+	Atan
+	Sinh
+	Cosh
+	Asinh
+	Acosh
+	Atanh
+	Erf
+	Erfc
+	Floor
+	Ceil
+	Trunc
+	Round         // half to even
+	Softplus      // log(1 + exp(x))
+	GELU          // x·Φ(x)
+	GELUSlope     // its derivative
+	GELUTanh      // x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2
+	GELUTanhSlope // its derivative
 )
 
 // BinaryOp names an element-wise function of two arguments.
 type BinaryOp uint8
 
-// The binary functions. Those from Eq on are comparisons, with Bool results; And and Or need Bool.
+// The binary functions. Those from Eq on are comparisons, with Bool results; And, Or and Xor need Bool.
+// Dividing integers by 0 panics with a runtime.Error.
 const (
 	Add BinaryOp = iota
 	Sub
 	Mul
 	Div
-	Max // NaN if either is
-	Min // NaN if either is
-	Pow // float dtypes only
+	Max       // NaN if either is
+	Min       // NaN if either is
+	Pow       // float dtypes only
+	Atan2     // float dtypes only
+	Hypot     // float dtypes only
+	Remainder // x − y·floor(x/y), with the sign of y
+	Fmod      // x − y·trunc(x/y), with the sign of x
 	And
 	Or
+	Xor
 	Eq
 	Ne
 	Lt
@@ -137,6 +170,15 @@ const (
 // Compares reports whether op gives Bool.
 func (op BinaryOp) Compares() bool { return op >= Eq }
 
+// Logical reports whether op needs Bool.
+func (op BinaryOp) Logical() bool { return op >= And && op <= Xor }
+
+// NeedsFloat reports whether op is defined for float dtypes only.
+func (op BinaryOp) NeedsFloat() bool { return op >= Pow && op <= Hypot }
+
+// Divides reports whether op is undefined where integers have a second argument of 0.
+func (op BinaryOp) Divides() bool { return op == Div || op == Remainder || op == Fmod }
+
 // ReduceOp names a fold.
 type ReduceOp uint8
 
@@ -145,6 +187,7 @@ const (
 	Sum ReduceOp = iota
 	ReduceMax
 	ReduceMin
+	Prod
 	ArgMax
 	ArgMin
 )

@@ -18,7 +18,7 @@ const (
 func (*Backend) Unary(op backend.UnaryOp, out, x *backend.View) {
 	switch x.DType {
 	case backend.F64:
-		unary(out, x, grainMath, floatUnary64(op))
+		unary(out, x, grainMath, pointwise[float64](op))
 	case backend.I32:
 		unary(out, x, grainScalar, integerUnary[int32](op))
 	case backend.I64:
@@ -31,10 +31,16 @@ func (*Backend) Unary(op backend.UnaryOp, out, x *backend.View) {
 		}
 		unary(out, x, grainScalar, not)
 	case backend.BF16:
-		kernel, grain := vectorUnary[uint16](op)
-		unary(out, x, grain, kernel)
+		if kernel, grain := vectorUnary[uint16](op); kernel != nil {
+			unary(out, x, grain, kernel)
+			return
+		}
+		unary(out, x, grainMath, pointwise[float32](op))
 	default:
 		kernel, grain := vectorUnary[float32](op)
+		if kernel == nil {
+			kernel, grain = pointwise[float32](op), grainMath
+		}
 		unary(out, x, grain, kernel)
 	}
 }
@@ -80,7 +86,7 @@ func grainOf(op backend.BinaryOp) int {
 	switch {
 	case op <= backend.Min || op.Compares():
 		return grainCheap
-	case op == backend.Pow:
+	case op >= backend.Pow && op <= backend.Fmod:
 		return grainMath
 	}
 	return grainScalar
@@ -97,7 +103,7 @@ func binary[T number](op backend.BinaryOp, out, x, y *backend.View, grain int) {
 
 // arithmeticOver runs op over a nest of out, x and y, by scalar where one of the inputs is constant.
 func arithmeticOver[T element](n *nest, op backend.BinaryOp, grain int, vector func(out, x, y []T), scalar func(out, x []T, s T)) {
-	commutes := op != backend.Sub && op != backend.Div && op != backend.Pow
+	commutes := op != backend.Sub && op != backend.Div && (op < backend.Pow || op > backend.Fmod)
 	n.computeIn(sizeOf[T]())
 	n.run(grain, func(ws *workspace, at *coords, count int) {
 		dst := writable[T](n, 0, ws, at, count)

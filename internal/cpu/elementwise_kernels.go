@@ -11,7 +11,7 @@ import (
 // The loops over contiguous blocks that element-wise operations are made of. An output may be one of
 // the inputs.
 
-// vectorUnary is the SIMD loop of a float op and its grain.
+// vectorUnary is the SIMD loop of a float op and its grain; nil if there is none.
 func vectorUnary[E simd.Element](op backend.UnaryOp) (kernel func(out, x []E), grain int) {
 	switch op {
 	case backend.Neg:
@@ -43,7 +43,7 @@ func vectorUnary[E simd.Element](op backend.UnaryOp) (kernel func(out, x []E), g
 	case backend.Tanh:
 		return simd.Tanh[E], grainScalar
 	}
-	panic(fmt.Sprintf("cpu: unary operation %d of a float dtype", op))
+	return nil, 0
 }
 
 // vectorBinary is the SIMD loop of op; nil if there is none.
@@ -84,53 +84,6 @@ func vectorScalar[E simd.Element](op backend.BinaryOp) func(out, x []E, s float3
 	return nil
 }
 
-func floatUnary64(op backend.UnaryOp) func(out, x []float64) {
-	switch op {
-	case backend.Neg, backend.Square:
-		return integerUnary[float64](op)
-	case backend.ReLU:
-		return relu[float64]
-	}
-	f := mathFunction(op)
-	return func(out, x []float64) {
-		for i, v := range x {
-			out[i] = f(v)
-		}
-	}
-}
-
-// mathFunction is op on one float64.
-func mathFunction(op backend.UnaryOp) func(float64) float64 {
-	switch op {
-	case backend.Abs:
-		return math.Abs
-	case backend.Exp:
-		return math.Exp
-	case backend.Log:
-		return math.Log
-	case backend.Sqrt:
-		return math.Sqrt
-	case backend.Rsqrt:
-		return func(x float64) float64 { return 1 / math.Sqrt(x) }
-	case backend.Sin:
-		return math.Sin
-	case backend.Cos:
-		return math.Cos
-	case backend.Tanh:
-		return math.Tanh
-	case backend.Sigmoid:
-		return sigmoid
-	case backend.SiLU:
-		return silu
-	case backend.Reciprocal:
-		return func(x float64) float64 { return 1 / x }
-	}
-	panic(fmt.Sprintf("cpu: unary operation %d of a float dtype", op))
-}
-
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
-func silu(x float64) float64    { return x / (1 + math.Exp(-x)) }
-
 func integerUnary[T number](op backend.UnaryOp) func(out, x []T) {
 	switch op {
 	case backend.Neg:
@@ -154,6 +107,8 @@ func integerUnary[T number](op backend.UnaryOp) func(out, x []T) {
 				out[i] = v * v
 			}
 		}
+	case backend.Sign:
+		return sign[T]
 	case backend.ReLU:
 		return relu[T]
 	}
@@ -167,6 +122,13 @@ func relu[T number](out, x []T) {
 			v = 0
 		}
 		out[i] = v
+	}
+}
+
+// sign is 0 for NaN.
+func sign[T number](out, x []T) {
+	for i, v := range x {
+		out[i] = T(truth(v > 0)) - T(truth(v < 0))
 	}
 }
 
@@ -232,6 +194,14 @@ func arithmetic[T number](op backend.BinaryOp) func(out, x, y []T) {
 				out[i] = T(math.Pow(float64(x[i]), float64(y[i])))
 			}
 		}
+	case backend.Atan2, backend.Hypot, backend.Remainder, backend.Fmod:
+		f := numberFunction[T](op)
+		return func(out, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = f(x[i], y[i])
+			}
+		}
 	case backend.And:
 		return func(out, x, y []T) {
 			x, y = x[:len(out)], y[:len(out)]
@@ -244,6 +214,13 @@ func arithmetic[T number](op backend.BinaryOp) func(out, x, y []T) {
 			x, y = x[:len(out)], y[:len(out)]
 			for i := range out {
 				out[i] = T(truth(x[i] != 0 || y[i] != 0))
+			}
+		}
+	case backend.Xor:
+		return func(out, x, y []T) {
+			x, y = x[:len(out)], y[:len(out)]
+			for i := range out {
+				out[i] = T(truth((x[i] != 0) != (y[i] != 0)))
 			}
 		}
 	}
@@ -295,6 +272,13 @@ func arithmeticScalar[T number](op backend.BinaryOp) func(out, x []T, s T) {
 		}
 	case backend.Pow:
 		return powScalar[T]
+	case backend.Atan2, backend.Hypot, backend.Remainder, backend.Fmod:
+		f := numberFunction[T](op)
+		return func(out, x []T, s T) {
+			for i, v := range x {
+				out[i] = f(v, s)
+			}
+		}
 	case backend.And:
 		return func(out, x []T, s T) {
 			for i, v := range x {
@@ -305,6 +289,12 @@ func arithmeticScalar[T number](op backend.BinaryOp) func(out, x []T, s T) {
 		return func(out, x []T, s T) {
 			for i, v := range x {
 				out[i] = T(truth(v != 0 || s != 0))
+			}
+		}
+	case backend.Xor:
+		return func(out, x []T, s T) {
+			for i, v := range x {
+				out[i] = T(truth((v != 0) != (s != 0)))
 			}
 		}
 	}

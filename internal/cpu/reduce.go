@@ -28,6 +28,10 @@ func (*Backend) Reduce(op backend.ReduceOp, out, x *backend.View) {
 		argReduce(op, out, x)
 		return
 	}
+	if op == backend.Prod {
+		product(out, x)
+		return
+	}
 	switch x.DType {
 	case backend.F64:
 		if op == backend.Sum {
@@ -103,6 +107,40 @@ func sumFold[T lane]() fold[T, float64] {
 		}
 	}
 	return f
+}
+
+// product folds floats in F64 and integers in I64, which wraps around.
+func product(out, x *backend.View) {
+	switch x.DType {
+	case backend.F64:
+		reduce(out, x, productFold[float64, float64]())
+	case backend.I32:
+		reduce(out, x, productFold[int32, int64]())
+	case backend.I64:
+		reduce(out, x, productFold[int64, int64]())
+	case backend.U8, backend.Bool:
+		reduce(out, x, productFold[uint8, int64]())
+	default:
+		reduce(out, x, productFold[float32, float64]())
+	}
+}
+
+func productFold[T, A number]() fold[T, A] {
+	return fold[T, A]{
+		identity: 1,
+		row: func(acc A, x []T) A {
+			for _, v := range x {
+				acc *= A(v)
+			}
+			return acc
+		},
+		columns: func(acc []A, x []T) {
+			for i, v := range x {
+				acc[i] *= A(v)
+			}
+		},
+		merge: func(acc, later A) A { return acc * later },
+	}
 }
 
 // extremeOfBF16 folds in float32, which loses nothing.

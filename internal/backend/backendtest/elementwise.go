@@ -67,7 +67,47 @@ var unaryTests = []unaryTest{
 	{backend.SiLU, "SiLU", func(x float64) float64 { return x * sigmoid(x) }, true, func(x float64) bool { return !math.IsInf(x, -1) }},
 	{backend.ReLU, "ReLU", func(x float64) float64 { return max(x, 0) }, true, anything},
 	{backend.Reciprocal, "Reciprocal", func(x float64) float64 { return 1 / x }, true, anything},
+	{backend.Sign, "Sign", sign, false, anything},
+	{backend.Exp2, "Exp2", math.Exp2, true, anything},
+	{backend.Expm1, "Expm1", math.Expm1, true, anything},
+	{backend.Log2, "Log2", math.Log2, true, anything},
+	{backend.Log10, "Log10", math.Log10, true, anything},
+	{backend.Log1p, "Log1p", math.Log1p, true, anything},
+	{backend.Tan, "Tan", math.Tan, true, moderate},
+	{backend.Asin, "Asin", math.Asin, true, anything},
+	{backend.Acos, "Acos", math.Acos, true, anything},
+	{backend.Atan, "Atan", math.Atan, true, anything},
+	{backend.Sinh, "Sinh", math.Sinh, true, anything},
+	{backend.Cosh, "Cosh", math.Cosh, true, anything},
+	{backend.Asinh, "Asinh", math.Asinh, true, anything},
+	{backend.Acosh, "Acosh", math.Acosh, true, anything},
+	{backend.Atanh, "Atanh", math.Atanh, true, anything},
+	{backend.Erf, "Erf", math.Erf, true, anything},
+	{backend.Erfc, "Erfc", math.Erfc, true, anything},
+	{backend.Floor, "Floor", math.Floor, true, anything},
+	{backend.Ceil, "Ceil", math.Ceil, true, anything},
+	{backend.Trunc, "Trunc", math.Trunc, true, anything},
+	{backend.Round, "Round", math.RoundToEven, true, anything},
+	{backend.Softplus, "Softplus", func(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }, true, anything},
+	{backend.GELU, "GELU", func(x float64) float64 { return x * normalCDF(x) }, true, finite},
+	{backend.GELUSlope, "GELUSlope", func(x float64) float64 {
+		return normalCDF(x) + x*math.Exp(-0.5*x*x)/math.Sqrt(2*math.Pi)
+	}, true, finite},
+	{backend.GELUTanh, "GELUTanh", func(x float64) float64 { return x * sigmoid(2*geluAngle(x)) }, true, finite},
+	{backend.GELUTanhSlope, "GELUTanhSlope", func(x float64) float64 {
+		const h = 1e-3 // the difference quotient of fourth order
+		f := func(x float64) float64 { return x * sigmoid(2*geluAngle(x)) }
+		return (8*(f(x+h)-f(x-h)) - (f(x+2*h) - f(x-2*h))) / (12 * h)
+	}, true, func(x float64) bool { return finite(x) && math.Abs(x) < 30 }},
 }
+
+func sign(x float64) float64 { return truth(x > 0) - truth(x < 0) }
+
+func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
+
+func geluAngle(x float64) float64 { return math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x) }
+
+func finite(x float64) bool { return !math.IsInf(x, 0) }
 
 // moderate keeps to angles whose reduction needs no more than the usual care.
 func moderate(x float64) bool { return !(math.Abs(x) > 100) || math.IsInf(x, 0) }
@@ -101,8 +141,14 @@ func testUnary(s *suite) {
 			if u.op == backend.Sin || u.op == backend.Cos {
 				tol.absolute = tol.relative // near a zero, as exact as the angle is
 			}
-			if u.op == backend.SiLU {
+			switch u.op {
+			case backend.SiLU:
 				tol.absolute = 1e-36 // where exp(−x) overflows in F32
+			case backend.GELU, backend.GELUTanh, backend.GELUSlope, backend.GELUTanhSlope:
+				tol.absolute = 1e-6 // of a function of size 1; its difference quotient in F64 has 1e-11
+				if dt == backend.F64 {
+					tol.absolute = 1e-11
+				}
 			}
 			s.try(fmt.Sprintf("%s %v", u.name, dt), func() {
 				out := s.out(dt, contiguous, x.shape...)
@@ -156,8 +202,19 @@ var binaryTests = []binaryTest{
 	{backend.Max, "Max", func(x, y float64) float64 { return max(x, y) }},
 	{backend.Min, "Min", func(x, y float64) float64 { return min(x, y) }},
 	{backend.Pow, "Pow", math.Pow},
+	{backend.Atan2, "Atan2", math.Atan2},
+	{backend.Hypot, "Hypot", math.Hypot},
+	{backend.Remainder, "Remainder", func(x, y float64) float64 {
+		m := math.Mod(x, y)
+		if m != 0 && (m < 0) != (y < 0) {
+			m += y
+		}
+		return m
+	}},
+	{backend.Fmod, "Fmod", math.Mod},
 	{backend.And, "And", func(x, y float64) float64 { return truth(x != 0 && y != 0) }},
 	{backend.Or, "Or", func(x, y float64) float64 { return truth(x != 0 || y != 0) }},
+	{backend.Xor, "Xor", func(x, y float64) float64 { return truth((x != 0) != (y != 0)) }},
 	{backend.Eq, "Eq", func(x, y float64) float64 { return truth(x == y) }},
 	{backend.Ne, "Ne", func(x, y float64) float64 { return truth(x != y) }},
 	{backend.Lt, "Lt", func(x, y float64) float64 { return truth(x < y) }},
@@ -175,11 +232,13 @@ func truth(b bool) float64 {
 
 // dtypes are those that an operation is defined for.
 func (b binaryTest) dtypes() []backend.DType {
-	switch b.op {
-	case backend.And, backend.Or:
+	switch {
+	case b.op.Logical():
 		return []backend.DType{backend.Bool}
-	case backend.Pow:
+	case b.op.NeedsFloat():
 		return floatDTypes
+	}
+	switch b.op {
 	case backend.Eq, backend.Ne:
 		return allDTypes
 	}
@@ -195,7 +254,7 @@ func (b binaryTest) operands(s *suite, dt backend.DType) (x, y array) {
 			if i%7 == 0 {
 				x.data[i] = y.data[i]
 			}
-			if b.op == backend.Div && y.data[i] == 0 {
+			if b.op.Divides() && y.data[i] == 0 {
 				y.data[i] = 3
 			}
 		}

@@ -1,0 +1,171 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/hone-ml/hone/internal/backend"
+)
+
+// The float functions that have no SIMD loop, and all of them in F64: one call for each element, computed in
+// float64.
+
+// pointwise is the loop of a float op.
+func pointwise[T float](op backend.UnaryOp) func(out, x []T) {
+	switch op {
+	case backend.Neg, backend.Square, backend.Sign, backend.ReLU:
+		return integerUnary[T](op)
+	}
+	f := mathFunction(op)
+	return func(out, x []T) {
+		for i, v := range x {
+			out[i] = T(f(float64(v)))
+		}
+	}
+}
+
+// mathFunction is op on one float64.
+func mathFunction(op backend.UnaryOp) func(float64) float64 {
+	switch op {
+	case backend.Abs:
+		return math.Abs
+	case backend.Exp:
+		return math.Exp
+	case backend.Log:
+		return math.Log
+	case backend.Sqrt:
+		return math.Sqrt
+	case backend.Rsqrt:
+		return func(x float64) float64 { return 1 / math.Sqrt(x) }
+	case backend.Sin:
+		return math.Sin
+	case backend.Cos:
+		return math.Cos
+	case backend.Tanh:
+		return math.Tanh
+	case backend.Sigmoid:
+		return sigmoid
+	case backend.SiLU:
+		return silu
+	case backend.Reciprocal:
+		return func(x float64) float64 { return 1 / x }
+	case backend.Exp2:
+		return math.Exp2
+	case backend.Expm1:
+		return math.Expm1
+	case backend.Log2:
+		return math.Log2
+	case backend.Log10:
+		return math.Log10
+	case backend.Log1p:
+		return math.Log1p
+	case backend.Tan:
+		return math.Tan
+	case backend.Asin:
+		return math.Asin
+	case backend.Acos:
+		return math.Acos
+	case backend.Atan:
+		return math.Atan
+	case backend.Sinh:
+		return math.Sinh
+	case backend.Cosh:
+		return math.Cosh
+	case backend.Asinh:
+		return math.Asinh
+	case backend.Acosh:
+		return math.Acosh
+	case backend.Atanh:
+		return math.Atanh
+	case backend.Erf:
+		return math.Erf
+	case backend.Erfc:
+		return math.Erfc
+	case backend.Floor:
+		return math.Floor
+	case backend.Ceil:
+		return math.Ceil
+	case backend.Trunc:
+		return math.Trunc
+	case backend.Round:
+		return math.RoundToEven
+	case backend.Softplus:
+		return softplus
+	case backend.GELU:
+		return func(x float64) float64 { return x * normalCDF(x) }
+	case backend.GELUSlope:
+		return func(x float64) float64 {
+			return normalCDF(x) + x*math.Exp(-0.5*x*x)*(1/(math.Sqrt2*math.SqrtPi))
+		}
+	case backend.GELUTanh:
+		return func(x float64) float64 { return x * sigmoid(geluAngle(x)) }
+	case backend.GELUTanhSlope:
+		return geluTanhSlope
+	}
+	panic(fmt.Sprintf("cpu: unary operation %v of a float dtype", op))
+}
+
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+func silu(x float64) float64    { return x / (1 + math.Exp(-x)) }
+
+// softplus does not overflow and keeps the small values of a negative x.
+func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
+
+// normalCDF is Φ(x), with all its digits also where it is small.
+func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
+
+// The approximation of Φ in Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016) is
+// (1 + tanh(u))/2 = sigmoid(2u) with 2u = geluScale·(x + geluCubic·x³).
+const (
+	geluCubic = 0.044715
+	geluScale = 2 * math.Sqrt2 / math.SqrtPi
+)
+
+func geluAngle(x float64) float64 { return geluScale * (x + geluCubic*x*x*x) }
+
+func geluTanhSlope(x float64) float64 {
+	s := sigmoid(geluAngle(x))
+	if s == 0 || s == 1 { // far out, where x³ may be ∞
+		return s
+	}
+	return s + x*s*(1-s)*geluScale*(1+3*geluCubic*x*x)
+}
+
+// numberFunction is a binary op on two numbers.
+func numberFunction[T number](op backend.BinaryOp) func(x, y T) T {
+	switch op {
+	case backend.Atan2:
+		return func(x, y T) T { return T(math.Atan2(float64(x), float64(y))) }
+	case backend.Hypot:
+		return func(x, y T) T { return T(math.Hypot(float64(x), float64(y))) }
+	case backend.Remainder:
+		if isFloat[T]() {
+			return func(x, y T) T { return T(floorMod(float64(x), float64(y))) }
+		}
+		return remainder[T]
+	case backend.Fmod:
+		if isFloat[T]() {
+			return func(x, y T) T { return T(math.Mod(float64(x), float64(y))) }
+		}
+		return func(x, y T) T { return x - x/y*y }
+	}
+	panic(fmt.Sprintf("cpu: binary operation %v", op))
+}
+
+// floorMod has the sign of y, as Python's %.
+func floorMod(x, y float64) float64 {
+	m := math.Mod(x, y)
+	if m != 0 && (m < 0) != (y < 0) {
+		m += y
+	}
+	return m
+}
+
+// remainder is floorMod of integers.
+func remainder[T number](x, y T) T {
+	m := x - x/y*y
+	if m != 0 && (m < 0) != (y < 0) {
+		m += y
+	}
+	return m
+}
