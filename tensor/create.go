@@ -137,6 +137,57 @@ func Full(p Place, dt DType, value float64, shape ...int) *Tensor {
 	return t
 }
 
+// ZerosLike is zeros of t's shape and dtype, in its place.
+func ZerosLike(t *Tensor) *Tensor { return FullLike(t, 0) }
+
+// OnesLike is ones of t's shape and dtype, in its place.
+func OnesLike(t *Tensor) *Tensor { return FullLike(t, 1) }
+
+// FullLike is a tensor of t's shape and dtype, in its place, whose elements are all value.
+func FullLike(t *Tensor, value float64) *Tensor {
+	t.alive("FullLike")
+	return Full(t.home(), t.view.DType, value, t.view.Dims()...)
+}
+
+// home is the place of t.
+func (t *Tensor) home() Place {
+	if t.scope != nil {
+		return t.scope
+	}
+	return t.dev
+}
+
+// Eye is the identity matrix [n, n].
+func Eye(p Place, dt DType, n int) *Tensor {
+	t := Zeros(p, dt, n, n)
+	diagonal := t.view
+	diagonal.Rank, diagonal.Strides[0] = 1, n+1
+	t.dev.backend.Fill(&diagonal, 1)
+	return t
+}
+
+// Linspace is n numbers from start to end, both included, at equal distances: [n]. One number is start. They
+// are computed in F64, from both ends, and converted to dt. It panics if n is negative.
+func Linspace(p Place, dt DType, start, end float64, n int) *Tensor {
+	if n < 0 || dt.IsQuantized() {
+		badShape("Linspace", dt, []int{n}, "a number of elements ≥ 0 and a dtype of single elements are needed")
+	}
+	points := make([]float64, n)
+	step := (end - start) / float64(max(n-1, 1))
+	for i := range points {
+		if i < (n+1)/2 {
+			points[i] = start + float64(i)*step
+		} else {
+			points[i] = end - float64(n-1-i)*step
+		}
+	}
+	t := alloc(p, dt, n)
+	s := t.dev.NewScope()
+	defer s.Close()
+	convert("Linspace", t, FromSlice(s, points))
+	return t
+}
+
 // Arange is start, start+step, … up to but without end. It panics if step is 0 or leads away from end.
 func Arange(p Place, dt DType, start, end, step float64) *Tensor {
 	n := math.Ceil((end - start) / step)

@@ -1,17 +1,24 @@
 package tensor
 
-import "github.com/hone-ml/hone/internal/backend"
+import (
+	"math"
+	"runtime"
+
+	"github.com/hone-ml/hone/internal/backend"
+)
 
 // binary runs op with broadcasting: axes are aligned at the last, and one of length 1 is repeated.
 func binary(name string, op backend.BinaryOp, x, y *Tensor, keepX, keepY bool, backward func(g *gradient, dy *Tensor)) *Tensor {
 	s := scopeOf(name, []*Tensor{x, y})
 	x, y = x.In(s), y.In(s)
-	if x.view.DType != y.view.DType {
-		fail(name, []*Tensor{x, y}, "the dtypes differ; convert one with To")
-	}
 	dt := x.view.DType
-	if logical := op == backend.And || op == backend.Or; logical != (dt == Bool) && !op.Compares() {
+	switch {
+	case dt != y.view.DType:
+		fail(name, []*Tensor{x, y}, "the dtypes differ; convert one with To")
+	case op.Logical() != (dt == Bool) && !op.Compares():
 		fail(name, []*Tensor{x, y}, "not defined for %s", dt)
+	case op.NeedsFloat() && !dt.IsFloat():
+		fail(name, []*Tensor{x, y}, "a float dtype is needed")
 	}
 	if op.Compares() {
 		dt = Bool
@@ -20,10 +27,15 @@ func binary(name string, op backend.BinaryOp, x, y *Tensor, keepX, keepY bool, b
 	if !sameDims(x, y) {
 		shape = broadcast(name, x, y)
 	}
-	out := cheaply(alloc(s, dt, shape...), []*Tensor{x, y}, func(out *Tensor, in []*Tensor) {
-		xv, yv := expand(&in[0].view, out.view.Dims()), expand(&in[1].view, out.view.Dims())
-		out.dev.backend.Binary(op, &out.view, &xv, &yv)
-	})
+	out := alloc(s, dt, shape...)
+	if op.Divides() && !dt.IsFloat() {
+		divided(name, x, y, func() { out.combine(op, x, y) })
+	} else {
+		out.combine(op, x, y)
+	}
+	if s.selective {
+		out.repeatable([]*Tensor{x, y}, func(out *Tensor, in []*Tensor) { out.combine(op, in[0], in[1]) })
+	}
 	if backward == nil || s.tape == nil {
 		return out
 	}
@@ -35,6 +47,36 @@ func binary(name string, op backend.BinaryOp, x, y *Tensor, keepX, keepY bool, b
 		kept[1] = y
 	}
 	return record1(name, out, []*Tensor{x, y}, kept[:], func(g *gradient) { backward(g, g.Output(0)) })
+}
+
+// combine sets t, new memory, to op(x, y).
+func (t *Tensor) combine(op backend.BinaryOp, x, y *Tensor) {
+	t.dev.backend.Binary(op, &t.view, x.spread(t, 0), y.spread(t, 1))
+}
+
+// spread is t's view broadcast to the shape of out, in one of the spare views of out's scope: a view of its own
+// would be garbage at once.
+func (t *Tensor) spread(out *Tensor, spare int) *backend.View {
+	if sameDims(t, out) {
+		return &t.view
+	}
+	v := &out.scope.spare[spare]
+	*v = expand(&t.view, out.view.Dims())
+	return v
+}
+
+// divided runs a kernel that divides integers by y, and makes the processor's complaint about a zero an *Error.
+func divided(name string, x, y *Tensor, kernel func()) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case runtime.Error:
+			fail(name, []*Tensor{x, y}, "integers cannot be divided by 0 (%v)", p)
+		default:
+			panic(p)
+		}
+	}()
+	kernel()
 }
 
 // addReduced adds d, which has the output's shape, to the gradient of input i, summed over the axes along
@@ -138,53 +180,36 @@ func extremum(name string, op, wins backend.BinaryOp, x, y *Tensor) *Tensor {
 // a recorded computation, or may become one when it is brought in.
 func (t *Tensor) needsGradFor() bool { return t.needsGrad || t.trainable }
 
-func compare(name string, op backend.BinaryOp, x, y *Tensor) *Tensor {
-	return binary(name, op, x, y, false, false, nil)
-}
-
-// Eq is t == y, of dtype Bool. NaN is equal to nothing.
-func (t *Tensor) Eq(y *Tensor) *Tensor { return compare("Eq", backend.Eq, t, y) }
-
-// Ne is t ≠ y, of dtype Bool.
-func (t *Tensor) Ne(y *Tensor) *Tensor { return compare("Ne", backend.Ne, t, y) }
-
-// Lt is t < y, of dtype Bool.
-func (t *Tensor) Lt(y *Tensor) *Tensor { return compare("Lt", backend.Lt, t, y) }
-
-// Le is t ≤ y, of dtype Bool.
-func (t *Tensor) Le(y *Tensor) *Tensor { return compare("Le", backend.Le, t, y) }
-
-// Gt is t > y, of dtype Bool.
-func (t *Tensor) Gt(y *Tensor) *Tensor { return compare("Gt", backend.Gt, t, y) }
-
-// Ge is t ≥ y, of dtype Bool.
-func (t *Tensor) Ge(y *Tensor) *Tensor { return compare("Ge", backend.Ge, t, y) }
-
-// And is t ∧ y of Bools.
-func (t *Tensor) And(y *Tensor) *Tensor { return compare("And", backend.And, t, y) }
-
-// Or is t ∨ y of Bools.
-func (t *Tensor) Or(y *Tensor) *Tensor { return compare("Or", backend.Or, t, y) }
-
-// scalar runs op with a number as its second argument.
+// scalar runs op with a number as its second argument. Integers are compared with the number as it is, and
+// combined with whole ones only.
 func scalar(name string, op backend.BinaryOp, x *Tensor, c float64, keep bool, backward func(g *gradient, dy *Tensor)) *Tensor {
 	s := scopeOf(name, []*Tensor{x})
-	switch dt := x.view.DType; {
+	dt := x.view.DType
+	switch {
 	case dt == Bool:
 		fail(name, []*Tensor{x}, "not defined for bool")
-	case op == backend.Pow && !dt.IsFloat():
+	case op.NeedsFloat() && !dt.IsFloat():
 		fail(name, []*Tensor{x}, "a float dtype is needed")
-	case op == backend.Div && !dt.IsFloat() && int64(c) == 0:
+	case op.Divides() && !dt.IsFloat() && int64(c) == 0:
 		fail(name, []*Tensor{x}, "integers cannot be divided by %g", c)
 	}
-	dt := x.view.DType
+	if !dt.IsFloat() {
+		if op.Compares() {
+			return compareInteger(op, x, c)
+		}
+		if c != math.Trunc(c) || math.Abs(c) >= 1<<63 {
+			fail(name, []*Tensor{x}, "%g is not an integer; convert the tensor with To", c)
+		}
+	}
 	if op.Compares() {
 		dt = Bool
 	}
-	out := cheaply(alloc(s, dt, x.view.Dims()...), []*Tensor{x}, func(out *Tensor, in []*Tensor) {
-		out.dev.backend.Scalar(op, &out.view, &in[0].view, c)
-	})
-	if backward == nil {
+	out := alloc(s, dt, x.view.Dims()...)
+	out.dev.backend.Scalar(op, &out.view, &x.view, c)
+	if s.selective {
+		out.repeatable([]*Tensor{x}, func(out *Tensor, in []*Tensor) { out.dev.backend.Scalar(op, &out.view, &in[0].view, c) })
+	}
+	if backward == nil || s.tape == nil {
 		return out
 	}
 	var kept []*Tensor
@@ -219,21 +244,6 @@ func (t *Tensor) PowScalar(c float64) *Tensor {
 	})
 }
 
-// GtScalar is t > c, of dtype Bool.
-func (t *Tensor) GtScalar(c float64) *Tensor {
-	return scalar("GtScalar", backend.Gt, t, c, false, nil)
-}
-
-// GeScalar is t ≥ c, of dtype Bool.
-func (t *Tensor) GeScalar(c float64) *Tensor {
-	return scalar("GeScalar", backend.Ge, t, c, false, nil)
-}
-
-// EqScalar is t == c, of dtype Bool.
-func (t *Tensor) EqScalar(c float64) *Tensor {
-	return scalar("EqScalar", backend.Eq, t, c, false, nil)
-}
-
 type keep uint8
 
 const (
@@ -251,9 +261,11 @@ func unary(name string, op backend.UnaryOp, x *Tensor, k keep, derivative func(d
 	if (op == backend.Not) != (x.view.DType == Bool) {
 		fail(name, []*Tensor{x}, "not defined for %s", x.view.DType)
 	}
-	out := cheaply(like(x), []*Tensor{x}, func(out *Tensor, in []*Tensor) {
-		out.dev.backend.Unary(op, &out.view, &in[0].view)
-	})
+	out := like(x)
+	out.dev.backend.Unary(op, &out.view, &x.view)
+	if s.selective {
+		out.repeatable([]*Tensor{x}, func(out *Tensor, in []*Tensor) { out.dev.backend.Unary(op, &out.view, &in[0].view) })
+	}
 	if s.tape == nil || derivative == nil {
 		return out
 	}
@@ -292,19 +304,6 @@ func (t *Tensor) Square() *Tensor {
 	return unary("Square", backend.Square, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x).MulScalar(2) })
 }
 
-// Not is ¬t of Bools.
-func (t *Tensor) Not() *Tensor { return unary("Not", backend.Not, t, keepNothing, nil) }
-
-// Exp is eᵗ.
-func (t *Tensor) Exp() *Tensor {
-	return unary("Exp", backend.Exp, t, keepOutput, func(dy, y *Tensor) *Tensor { return dy.Mul(y) })
-}
-
-// Log is the natural logarithm.
-func (t *Tensor) Log() *Tensor {
-	return unary("Log", backend.Log, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Div(x) })
-}
-
 // Sqrt is the square root.
 func (t *Tensor) Sqrt() *Tensor {
 	return unary("Sqrt", backend.Sqrt, t, keepOutput, func(dy, y *Tensor) *Tensor { return dy.Div(y).MulScalar(0.5) })
@@ -314,45 +313,6 @@ func (t *Tensor) Sqrt() *Tensor {
 func (t *Tensor) Rsqrt() *Tensor {
 	return unary("Rsqrt", backend.Rsqrt, t, keepOutput, func(dy, y *Tensor) *Tensor {
 		return dy.Mul(y).Mul(y.Square()).MulScalar(-0.5)
-	})
-}
-
-// Sin is the sine of radians.
-func (t *Tensor) Sin() *Tensor {
-	return unary("Sin", backend.Sin, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x.Cos()) })
-}
-
-// Cos is the cosine of radians.
-func (t *Tensor) Cos() *Tensor {
-	return unary("Cos", backend.Cos, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x.Sin()).Neg() })
-}
-
-// Tanh is the hyperbolic tangent.
-func (t *Tensor) Tanh() *Tensor {
-	return unary("Tanh", backend.Tanh, t, keepOutput, func(dy, y *Tensor) *Tensor {
-		return dy.Mul(y.Square().Neg().AddScalar(1))
-	})
-}
-
-// Sigmoid is 1/(1+e⁻ᵗ).
-func (t *Tensor) Sigmoid() *Tensor {
-	return unary("Sigmoid", backend.Sigmoid, t, keepOutput, func(dy, y *Tensor) *Tensor {
-		return dy.Mul(y).Mul(y.Neg().AddScalar(1))
-	})
-}
-
-// SiLU is t·sigmoid(t), also called swish.
-func (t *Tensor) SiLU() *Tensor {
-	return unary("SiLU", backend.SiLU, t, keepInput, func(dy, x *Tensor) *Tensor {
-		s := x.Sigmoid() // σ(x)·(1 + x·(1 − σ(x)))
-		return dy.Mul(s).Mul(s.Neg().AddScalar(1).Mul(x).AddScalar(1))
-	})
-}
-
-// ReLU is max(t, 0); the derivative at 0 is 0.
-func (t *Tensor) ReLU() *Tensor {
-	return unary("ReLU", backend.ReLU, t, keepOutput, func(dy, y *Tensor) *Tensor {
-		return dy.Mul(y.GtScalar(0).To(y.view.DType))
 	})
 }
 

@@ -38,7 +38,7 @@ func i(limit int, shape ...int) operand { return operand{kind: index, shape: sha
 
 // differentiable lists cases of every op that backward goes through.
 func differentiable() []opCase {
-	var cases []opCase
+	cases := mathsCases()
 	add := func(op string, fn func(x []T) T, ref func(x []nd) nd, in ...operand) {
 		cases = append(cases, opCase{op, in, fn, ref})
 	}
@@ -316,7 +316,7 @@ func differentiable() []opCase {
 
 // constants lists cases of every op whose result has no gradient.
 func constants() []opCase {
-	var cases []opCase
+	cases := mathsConstants()
 	add := func(op string, fn func(x []T) T, ref func(x []nd) nd, in ...operand) {
 		cases = append(cases, opCase{op, in, fn, ref})
 	}

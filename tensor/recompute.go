@@ -73,13 +73,19 @@ type recipe struct {
 func cheaply(out *Tensor, in []*Tensor, compute func(out *Tensor, in []*Tensor)) *Tensor {
 	compute(out, in)
 	if s := out.scope; s != nil && s.selective {
-		r := &recipe{out: out, version: out.mem.version, in: make([]saved, len(in)), compute: compute}
-		for i, t := range in {
-			r.in[i] = saved{t, t.mem.version}
-		}
-		out.mem.recipe = r
+		out.repeatable(in, compute)
 	}
 	return out
+}
+
+// repeatable is the second half of cheaply: t, of a selective block, is what compute has made of in. Ops that
+// matter on small tensors call it themselves, and make neither closure nor slice where there is no such block.
+func (t *Tensor) repeatable(in []*Tensor, compute func(out *Tensor, in []*Tensor)) {
+	r := &recipe{out: t, version: t.mem.version, in: make([]saved, len(in)), compute: compute}
+	for i, x := range in {
+		r.in[i] = saved{x, x.mem.version}
+	}
+	t.mem.recipe = r
 }
 
 // possible reports whether m, a result of r, can be computed again from what is kept for backward or can

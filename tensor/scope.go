@@ -4,6 +4,7 @@ import (
 	"runtime"
 
 	"github.com/hone-ml/hone/internal/arena"
+	"github.com/hone-ml/hone/internal/backend"
 )
 
 // A Scope holds what one step of training or inference computes. Its memory comes from an arena of its
@@ -21,6 +22,8 @@ type Scope struct {
 	closed   bool
 
 	selective bool // keeps the results of expensive ops only, see Selective
+
+	spare [2]backend.View // operands as kernels see them, see Tensor.spread
 }
 
 // NewScope is a scope that records nothing: for inference.

@@ -1,0 +1,123 @@
+package tensor
+
+import "github.com/hone-ml/hone/internal/backend"
+
+// Activations, element by element. All of them need a float dtype.
+
+// Sigmoid is 1/(1+e⁻ᵗ).
+func (t *Tensor) Sigmoid() *Tensor {
+	return unary("Sigmoid", backend.Sigmoid, t, keepOutput, func(dy, y *Tensor) *Tensor {
+		return dy.Mul(y).Mul(y.Neg().AddScalar(1))
+	})
+}
+
+// SiLU is t·sigmoid(t), also called swish.
+func (t *Tensor) SiLU() *Tensor {
+	return unary("SiLU", backend.SiLU, t, keepInput, func(dy, x *Tensor) *Tensor {
+		s := x.Sigmoid() // σ(x)·(1 + x·(1 − σ(x)))
+		return dy.Mul(s).Mul(s.Neg().AddScalar(1).Mul(x).AddScalar(1))
+	})
+}
+
+// ReLU is max(t, 0); the derivative at 0 is 0.
+func (t *Tensor) ReLU() *Tensor {
+	return unary("ReLU", backend.ReLU, t, keepOutput, func(dy, y *Tensor) *Tensor {
+		return dy.Mul(y.GtScalar(0).To(y.view.DType))
+	})
+}
+
+// ReLU6 is t limited to [0, 6]; the derivative at both ends is 0. (Howard et al., "MobileNets", 2017.)
+func (t *Tensor) ReLU6() *Tensor {
+	return composed("ReLU6", t, func(x *Tensor) *Tensor { return x.Clamp(0, 6) }, func(dy, x *Tensor) *Tensor {
+		return within(dy, x, 0, 6)
+	})
+}
+
+// LeakyReLU is t where that is positive and slope·t elsewhere; the derivative at 0 is slope.
+func (t *Tensor) LeakyReLU(slope float64) *Tensor {
+	pick := func(x, value *Tensor) *Tensor { return Where(x.GtScalar(0), value, value.MulScalar(slope)) }
+	return composed("LeakyReLU", t, func(x *Tensor) *Tensor { return pick(x, x) }, func(dy, x *Tensor) *Tensor { return pick(x, dy) })
+}
+
+// ELU is t where that is positive and alpha·(eᵗ − 1) elsewhere. (Clevert et al., 2016.)
+func (t *Tensor) ELU(alpha float64) *Tensor {
+	return composed("ELU", t, func(x *Tensor) *Tensor {
+		return Where(x.GtScalar(0), x, x.Expm1().MulScalar(alpha))
+	}, func(dy, x *Tensor) *Tensor {
+		return Where(x.GtScalar(0), dy, dy.Mul(x.Exp().MulScalar(alpha)))
+	})
+}
+
+// SELU is ELU with the scale and alpha that keep the mean and variance of a deep network's activations.
+// (Klambauer et al., "Self-Normalizing Neural Networks", 2017.)
+func (t *Tensor) SELU() *Tensor {
+	const alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+	t.floats("SELU")
+	return t.ELU(alpha).MulScalar(scale)
+}
+
+// GELU is t·Φ(t), where Φ is the distribution function of the standard normal distribution. (Hendrycks and
+// Gimpel, "Gaussian Error Linear Units", 2016.)
+func (t *Tensor) GELU() *Tensor {
+	return unary("GELU", backend.GELU, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x.slope(backend.GELUSlope)) })
+}
+
+// GELUTanh is the approximation of GELU by t·(1 + tanh(√(2/π)·(t + 0.044715·t³)))/2, which GPT-2 has. In
+// PyTorch it is gelu with approximate="tanh".
+func (t *Tensor) GELUTanh() *Tensor {
+	return unary("GELUTanh", backend.GELUTanh, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x.slope(backend.GELUTanhSlope)) })
+}
+
+// slope is the derivative of an activation, which has a kernel of its own.
+func (t *Tensor) slope(op backend.UnaryOp) *Tensor {
+	out := like(t)
+	out.dev.backend.Unary(op, &out.view, &t.view)
+	return out
+}
+
+// Softplus is log(1 + eᵗ), without overflow.
+func (t *Tensor) Softplus() *Tensor {
+	return unary("Softplus", backend.Softplus, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x.Sigmoid()) })
+}
+
+// LogSigmoid is log(sigmoid(t)), exact also where the sigmoid is near 0 or 1.
+func (t *Tensor) LogSigmoid() *Tensor {
+	t.floats("LogSigmoid")
+	return t.Neg().Softplus().Neg()
+}
+
+// Mish is t·tanh(softplus(t)). (Misra, 2019.)
+func (t *Tensor) Mish() *Tensor {
+	return composed("Mish", t, func(x *Tensor) *Tensor { return x.Mul(x.Softplus().Tanh()) }, func(dy, x *Tensor) *Tensor {
+		w := x.Softplus().Tanh() // w + x·(1 − w²)·σ(x)
+		return dy.Mul(w.Square().Neg().AddScalar(1).Mul(x).Mul(x.Sigmoid()).Add(w))
+	})
+}
+
+// HardSigmoid is t/6 + 1/2 limited to [0, 1].
+func (t *Tensor) HardSigmoid() *Tensor {
+	return composed("HardSigmoid", t, func(x *Tensor) *Tensor { return x.AddScalar(3).Clamp(0, 6).DivScalar(6) }, func(dy, x *Tensor) *Tensor {
+		return within(dy.DivScalar(6), x, -3, 3)
+	})
+}
+
+// HardSwish is t·HardSigmoid(t). (Howard et al., "Searching for MobileNetV3", 2019.)
+func (t *Tensor) HardSwish() *Tensor {
+	return composed("HardSwish", t, func(x *Tensor) *Tensor { return x.Mul(x.AddScalar(3).Clamp(0, 6)).DivScalar(6) }, func(dy, x *Tensor) *Tensor {
+		bend := within(dy.Mul(x.DivScalar(3).AddScalar(0.5)), x, -3, 3)
+		return Where(x.GeScalar(3), dy, bend)
+	})
+}
+
+// within is dy where lo < x < hi, and 0 elsewhere.
+func within(dy, x *Tensor, lo, hi float64) *Tensor {
+	return Where(x.GtScalar(lo).And(x.LtScalar(hi)), dy, Zeros(dy.scope, dy.view.DType))
+}
+
+// composed is an op on a float tensor that others make up and whose derivative is known as a whole: forward
+// gets t without its history, so that nothing between is recorded or kept.
+func composed(name string, t *Tensor, forward func(x *Tensor) *Tensor, derivative func(dy, x *Tensor) *Tensor) *Tensor {
+	t.floats(name)
+	out := forward(t.detached())
+	return record1(name, out, []*Tensor{t}, []*Tensor{t}, func(g *gradient) { g.Add(0, derivative(g.Output(0), g.Saved(0))) })
+}
