@@ -138,7 +138,7 @@ func Checkpoint(fn BlockFunc, inputs ...*Tensor) []*Tensor {
 	s.tape.add(&node{op: "Checkpoint", outputs: outs, inputs: ins, backward: func(g *gradient) {
 		again := s.child(new(tape))
 		defer again.dissolve()
-		again.rand = &start
+		again.rand, again.again = &start, true
 		in := make([]*Tensor, len(ins))
 		for i := range ins {
 			in[i] = again.adopt(g.Saved(i))

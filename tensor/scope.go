@@ -21,7 +21,9 @@ type Scope struct {
 	backward bool       // holds the gradients of a Backward
 	closed   bool
 
-	selective bool // keeps the results of expensive ops only, see Selective
+	selective bool         // keeps the results of expensive ops only, see Selective
+	again     bool         // a Checkpoint computes here for the second time
+	mode      trainingMode // see Training
 
 	spare [2]backend.View // operands as kernels see them, see Tensor.spread
 }
