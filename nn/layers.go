@@ -1,6 +1,10 @@
 package nn
 
-import "github.com/hone-ml/hone/tensor"
+import (
+	"math"
+
+	"github.com/hone-ml/hone/tensor"
+)
 
 // newParameter is a trainable tensor without values yet.
 func newParameter(p tensor.Place, dt tensor.DType, shape ...int) *tensor.Tensor {
@@ -77,3 +81,24 @@ func NewLayerNorm(p tensor.Place, dt tensor.DType, width int, eps float64) *Laye
 func (n *LayerNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return tensor.LayerNorm(x, n.Weight, n.Bias, n.Eps)
 }
+
+// ResetParameters draws the weight and the bias uniformly with bound 1/√in, as torch.nn.Linear does. A quantised
+// weight panics.
+func (l *Linear) ResetParameters(r *tensor.Rand) { resetWeight(l.Weight, l.Bias, r) }
+
+// resetWeight draws a weight [out, in, ...] and its bias, which may be nil, with bound 1/√fan-in.
+func resetWeight(weight, bias *tensor.Tensor, r *tensor.Rand) {
+	TorchLinear()(weight, r)
+	if bias != nil {
+		Uniform(1/math.Sqrt(fanIn(weight)))(bias, r)
+	}
+}
+
+// ResetParameters draws vectors from the normal distribution with std 1, as torch.nn.Embedding does.
+func (e *Embedding) ResetParameters(r *tensor.Rand) { Normal(1)(e.Weight, r) }
+
+// ResetParameters makes the weight one.
+func (n *RMSNorm) ResetParameters(*tensor.Rand) { n.Weight.Fill(1) }
+
+// ResetParameters makes the weight one and the bias zero.
+func (n *LayerNorm) ResetParameters(*tensor.Rand) { n.Weight.Fill(1); n.Bias.Fill(0) }

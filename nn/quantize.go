@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 
 	"github.com/hone-ml/hone/tensor"
 )
@@ -78,7 +77,7 @@ func (f *linearFinder) find(name string, v reflect.Value) {
 		}
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			f.find(join(name, strconv.Itoa(i)), v.Index(i))
+			f.find(element(name, i), v.Index(i))
 		}
 	}
 }

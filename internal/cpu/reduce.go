@@ -300,6 +300,9 @@ func reduceRows[T element, A number](kept, folded *nest, f fold[T, A]) {
 // foldElements folds the elements [lo, hi) of a nest whose origin is at base.
 func foldElements[T element, A number](base unsafe.Pointer, n *nest, lo, hi int, f fold[T, A], scratch []T) A {
 	acc := f.identity
+	if lo >= hi { // several axes may be empty, and have no elements to count by
+		return acc
+	}
 	o := &n.operands[0]
 	inner, stride := n.inner(), o.strides[n.rank-1]
 	at := n.coordsOf(lo)

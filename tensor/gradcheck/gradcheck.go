@@ -161,6 +161,7 @@ func (c *check) numeric(x *tensor.Tensor, values []float64, j int) float64 {
 func (c *check) value() float64 {
 	s := c.inputs[0].Device().NewScope()
 	defer s.Close()
+	s.SetTraining(true) // as the tape does
 	y := c.call(s).Float64s()
 	sum := 0.0
 	for i, p := range projection(len(y)) {
