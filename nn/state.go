@@ -124,20 +124,33 @@ func load(path string, module any, partial bool) (*Unmatched, error) {
 	return &problem.Unmatched, fill(f, source)
 }
 
-// fill copies the tensors out of f. It makes sure before the first that there is memory to convert the largest.
+// fill copies the tensors out of f. What can fail, which is memory to convert in, is had before the first is changed.
 func fill(f *safetensors.File, source map[*tensor.Tensor]safetensors.Info) error {
-	room := map[*tensor.Device]int{}
+	largest := map[*tensor.Device]int{}
 	for t, info := range source {
-		if d := t.Device(); fileDTypes[info.DType] != t.DType() {
-			room[d] = max(room[d], int(info.Size))
+		if fileDTypes[info.DType] != t.DType() {
+			largest[t.Device()] = max(largest[t.Device()], int(info.Size))
 		}
 	}
+	scopes := map[*tensor.Device]*tensor.Scope{}
+	for d := range largest {
+		scopes[d] = d.NewScope()
+		defer scopes[d].Close()
+	}
 	return tensor.Try(func() {
-		for d, n := range room {
-			tensor.Empty(d, tensor.U8, n).Free()
+		for d, n := range largest {
+			tensor.Empty(scopes[d], tensor.U8, n)
+			scopes[d].Reset()
 		}
 		for t, info := range source {
-			tensor.CopyFromBytes(t, fileDTypes[info.DType], f.Bytes(info.Name))
+			dt, data := fileDTypes[info.DType], f.Bytes(info.Name)
+			if dt == t.DType() {
+				tensor.CopyFromBytes(t, dt, data)
+				continue
+			}
+			s := scopes[t.Device()]
+			t.CopyFrom(tensor.FromBytes(s, dt, data, info.Shape...))
+			s.Reset()
 		}
 	})
 }

@@ -26,7 +26,7 @@ type SummaryRow struct {
 	Shape []int
 	DType tensor.DType
 	Bytes int
-	Kind  string // "trainable", "frozen", "buffer", or "tied"
+	Role  string // "trainable", "frozen", "buffer", or "tied"
 	Tied  string // of a tied parameter, the name under which it came first; it counts nothing
 }
 
@@ -36,22 +36,22 @@ func Summarize(module any) Summary {
 	first := map[*tensor.Tensor]string{}
 	for e := range entriesOf("Summarize", module) {
 		t := e.tensor
-		row := SummaryRow{Name: e.name, Shape: t.Shape(), DType: t.DType(), Bytes: t.DType().Bytes(t.Len()), Kind: "frozen"}
+		row := SummaryRow{Name: e.name, Shape: t.Shape(), DType: t.DType(), Bytes: t.DType().Bytes(t.Len()), Role: "frozen"}
 		if e.owner != nil {
 			row.Layer = e.owner.String()
 		}
 		if name, ok := first[t]; ok {
-			row.Kind, row.Tied, row.Bytes = "tied", name, 0
+			row.Role, row.Tied, row.Bytes = "tied", name, 0
 			s.Rows = append(s.Rows, row)
 			continue
 		}
 		first[t] = e.name
 		switch {
 		case e.kind == "buffer":
-			row.Kind = "buffer"
+			row.Role = "buffer"
 			s.Buffers += t.Len()
 		case t.Trainable():
-			row.Kind = "trainable"
+			row.Role = "trainable"
 			s.Trainable += t.Len()
 			s.Parameters += t.Len()
 		default:
@@ -67,17 +67,17 @@ func Summarize(module any) Summary {
 func (s Summary) String() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "name\tlayer\tshape\tdtype\telements\tmemory\t")
+	fmt.Fprintln(w, "name\tlayer\tshape\tdtype\telements\tmemory\trole")
 	for _, r := range s.Rows {
 		elements := 1
 		for _, d := range r.Shape {
 			elements *= d
 		}
-		size, kind := byteCount(r.Bytes), r.Kind
+		size, role := byteCount(r.Bytes), r.Role
 		if r.Tied != "" {
-			size, kind = "", "tied to "+r.Tied
+			size, role = "", "tied to "+r.Tied
 		}
-		fmt.Fprintf(w, "%s\t%s\t%v\t%v\t%s\t%s\t%s\n", r.Name, r.Layer, r.Shape, r.DType, grouped(elements), size, kind)
+		fmt.Fprintf(w, "%s\t%s\t%v\t%v\t%s\t%s\t%s\n", r.Name, r.Layer, r.Shape, r.DType, grouped(elements), size, role)
 	}
 	w.Flush()
 	fmt.Fprintf(&b, "%s parameters: %s trainable, %s frozen", grouped(s.Parameters), grouped(s.Trainable), grouped(s.Parameters-s.Trainable))

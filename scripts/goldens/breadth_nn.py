@@ -1,11 +1,11 @@
-"""Writes nn/testdata/layers.safetensors and losses.safetensors: the layers, losses and fans of torch.nn."""
+"""Writes nn/testdata/{layers,losses,inits}.safetensors: the layers, losses and initialisers of torch.nn."""
 
 import torch
 from torch import nn
 
 from common import ROOT, Random, save
 
-LAYERS = ROOT / "nn/testdata/layers.safetensors"
+DATA = ROOT / "nn/testdata"
 
 
 class Cases:
@@ -81,11 +81,34 @@ def perceptrons(c: Cases) -> None:
     c.add("embedding", {"x": c.rand.ints(7, 2, 5)}, table, table)
 
 
+def fans(out: dict) -> None:
+    """The fans that torch counts of weights, and what its initialisers make of them."""
+    init = nn.init
+    for shape in ((3, 5), (6, 4, 3), (8, 2, 3, 5), (4, 1, 2, 2, 2)):
+        w = torch.empty(*shape)
+        name = "fans." + "x".join(map(str, shape))
+        fan = init._calculate_fan_in_and_fan_out(w)
+        out[name] = torch.tensor(fan)
+        bounds = []
+        for draw in (
+            lambda: init.xavier_uniform_(w, gain=init.calculate_gain("tanh")),
+            lambda: init.kaiming_uniform_(w, nonlinearity="relu"),
+            lambda: init.kaiming_uniform_(w, a=0.2, mode="fan_out", nonlinearity="leaky_relu"),
+        ):
+            largest = max(draw().abs().max().item() for _ in range(2000))
+            bounds.append(largest)
+        out[name + ".bounds"] = torch.tensor(bounds)
+
+
 def main() -> None:
+    torch.manual_seed(41)
     c = Cases(41)
     norms(c)
     perceptrons(c)
-    save(LAYERS, c.out)
+    save(DATA / "layers.safetensors", c.out)
+    out = {}
+    fans(out)
+    save(DATA / "inits.safetensors", out)
 
 
 if __name__ == "__main__":
