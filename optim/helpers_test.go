@@ -14,15 +14,20 @@ import (
 	"github.com/hone-ml/hone/tensor/safetensors"
 )
 
-// golden is testdata/optim.safetensors, made by scripts/goldens/optim.py with PyTorch and transformers.
+// golden is a file in testdata, made by scripts/goldens with PyTorch and transformers.
 type golden struct {
 	t *testing.T
 	f *safetensors.File
 }
 
-func openGolden(t *testing.T) golden {
+func openGolden(t *testing.T) golden { return openGoldens(t, "optim.safetensors") }
+
+// openBreadth opens what scripts/goldens/breadth_optim.py made.
+func openBreadth(t *testing.T) golden { return openGoldens(t, "breadth.safetensors") }
+
+func openGoldens(t *testing.T, name string) golden {
 	t.Helper()
-	f, err := safetensors.Open(filepath.Join("testdata", "optim.safetensors"))
+	f, err := safetensors.Open(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
