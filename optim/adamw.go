@@ -29,10 +29,11 @@ type AdamWConfig struct {
 // BF16 parameters are trained with the precision of F32: beside each lie the 16 bits that make it an F32
 // weight, of which it is the nearest BF16 (see tensor.AdamWState). F16 parameters have F32 masters.
 type AdamW struct {
-	config AdamWConfig
-	groups []adamGroup
-	factor float64
-	steps  int
+	config  AdamWConfig
+	coupled bool // the optimizer is Adam
+	groups  []adamGroup
+	factor  float64
+	steps   int
 }
 
 type adamGroup struct {
@@ -43,8 +44,10 @@ type adamGroup struct {
 
 // NewAdamW makes the state, moments of zero, for the groups' parameters. It panics if a parameter is not
 // trainable or occurs twice, or if a constant is out of range.
-func NewAdamW(groups []Group, c AdamWConfig) *AdamW {
-	check("NewAdamW", groups)
+func NewAdamW(groups []Group, c AdamWConfig) *AdamW { return newAdamW("NewAdamW", groups, c, false) }
+
+func newAdamW(op string, groups []Group, c AdamWConfig, coupled bool) *AdamW {
+	check(op, groups)
 	if c.Beta1 == 0 {
 		c.Beta1 = 0.9
 	}
@@ -54,18 +57,14 @@ func NewAdamW(groups []Group, c AdamWConfig) *AdamW {
 	if c.Eps == 0 {
 		c.Eps = 1e-8
 	}
-	for _, beta := range []float64{c.Beta1, c.Beta2} {
-		if !(beta > 0 && beta < 1) {
-			panic(fmt.Sprintf("optim: NewAdamW: beta is %g, want 0 to 1", beta))
-		}
-	}
+	checkBetas(op, c.Beta1, c.Beta2)
 	if _, err := ParseMoments(c.Moments.String()); err != nil {
-		panic("optim: NewAdamW: " + err.Error())
+		panic("optim: " + op + ": " + err.Error())
 	}
 	if !(c.Eps > 0) {
-		panic(fmt.Sprintf("optim: NewAdamW: eps is %g, want it positive", c.Eps))
+		panic(fmt.Sprintf("optim: %s: eps is %g, want it positive", op, c.Eps))
 	}
-	o := &AdamW{config: c, factor: 1}
+	o := &AdamW{config: c, coupled: coupled, factor: 1}
 	for _, g := range groups {
 		a := adamGroup{Group: g}
 		for _, p := range g.Params {
@@ -81,22 +80,14 @@ func NewAdamW(groups []Group, c AdamWConfig) *AdamW {
 
 // state makes the state of a parameter that has made no step.
 func (c *AdamWConfig) state(p *tensor.Tensor) tensor.AdamWState {
-	dev, dt, shape := p.Device(), p.DType().Accumulator(), p.Shape()
+	dev, shape := p.Device(), p.Shape()
 	moments := c.Moments.dtype(p)
 	s := tensor.AdamWState{Param: p, M: tensor.Zeros(dev, moments, shape...), V: tensor.Zeros(dev, moments, shape...)}
 	if moments == tensor.U8 {
 		blocks := tensor.AdamWBlocks(p)
 		s.MScale, s.VScale = tensor.Zeros(dev, tensor.F32, blocks), tensor.Zeros(dev, tensor.F32, blocks)
 	}
-	switch {
-	case p.DType() == dt:
-		s.Master = p
-	case p.DType() == tensor.BF16 && !c.F32Masters:
-		s.Remainder = tensor.Zeros(dev, tensor.U8, append(shape, 2)...)
-	default:
-		s.Master = tensor.Empty(dev, dt, shape...)
-		s.Master.CopyFrom(p)
-	}
+	s.Master, s.Remainder = newWeights(p, c.F32Masters)
 	return s
 }
 
@@ -108,7 +99,7 @@ func (o *AdamW) Step(g *tensor.Grads) error {
 	}
 	o.steps++
 	t := float64(o.steps)
-	constants := tensor.AdamWConstants{Beta1: o.config.Beta1, Beta2: o.config.Beta2, Eps: o.config.Eps}
+	constants := tensor.AdamWConstants{Beta1: o.config.Beta1, Beta2: o.config.Beta2, Eps: o.config.Eps, Coupled: o.coupled}
 	stream := uint64(0) // numbers the parameters
 	for _, group := range o.groups {
 		if group.hyper == nil {
@@ -122,7 +113,9 @@ func (o *AdamW) Step(g *tensor.Grads) error {
 			stream++
 			constants.Stream = stream
 			if g.Has(s.Param) {
-				step(s, g.Unscaled(s.Param), group.hyper, constants)
+				withGrad(g.Unscaled(s.Param), s.M.DType(), func(grad *tensor.Tensor) {
+					tensor.AdamWStep(s, grad, group.hyper, constants)
+				})
 			}
 		}
 	}
@@ -131,25 +124,11 @@ func (o *AdamW) Step(g *tensor.Grads) error {
 
 func (o *AdamW) ready(*tensor.Grads) error {
 	for i, group := range o.groups {
-		if lr := group.LR * o.factor; math.IsNaN(lr) || math.IsInf(lr, 0) {
-			return fmt.Errorf("optim: AdamW: the learning rate of group %d is %g", i, lr)
+		if err := checkRate(o.name(), i, group.LR*o.factor); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-func step(s tensor.AdamWState, grad, hyper *tensor.Tensor, c tensor.AdamWConstants) {
-	dt := tensor.F32
-	if s.M.DType() == tensor.F64 {
-		dt = tensor.F64
-	}
-	if (dt == tensor.F64) != (grad.DType() == tensor.F64) {
-		converted := tensor.Empty(s.M.Device(), dt, grad.Shape()...)
-		defer converted.Free()
-		converted.CopyFrom(grad)
-		grad = converted
-	}
-	tensor.AdamWStep(s, grad, hyper, c)
 }
 
 // SetFactor multiplies all learning rates from the next step on.
@@ -183,9 +162,16 @@ func (o *AdamW) State() iter.Seq2[string, *tensor.Tensor] {
 	}
 }
 
+func (o *AdamW) name() string {
+	if o.coupled {
+		return "Adam"
+	}
+	return "AdamW"
+}
+
 // String names the optimizer and the choices on which its state depends: "AdamW with 8bit moments".
 func (o *AdamW) String() string {
-	name := fmt.Sprintf("AdamW with %s moments", o.config.Moments)
+	name := fmt.Sprintf("%s with %s moments", o.name(), o.config.Moments)
 	if o.config.F32Masters {
 		name += " and f32 masters"
 	}
@@ -197,9 +183,7 @@ func (o *AdamW) String() string {
 func (o *AdamW) Sync() {
 	for _, g := range o.groups {
 		for _, s := range g.states {
-			if s.Master != nil && s.Master != s.Param {
-				s.Param.CopyFrom(s.Master)
-			}
+			syncWeights(s.Param, s.Master)
 		}
 	}
 }

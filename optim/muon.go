@@ -49,13 +49,10 @@ func NewMuon(groups []Group, c MuonConfig) *Muon {
 	if !(c.Momentum > 0 && c.Momentum < 1) || c.Steps < 0 {
 		panic(fmt.Sprintf("optim: NewMuon: momentum is %g, want 0 to 1; steps are %d", c.Momentum, c.Steps))
 	}
+	c.Moments.checkMomentum("NewMuon")
 	momentum := tensor.F32
-	switch c.Moments {
-	case MomentsF32:
-	case MomentsBF16:
+	if c.Moments == MomentsBF16 {
 		momentum = tensor.BF16
-	default:
-		panic(fmt.Sprintf("optim: NewMuon: the momentum is f32 or bf16, not %s", c.Moments))
 	}
 	o := &Muon{config: c, factor: 1}
 	for i, g := range groups {

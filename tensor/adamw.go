@@ -1,8 +1,6 @@
 package tensor
 
 import (
-	"unsafe"
-
 	"github.com/hone-ml/hone/internal/backend"
 	"github.com/hone-ml/hone/internal/cpu"
 )
@@ -47,30 +45,27 @@ func AdamWBlocks(param *Tensor) int {
 // gradient scale, t modulo 2²⁴; it lies in device memory because it changes from step to step. grad has
 // Param's shape, is contiguous, and F32 or BF16, or F64 where Master is. BF16 moments are rounded by bits
 // drawn from t and c.Stream, the same on every device.
+//
+// With c.Coupled the step is Adam's: g gets wd·w added, and the weights do not decay.
 func AdamWStep(s AdamWState, grad, hyper *Tensor, c AdamWConstants) {
 	s.check(grad, hyper)
-	for _, t := range s.tensors() {
-		t.mem.version++
-	}
+	changed(s.tensors())
 	fused, ok := backend.Fused[backend.AdamWer](s.Param.dev.backend)
 	switch {
 	case ok:
-		fused.AdamW(s.views(), &grad.view, &hyper.view, c)
+		fused.AdamW(s.views(viewOf), &grad.view, &hyper.view, c)
 	case s.Remainder == nil && s.M.view.DType == s.Master.view.DType && grad.view.DType == s.M.view.DType:
 		s.composed(grad, hyper, c)
 	default:
-		s.onHost(grad, hyper, c)
+		onHost(s.tensors(), func(b *cpu.Backend, view func(*Tensor) *backend.View) {
+			b.AdamW(s.views(view), view(grad), view(hyper), c)
+		})
 	}
 }
 
 // tensors are those that the step changes.
-func (s *AdamWState) tensors() (ts []*Tensor) {
-	for _, t := range []*Tensor{s.Param, s.Master, s.Remainder, s.M, s.V, s.MScale, s.VScale} {
-		if t != nil && (t != s.Param || len(ts) == 0) {
-			ts = append(ts, t)
-		}
-	}
-	return ts
+func (s *AdamWState) tensors() []*Tensor {
+	return present(s.Param, s.Master, s.Remainder, s.M, s.V, s.MScale, s.VScale)
 }
 
 func (s *AdamWState) check(grad, hyper *Tensor) {
@@ -83,20 +78,7 @@ func (s *AdamWState) check(grad, hyper *Tensor) {
 			fail("AdamWStep", all, "needs contiguous tensors of one shape")
 		}
 	}
-	want := F32
-	switch {
-	case s.Remainder != nil:
-		if s.Master != nil || s.Param.view.DType != BF16 || s.Remainder.view.DType != U8 || !s.Remainder.hasShape(append(s.Param.Shape(), 2)...) {
-			fail("AdamWStep", all, "a remainder is U8 [..., 2] beside a BF16 parameter, without a master")
-		}
-	case s.Master == nil:
-		fail("AdamWStep", all, "needs a master or a remainder")
-	default:
-		want = s.Master.view.DType
-	}
-	if want != F32 && want != F64 {
-		fail("AdamWStep", all, "needs F32 or F64 weights")
-	}
+	want := weightState{s.Param, s.Master, s.Remainder}.check("AdamWStep", all)
 	m := s.M.view.DType
 	if m != s.V.view.DType || m != want && (want != F32 || m != BF16 && m != U8) {
 		fail("AdamWStep", all, "needs two moments of the weights' dtype, or of BF16 or U8 beside F32")
@@ -106,26 +88,16 @@ func (s *AdamWState) check(grad, hyper *Tensor) {
 			fail("AdamWStep", all, "needs scales F32 [%d] beside U8 moments, and none beside others", AdamWBlocks(s.Param))
 		}
 	}
-	if g := grad.view.DType; g != want && (g != BF16 || want != F32) {
-		fail("AdamWStep", all, "needs gradients of the weights' dtype, or of BF16 beside F32")
-	}
+	checkGrad("AdamWStep", all, grad, want)
 	if !hyper.hasShape(AdamWHyper) || hyper.view.DType != F32 {
 		fail("AdamWStep", append(all, hyper), "needs hyper F32 [%d]", AdamWHyper)
 	}
 }
 
-func (s *AdamWState) views() backend.AdamWState {
-	view := func(t *Tensor) *backend.View {
-		if t == nil {
-			return nil
-		}
-		return &t.view
-	}
-	v := backend.AdamWState{Param: view(s.Param), Master: view(s.Master), Remainder: view(s.Remainder), M: view(s.M), V: view(s.V), MScale: view(s.MScale), VScale: view(s.VScale)}
-	if s.Param == s.Master {
-		v.Param = nil
-	}
-	return v
+// views is the state as kernels take it, each tensor's view being what view gives.
+func (s *AdamWState) views(view func(*Tensor) *backend.View) backend.AdamWState {
+	w := weightState{s.Param, s.Master, s.Remainder}.views(view)
+	return backend.AdamWState{Param: w.Param, Master: w.Master, Remainder: w.Remainder, M: view(s.M), V: view(s.V), MScale: view(s.MScale), VScale: view(s.VScale)}
 }
 
 func (s *AdamWState) composed(grad, hyper *Tensor, c AdamWConstants) {
@@ -134,8 +106,12 @@ func (s *AdamWState) composed(grad, hyper *Tensor, c AdamWConstants) {
 	in := func(t *Tensor) *Tensor { return t.detached().In(scope) }
 	h := in(hyper).To(s.Master.view.DType)
 	lr, wd, c1, c2 := h.Index(0), h.Index(1), h.Index(2), h.Index(3)
-	g := in(grad).Mul(h.Index(4))
-	w := in(s.Master).Mul(lr.Mul(wd).Neg().AddScalar(1))
+	g, w := in(grad).Mul(h.Index(4)), in(s.Master)
+	if c.Coupled {
+		g = g.Add(w.Mul(wd))
+	} else {
+		w = w.Mul(lr.Mul(wd).Neg().AddScalar(1))
+	}
 	m := in(s.M).MulScalar(c.Beta1).Add(g.MulScalar(1 - c.Beta1))
 	v := in(s.V).MulScalar(c.Beta2).Add(g.Square().MulScalar(1 - c.Beta2))
 	w = w.Sub(lr.Mul(m.Mul(c1)).Div(v.Mul(c2).Sqrt().AddScalar(c.Eps)))
@@ -144,38 +120,5 @@ func (s *AdamWState) composed(grad, hyper *Tensor, c AdamWConstants) {
 	s.Master.CopyFrom(w)
 	if s.Param != s.Master {
 		s.Param.CopyFrom(w)
-	}
-}
-
-// onHost makes the step on copies in host memory, for devices without a kernel: packed states are no
-// numbers that core kernels know.
-func (s *AdamWState) onHost(grad, hyper *Tensor, c AdamWConstants) {
-	v := s.views()
-	host := func(t *Tensor) (*backend.View, []byte) {
-		data := t.Bytes()
-		w := t.view
-		w.Ptr = unsafe.Pointer(unsafe.SliceData(data))
-		return &w, data
-	}
-	type copied struct {
-		to   *Tensor
-		data []byte
-	}
-	var back []copied
-	for _, one := range []struct {
-		t    *Tensor
-		view **backend.View
-	}{{s.Param, &v.Param}, {s.Master, &v.Master}, {s.Remainder, &v.Remainder}, {s.M, &v.M}, {s.V, &v.V}, {s.MScale, &v.MScale}, {s.VScale, &v.VScale}} {
-		if *one.view != nil {
-			w, data := host(one.t)
-			*one.view = w
-			back = append(back, copied{one.t, data})
-		}
-	}
-	g, _ := host(grad)
-	h, _ := host(hyper)
-	cpu.New().AdamW(v, g, h, c)
-	for _, b := range back {
-		b.to.dev.backend.CopyIn(b.to.view.Ptr, b.data)
 	}
 }

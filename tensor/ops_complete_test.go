@@ -17,6 +17,8 @@ var notOps = map[string]string{
 	"AdamWStep":     "works in place; tested in adamw_test.go",
 	"AdamWBlocks":   "adamw_test.go",
 	"MuonStep":      "works in place; tested in muon_test.go",
+	"SGDStep":       "works in place; tested in momentum_test.go",
+	"LionStep":      "works in place; tested in momentum_test.go",
 	"Backward":      "autograd_test.go",
 	"Block":         "block_test.go",
 	"Checkpoint":    "block_test.go",

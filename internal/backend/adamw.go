@@ -22,6 +22,7 @@ const AdamWHyper = 6
 type AdamWArgs struct {
 	Beta1, Beta2, Eps float64
 	Stream            uint64 // of AdamWNoise: each parameter has one of its own
+	Coupled           bool   // Adam: wd·w is added to the gradient instead, and the weights do not decay
 }
 
 // AdamWState is a parameter and what AdamW keeps of it, all contiguous. The weights w are one of

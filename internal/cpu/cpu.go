@@ -43,6 +43,8 @@ var (
 	_ backend.CrossEntropyer = (*Backend)(nil)
 	_ backend.AdamWer        = (*Backend)(nil)
 	_ backend.Muoner         = (*Backend)(nil)
+	_ backend.SGDer          = (*Backend)(nil)
+	_ backend.Lioner         = (*Backend)(nil)
 	_ backend.SquareSummer   = (*Backend)(nil)
 
 	_ backend.Quantizer         = (*Backend)(nil)

@@ -69,6 +69,8 @@ var cases = []testCase{
 	fused[backend.CrossEntropyer]("CrossEntropy", testCrossEntropy),
 	fused[backend.AdamWer]("AdamW", testAdamW),
 	fused[backend.Muoner]("Muon", testMuon),
+	fused[backend.SGDer]("SGD", testSGD),
+	fused[backend.Lioner]("Lion", testLion),
 	fused[backend.SquareSummer]("SumSquares", testSumSquares),
 	fused[backend.Quantizer]("Quantize", testQuantize),
 	fused[backend.QuantizedMatMuler]("MatMulQuantized", testMatMulQuantized),

@@ -278,6 +278,21 @@ func (m mutant) Muon(matrices []backend.MuonState, hyper, scratch *backend.View,
 		}
 	}
 }
+func (m mutant) SGD(state backend.MomentumState, grad, hyper *backend.View, a backend.SGDArgs) {
+	m.Backend.SGD(state, grad, hyper, a)
+	m.afterMomentum("SGD", state, grad)
+}
+func (m mutant) Lion(state backend.MomentumState, grad, hyper *backend.View, a backend.LionArgs) {
+	m.Backend.Lion(state, grad, hyper, a)
+	m.afterMomentum("Lion", state, grad)
+}
+func (m mutant) afterMomentum(kernel string, s backend.MomentumState, grad *backend.View) {
+	for name, v := range map[string]*backend.View{"param": s.Param, "master": s.Master, "remainder": s.Remainder, "m": s.M, "grad": grad} {
+		if v != nil {
+			m.after(kernel+" "+name, v)
+		}
+	}
+}
 func (m mutant) SumSquares(out, x *backend.View, chunk int) {
 	m.Backend.SumSquares(out, x, chunk)
 	m.after("SumSquares", out)
@@ -354,6 +369,16 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 		{"a thousandth too much", "Muon momentum", nudge, "Muon"},
 		{"rounded another way", "Muon param", bump, "Muon"},
 		{"a changed input", "Muon grad", nudge, "Muon"},
+		{"a thousandth too much", "SGD master", nudge, "SGD"},
+		{"a thousandth too much", "SGD m", nudge, "SGD"},
+		{"rounded another way", "SGD param", bump, "SGD"},
+		{"another remainder", "SGD remainder", bump, "SGD"},
+		{"a changed input", "SGD grad", nudge, "SGD"},
+		{"a thousandth too much", "Lion master", nudge, "Lion"},
+		{"a thousandth too much", "Lion m", nudge, "Lion"},
+		{"rounded another way", "Lion param", bump, "Lion"},
+		{"another remainder", "Lion remainder", bump, "Lion"},
+		{"a changed input", "Lion grad", nudge, "Lion"},
 		{"a thousandth too much", "SumSquares", nudge, ""},
 		{"another step", "Quantize", nil, ""},
 		{"a thousandth too much", "Dequantize", nudge, "Quantize"},
@@ -416,7 +441,7 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 type bare struct{ backend.Backend }
 
 func TestOptionalKernelsAreTestedWhereTheyExist(t *testing.T) {
-	for _, name := range []string{"Softmax", "RMSNorm", "LayerNorm", "RoPE", "NormRoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "Muon", "SumSquares", "Quantize", "MatMulQuantized", "MatMulAdd"} {
+	for _, name := range []string{"Softmax", "RMSNorm", "LayerNorm", "RoPE", "NormRoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "Muon", "SGD", "Lion", "SumSquares", "Quantize", "MatMulQuantized", "MatMulAdd"} {
 		if backendtest.Supported(bare{cpu.New()}, name) {
 			t.Errorf("%s would be tested on a backend without it", name)
 		}

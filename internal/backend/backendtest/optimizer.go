@@ -37,7 +37,10 @@ func (p *adamW) solve() {
 	p.wantW, p.wantM, p.wantV = newArray(n), newArray(n), newArray(n)
 	lr, wd, c1, c2, scale := p.hyper.data[0], p.hyper.data[1], p.hyper.data[2], p.hyper.data[3], p.hyper.data[4]
 	for i := range n {
-		g := p.grad.data[i] * scale
+		g, wd := p.grad.data[i]*scale, wd
+		if p.args.Coupled {
+			g, wd = g+wd*p.w.data[i], 0
+		}
 		p.wantM.data[i] = p.args.Beta1*p.m.data[i] + (1-p.args.Beta1)*g
 		p.wantV.data[i] = p.args.Beta2*p.v.data[i] + (1-p.args.Beta2)*g*g
 		p.wantW.data[i] = p.w.data[i]*(1-lr*wd) - lr*p.wantM.data[i]*c1/(math.Sqrt(p.wantV.data[i]*c2)+p.args.Eps)
@@ -78,6 +81,35 @@ func testAdamW(s *suite) {
 	}
 	testSplitAdamW(s, b)
 	testPackedMoments(s, b)
+	testCoupledAdam(s, b)
+}
+
+func testCoupledAdam(s *suite, b backend.AdamWer) {
+	for _, n := range adamWLengths {
+		for _, c := range [][2]backend.DType{{backend.F32, backend.F32}, {backend.F32, backend.BF16}, {backend.F64, backend.F64}} {
+			for _, decay := range []float64{0, 0.1} {
+				p := s.newAdamW(c[0], c[1], n)
+				p.args.Coupled, p.hyper.data[1] = true, float64(float32(decay))
+				p.solve()
+				s.try(fmt.Sprintf("%d of %v, gradient %v, decay %g in the gradient", n, c[0], c[1], decay), func() {
+					grad, hyper := s.in(c[1], p.grad, contiguous), s.in(backend.F32, p.hyper, contiguous)
+					w, m, v := s.inout(c[0], p.w, contiguous), s.inout(c[0], p.m, contiguous), s.inout(c[0], p.v, contiguous)
+					b.AdamW(backend.AdamWState{Master: &w.view, M: &m.view, V: &v.view}, grad, hyper, p.args)
+					p.expect(s, w, m, v)
+					if c[0] == backend.F64 {
+						return
+					}
+					param, rest := splitMasters(p.w)
+					q, r := s.inout(backend.BF16, param, contiguous), s.inout(backend.U8, rest, contiguous)
+					m, v = s.inout(backend.F32, p.m, contiguous), s.inout(backend.F32, p.v, contiguous)
+					b.AdamW(backend.AdamWState{Param: &q.view, Remainder: &r.view, M: &m.view, V: &v.view}, grad, hyper, p.args)
+					wantParam, wantRest := splitMasters(w.decode(w.download(s)))
+					s.expect("param", q, exact, func() array { return wantParam })
+					s.expect("remainder", r, exact, func() array { return wantRest })
+				})
+			}
+		}
+	}
 }
 
 func (p *adamW) expectWeights(s *suite, w *tensor) {
@@ -104,24 +136,27 @@ func testSplitAdamW(s *suite, b backend.AdamWer) {
 			b.AdamW(backend.AdamWState{Master: &w.view, M: &m.view, V: &v.view}, grad, hyper, p.args)
 			p.expect(s, w, m, v)
 
-			split := func(weights array) (param, rest array) {
-				param, rest = newArray(n), newArray(n, 2)
-				for i, x := range weights.data {
-					q, r := backend.SplitMaster(float32(x))
-					param.data[i] = float64(math.Float32frombits(uint32(q) << 16))
-					rest.data[2*i], rest.data[2*i+1] = float64(r&0xff), float64(r>>8)
-				}
-				return param, rest
-			}
-			param, rest := split(p.w)
+			param, rest := splitMasters(p.w)
 			q, r := s.inout(backend.BF16, param, contiguous), s.inout(backend.U8, rest, contiguous)
 			m, v = s.inout(backend.F32, p.m, contiguous), s.inout(backend.F32, p.v, contiguous)
 			b.AdamW(backend.AdamWState{Param: &q.view, Remainder: &r.view, M: &m.view, V: &v.view}, grad, hyper, p.args)
-			wantParam, wantRest := split(w.decode(w.download(s)))
+			wantParam, wantRest := splitMasters(w.decode(w.download(s)))
 			s.expect("param", q, exact, func() array { return wantParam })
 			s.expect("remainder", r, exact, func() array { return wantRest })
 		})
 	}
+}
+
+// splitMasters is weights as BF16 parameters and remainders.
+func splitMasters(weights array) (param, rest array) {
+	n := len(weights.data)
+	param, rest = newArray(n), newArray(n, 2)
+	for i, x := range weights.data {
+		q, r := backend.SplitMaster(float32(x))
+		param.data[i] = float64(math.Float32frombits(uint32(q) << 16))
+		rest.data[2*i], rest.data[2*i+1] = float64(r&0xff), float64(r>>8)
+	}
+	return param, rest
 }
 
 // testPackedMoments demands of BF16 and 8-bit moments the reference's bits. A device may compute a moment

@@ -110,6 +110,25 @@ func (b *Backend) AdamW(s backend.AdamWState, grad, hyper *backend.View, a backe
 	b.run("AdamW", 15*elements(grad), state, read, func() { fused[backend.AdamWer](b).AdamW(s, grad, hyper, a) })
 }
 
+func (b *Backend) SGD(s backend.MomentumState, grad, hyper *backend.View, a backend.SGDArgs) {
+	state, read := momentum(s, grad)
+	b.run("SGD", 6*elements(grad), state, read, func() { fused[backend.SGDer](b).SGD(s, grad, hyper, a) })
+}
+
+func (b *Backend) Lion(s backend.MomentumState, grad, hyper *backend.View, a backend.LionArgs) {
+	state, read := momentum(s, grad)
+	b.run("Lion", 10*elements(grad), state, read, func() { fused[backend.Lioner](b).Lion(s, grad, hyper, a) })
+}
+
+// momentum is what a step writes and reads.
+func momentum(s backend.MomentumState, grad *backend.View) (state, read views) {
+	state, read = present(s.Param, s.Master, s.Remainder, s.M), present(grad, s.Master, s.Remainder, s.M)
+	if s.Master == nil {
+		read = append(read, s.Param)
+	}
+	return state, read
+}
+
 func (b *Backend) Muon(matrices []backend.MuonState, hyper, scratch *backend.View, a backend.MuonArgs) {
 	var state, read views
 	flops := 0.0
@@ -153,6 +172,8 @@ var (
 	_ backend.CrossEntropyer = (*Backend)(nil)
 	_ backend.AdamWer        = (*Backend)(nil)
 	_ backend.Muoner         = (*Backend)(nil)
+	_ backend.SGDer          = (*Backend)(nil)
+	_ backend.Lioner         = (*Backend)(nil)
 	_ backend.SquareSummer   = (*Backend)(nil)
 
 	_ backend.Quantizer         = (*Backend)(nil)

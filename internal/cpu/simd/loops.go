@@ -38,19 +38,21 @@ type kernels struct {
 	f32  loops[float32]
 	bf16 loops[uint16]
 
-	axpy        func(y []float32, a float32, x []float32)
-	mulAdd      func(out, x, y []float32)
-	mulScaleAdd func(out, x []float32, a float32, y []float32, b float32)
-	exp         func(out, x []float32, bias float32) float32
-	scaledExpTo func(out []uint16, x []float32, bias, scale, shift float32)
-	accumulate  func(y []float32, x []uint16)
-	adamW       adamWKernels
-	where16     func(out []uint16, cond []uint8, x, y []uint16)
-	where32     func(out []uint32, cond []uint8, x, y []uint32)
-	bf16ToF32   func(dst []float32, src []uint16)
-	f32ToBF16   func(dst []uint16, src []float32)
-	f16ToF32    func(dst []float32, src []uint16)
-	f32ToF16    func(dst []uint16, src []float32)
+	axpy         func(y []float32, a float32, x []float32)
+	mulAdd       func(out, x, y []float32)
+	mulScaleAdd  func(out, x []float32, a float32, y []float32, b float32)
+	exp          func(out, x []float32, bias float32) float32
+	scaledExpTo  func(out []uint16, x []float32, bias, scale, shift float32)
+	accumulate   func(y []float32, x []uint16)
+	adamW        adamWKernels
+	joinMasters  func(out []float32, param, remainder []uint16)
+	splitMasters func(param, remainder []uint16, w []float32)
+	where16      func(out []uint16, cond []uint8, x, y []uint16)
+	where32      func(out []uint32, cond []uint8, x, y []uint32)
+	bf16ToF32    func(dst []float32, src []uint16)
+	f32ToBF16    func(dst []uint16, src []float32)
+	f16ToF32     func(dst []float32, src []uint16)
+	f32ToF16     func(dst []uint16, src []float32)
 }
 
 // of are the loops of the path in use over elements E.
