@@ -72,11 +72,20 @@ func (m *muon) each(n int, f func(lo, hi int)) {
 	}
 }
 
-func (m *muon) multiply(c, a, b gemm.Operand, rows, cols, k int, accumulate bool) {
+func (m *muon) multiply(c, a, b gemm.Operand, rows, cols, k int) {
 	if m.parallel {
-		gemm.Mul(c, a, b, rows, cols, k, accumulate)
+		gemm.Mul(c, a, b, rows, cols, k, false)
 	} else {
-		gemm.MulSerial(m.products, c, a, b, rows, cols, k, accumulate)
+		gemm.MulSerial(m.products, c, a, b, rows, cols, k, false)
+	}
+}
+
+// multiplySymmetric is for products of n×n that are symmetric.
+func (m *muon) multiplySymmetric(c, a, b gemm.Operand, n, k int, accumulate bool) {
+	if m.parallel {
+		gemm.MulSymmetric(c, a, b, n, k, accumulate)
+	} else {
+		gemm.MulSymmetricSerial(m.products, c, a, b, n, k, accumulate)
 	}
 }
 
@@ -117,40 +126,43 @@ func (m *muon) accumulate(s *backend.MuonState, lo, hi int) {
 // the leading coefficient 1, so that one product adds the square to what is there already.
 var muonUnit = math.Sqrt(math.Sqrt(backend.MuonC))
 
-// orthogonalise iterates from x/‖x‖. It leaves the result, times muonUnit, in x.
+// orthogonalise iterates from x/‖x‖. It leaves the result, times muonUnit, in x. A wide matrix is iterated
+// transposed, which comes to the same: all products then read their operands where they are.
 func (m *muon) orthogonalise() {
 	norm := math.Sqrt(rowSquares(m.x)) + 1e-7
 	m.each(len(m.x), func(lo, hi int) { scale(m.x[lo:hi], m.x[lo:hi], float32(muonUnit/norm)) })
-	n, long := min(m.rows, m.cols), max(m.rows, m.cols)
-	tall := m.rows > m.cols
-	small := func(x []float32) gemm.Operand {
-		return gemm.Operand{Ptr: unsafe.Pointer(&x[0]), DType: backend.F32, RowStride: n, ColStride: 1}
+	if m.rows < m.cols {
+		m.transpose(m.rows, m.cols)
 	}
-	gram, square := small(m.gram), small(m.square)
+	n, long := min(m.rows, m.cols), max(m.rows, m.cols)
+	gram, square := matrixOf(m.gram, n), matrixOf(m.square, n)
 	linear := float32(backend.MuonB / math.Sqrt(backend.MuonC))
 	for range m.steps {
-		x, y := m.matrix(m.x), m.matrix(m.y)
-		xt := gemm.Operand{Ptr: x.Ptr, DType: x.DType, RowStride: x.ColStride, ColStride: x.RowStride}
-		if tall {
-			m.multiply(gram, xt, x, n, n, long, false)
-		} else {
-			m.multiply(gram, x, xt, n, n, long, false)
-		}
+		x, y := matrixOf(m.x, n), matrixOf(m.y, n)
+		m.multiplySymmetric(gram, transposed(x), x, n, long, false)
 		m.each(n*n, func(lo, hi int) { scale(m.square[lo:hi], m.gram[lo:hi], linear) })
 		for i := range n {
 			m.square[i*n+i] += backend.MuonA
 		}
-		m.multiply(square, gram, gram, n, n, n, true)
-		if tall {
-			m.multiply(y, x, square, m.rows, n, n, false)
-		} else {
-			m.multiply(y, square, x, n, m.cols, n, false)
-		}
+		m.multiplySymmetric(square, gram, gram, n, n, true)
+		m.multiply(y, x, square, long, n, n)
 		m.x, m.y = m.y, m.x
+	}
+	if m.rows < m.cols {
+		m.transpose(m.cols, m.rows)
 	}
 }
 
-// matrix is x as an operand.
-func (m *muon) matrix(x []float32) gemm.Operand {
-	return gemm.Operand{Ptr: unsafe.Pointer(&x[0]), DType: backend.F32, RowStride: m.cols, ColStride: 1}
+// transpose makes the rows×cols matrix in x its transpose.
+func (m *muon) transpose(rows, cols int) {
+	const grain = 64
+	strip := func(lo, hi int) {
+		gemm.TransposeTight(m.y[lo*rows:hi*rows], matrixOf(m.x[lo:], cols), rows, hi-lo)
+	}
+	if m.parallel {
+		pool.Run(cols, grain, strip)
+	} else {
+		strip(0, cols)
+	}
+	m.x, m.y = m.y, m.x
 }

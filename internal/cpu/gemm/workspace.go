@@ -20,6 +20,7 @@ type Workspace struct {
 	tiling  tiledProduct
 	storing storing
 	thin    thinProduct
+	mirror  mirroring
 }
 
 // idle are the workspaces that nobody uses. They are kept for good, unlike those of a sync.Pool:
