@@ -58,11 +58,15 @@ func headAt(v *backend.View, row, head int) unsafe.Pointer {
 
 // packQueries copies the rows of positions [lo, hi) of one key head's group, multiplied by factor.
 func (a *attention[C]) packQueries(dst []C, x *backend.View, lo, hi, kvHead int, factor C) {
+	heads, width := a.group, a.dim // that are copied one by one
+	if x.Strides[1] == a.dim {
+		heads, width = 1, a.group*a.dim
+	}
 	for i := lo; i < hi; i++ {
-		for g := range a.group {
-			row := dst[:a.dim]
-			dst = dst[a.dim:]
-			src := load(x.DType, headAt(x, i, kvHead*a.group+g), 1, a.dim, row)
+		for g := range heads {
+			row := dst[:width]
+			dst = dst[width:]
+			src := load(x.DType, headAt(x, i, kvHead*a.group+g), 1, width, row)
 			scale(row, src, factor)
 		}
 	}
@@ -192,11 +196,13 @@ func (a *attention[C]) forward(out, lse *backend.View, t attentionTask, ws *atte
 
 	for r := range rows {
 		i, head := first+r/a.group, kvHead*a.group+r%a.group
-		row := o[r*a.dim : (r+1)*a.dim]
+		row, p := o[r*a.dim:(r+1)*a.dim], headAt(out, i, head)
 		if l[r] != 0 {
-			scale(row, row, 1/l[r])
+			mean := destination(out.DType, p, 1, a.dim, row)
+			scale(mean, row, 1/l[r])
+			row = mean
 		}
-		store(out.DType, headAt(out, i, head), 1, row)
+		store(out.DType, p, 1, row)
 	}
 	a.storeLSE(lse, m, l, first, kvHead)
 }
