@@ -26,9 +26,11 @@ const (
 	// manyTiles is the number of tiles from which there are enough for any balance.
 	manyTiles = 16
 	// The micro-kernel reads an operand of its dtype where it is if copying it would not be regained soon:
-	// a for up to so many columns of b, and b for up to so many rows of a, unless b's rows lie further
+	// a for up to so many columns of b, unless it goes by columns further apart than farA, which compete for
+	// the same places in the cache, and b for up to so many rows of a, unless b's rows lie further
 	// apart than farB, each on a page of its own.
 	inPlaceA = 512
+	farA     = 768
 	inPlaceB = 256
 	farB     = 512
 )
@@ -38,7 +40,7 @@ func blocked(w *Workspace, r runner, ks *kernels, p product) {
 	span := min(p.k, ceilDiv(ceilDiv(p.k, ceilDiv(p.k, spanK)), blockK)*blockK)
 	height := max(packedA/span/blockRows, 1) * blockRows
 	width := max(packedB/span/ks.nr, 1) * ks.nr
-	aInPlace := p.a.DType == ks.dtype && p.n <= inPlaceA && (p.a.RowStride == 1 || p.a.ColStride == 1)
+	aInPlace := p.a.DType == ks.dtype && p.n <= inPlaceA && (p.a.RowStride == 1 && p.a.ColStride <= farA || p.a.ColStride == 1)
 	bInPlace := p.b.DType == ks.dtype && p.m <= inPlaceB && p.b.ColStride == 1 && p.b.RowStride <= farB
 	for at := 0; at < p.k; at += span {
 		for i := 0; i < p.m; i += height {
