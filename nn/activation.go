@@ -14,6 +14,19 @@ type ReLU struct{}
 // Forward keeps the shape and the dtype, which is a float.
 func (ReLU) Forward(x *tensor.Tensor) *tensor.Tensor { return x.ReLU() }
 
+// GELU is x·Φ(x), element by element, as a layer. (torch.nn.GELU.)
+type GELU struct {
+	Tanh bool // the approximation by tanh, which GPT-2 and Gemma have
+}
+
+// Forward keeps the shape and the dtype, which is a float.
+func (g GELU) Forward(x *tensor.Tensor) *tensor.Tensor {
+	if g.Tanh {
+		return x.GELUTanh()
+	}
+	return x.GELU()
+}
+
 // SiLU is x·sigmoid(x), element by element, as a layer. (torch.nn.SiLU.)
 type SiLU struct{}
 

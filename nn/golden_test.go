@@ -52,7 +52,7 @@ func (g goldens) set(t *testing.T, p T, name string) {
 type layerCase struct {
 	name       string
 	module     any    // nil if it has no parameters
-	inputs     string // floats want gradients
+	inputs     string // floats want gradients, but for those behind a "!"
 	forward    func(x []T) []T
 	evaluating bool
 }
@@ -75,8 +75,9 @@ func (c layerCase) compare(t *testing.T, g goldens) {
 	var inputs []T
 	names := strings.Fields(c.inputs)
 	for _, name := range names {
+		name, constant := strings.CutPrefix(name, "!")
 		x := g.get(t, c.name+"."+name)
-		if x.DType().IsFloat() {
+		if x.DType().IsFloat() && !constant {
 			x.SetTrainable(true)
 		}
 		inputs = append(inputs, x)
@@ -132,12 +133,21 @@ func layerCases() []layerCase {
 		of("linear_plain", nn.NewLinear(d, f32, 5, 4, false)),
 		of("sequential", nn.Sequential{nn.NewLinear(d, f32, 5, 6, true), nn.SiLU{}, nn.NewLinear(d, f32, 6, 4, true), nn.Sigmoid{}}),
 		of("relu", nn.ReLU{}),
+		of("gelu", nn.GELU{}),
+		of("gelu_tanh", nn.GELU{Tanh: true}),
 		of("silu", nn.SiLU{}),
 		of("tanh", nn.Tanh{}),
 		of("sigmoid", nn.Sigmoid{}),
 		of("layer_norm", nn.NewLayerNorm(d, f32, 5, 1e-3)),
 		of("rms_norm", nn.NewRMSNorm(d, f32, 5, 1e-3)),
 		of("embedding", embedding),
+		of("conv1d", nn.NewConv1d(d, f32, 4, 6, 3, true, tensor.Conv1dOptions{Stride: 2, Padding: 1, Dilation: 2, Groups: 2})),
+		of("conv1d_causal", nn.NewConv1d(d, f32, 4, 3, 3, true, tensor.Conv1dOptions{Causal: true, Dilation: 2})),
+		of("conv1d_depthwise", nn.NewConv1d(d, f32, 4, 4, 4, false, tensor.Conv1dOptions{Causal: true, Groups: 4})),
+		of("conv2d", nn.NewConv2d(d, f32, 4, 3, [2]int{3, 2}, true, tensor.Conv2dOptions{Stride: [2]int{2, 1}, Padding: [2]int{1, 0}})),
+		of("conv2d_groups", nn.NewConv2d(d, f32, 4, 4, [2]int{3, 3}, false, tensor.Conv2dOptions{Padding: [2]int{1, 1}, Groups: 2})),
+		of("max_pool2d", nn.MaxPool2d{Kernel: [2]int{2, 2}}),
+		of("avg_pool2d", nn.AvgPool2d{Kernel: [2]int{3, 2}, Options: tensor.Pool2dOptions{Stride: [2]int{2, 1}, Padding: [2]int{1, 1}}}),
 	}
 }
 

@@ -14,6 +14,13 @@ type CrossEntropyOptions struct {
 	Divisor float64
 	// RowWeights multiplies each row's loss; nil stands for ones. Shape as targets, F32.
 	RowWeights *Tensor
+	// ClassWeights, [V] of a float dtype, multiplies each row's loss by the weight of its target, and makes the
+	// default divisor the sum of these weights. Smoothing spreads its part by the weight of each class. Nil stands
+	// for ones. No gradient flows to it. (The weight of torch.nn.CrossEntropyLoss.)
+	ClassWeights *Tensor
+	// PerRow leaves the losses of the rows as they are, in the shape of the targets, those that do not count
+	// zero. Divisor is not used.
+	PerRow bool
 	// KeepLogits has LinearCrossEntropy keep all logits for backward, in F32, rather than compute them again:
 	// a quarter of the head's products less, for 4·n·V bytes. The gradients are the same to the bit.
 	KeepLogits bool
@@ -27,7 +34,7 @@ var (
 )
 
 // CrossEntropy is the mean of −log softmax(logits)[target] over the rows that count: logits [..., V] of a
-// float dtype, targets [...] I32, a scalar F32 (F64 for F64). It panics if every target is ignored and
+// float dtype, targets [...] I32, a scalar F32 (F64 for F64), or with o.PerRow [...]. It panics if every target is ignored and
 // no divisor is given, or if a target is outside [0, V).
 func CrossEntropy(logits, targets *Tensor, o CrossEntropyOptions) *Tensor {
 	ins := []*Tensor{logits, targets}
@@ -35,10 +42,10 @@ func CrossEntropy(logits, targets *Tensor, o CrossEntropyOptions) *Tensor {
 	if logits.view.Rank == 0 || !logits.view.DType.IsFloat() {
 		fail("CrossEntropy", ins, "needs logits [..., V] of a float dtype")
 	}
-	c := newCrossEntropy("CrossEntropy", s, logits, targets, o)
+	c := newCrossEntropy("CrossEntropy", s, logits, targets, logits.Dim(-1), o)
 	x := logits.In(s)
 	fused, ok := backend.Fused[backend.CrossEntropyer](s.dev.backend)
-	if !ok {
+	if !ok || c.classes != nil {
 		return c.composed(x)
 	}
 	rows := rowsOf(x)
@@ -68,13 +75,13 @@ func LinearCrossEntropy(hidden, weight, targets *Tensor, o CrossEntropyOptions) 
 		hidden.view.DType != weight.view.DType || !hidden.view.DType.IsFloat() {
 		fail("LinearCrossEntropy", ins, "needs hidden [..., H] and weight [V, H] of one float dtype")
 	}
-	c := newCrossEntropy("LinearCrossEntropy", s, hidden, targets, o)
+	c := newCrossEntropy("LinearCrossEntropy", s, hidden, targets, weight.Dim(0), o)
 	h, w := hidden.In(s), weight.In(s)
 	if w.view.Strides[0] != 1 && w.view.Strides[1] != 1 {
 		w = w.Contiguous()
 	}
 	fused, ok := backend.Fused[backend.CrossEntropyer](s.dev.backend)
-	if !ok {
+	if !ok || c.classes != nil {
 		return c.composed(Linear(h, w, nil).To(c.acc))
 	}
 	rows := rowsOf(h)
@@ -165,19 +172,22 @@ func narrowed(v *backend.View) backend.View {
 // crossEntropy is what the two losses share.
 type crossEntropy struct {
 	n       int
+	shape   []int // of the losses of the rows
 	acc     DType
 	args    backend.CrossEntropyArgs
 	divisor float64
+	perRow  bool
 	targets *Tensor // [n]
 	weights *Tensor // [n], or nil
+	classes *Tensor // [V], or nil: weights of classes that no weights of rows stand for
 }
 
-func newCrossEntropy(op string, s *Scope, rows, targets *Tensor, o CrossEntropyOptions) *crossEntropy {
+func newCrossEntropy(op string, s *Scope, rows, targets *Tensor, vocab int, o CrossEntropyOptions) *crossEntropy {
 	n := rows.Len() / max(rows.Dim(-1), 1)
 	if targets.view.DType != I32 || targets.Len() != n {
 		fail(op, []*Tensor{rows, targets}, "needs an I32 target for each of the %d rows", n)
 	}
-	c := &crossEntropy{n: n, acc: rows.view.DType.Accumulator(), divisor: o.Divisor}
+	c := &crossEntropy{n: n, shape: targets.Shape(), acc: rows.view.DType.Accumulator(), divisor: o.Divisor, perRow: o.PerRow}
 	c.args = backend.CrossEntropyArgs{IgnoreIndex: o.IgnoreIndex, Smoothing: o.Smoothing}
 	if o.IgnoreIndex == 0 {
 		c.args.IgnoreIndex = -100
@@ -189,30 +199,79 @@ func newCrossEntropy(op string, s *Scope, rows, targets *Tensor, o CrossEntropyO
 		}
 		c.weights = o.RowWeights.In(s).detached().To(c.acc).Contiguous().Reshape(n)
 	}
-	if c.divisor == 0 {
-		for _, t := range ToSlice[int32](targets) {
-			if int(t) != c.args.IgnoreIndex {
-				c.divisor++
-			}
-		}
-		if c.divisor == 0 {
-			fail(op, []*Tensor{rows, targets}, "every target is ignored (%d): nothing to learn from", c.args.IgnoreIndex)
+	count := 0.0
+	if o.ClassWeights != nil {
+		count = c.weighClasses(op, s, rows, vocab, o.ClassWeights)
+	} else if c.divisor == 0 && !c.perRow {
+		count = c.count()
+	}
+	switch {
+	case c.perRow:
+		c.divisor = 1
+	case c.divisor == 0:
+		if c.divisor = count; count == 0 {
+			fail(op, []*Tensor{rows, targets}, "every target is ignored (%d) or of weight 0: nothing to learn from", c.args.IgnoreIndex)
 		}
 	}
 	return c
 }
 
-// total is the sum of the rows' losses by weight, divided.
+// count is the number of rows that count.
+func (c *crossEntropy) count() (n float64) {
+	for _, t := range ToSlice[int32](c.targets) {
+		if int(t) != c.args.IgnoreIndex {
+			n++
+		}
+	}
+	return n
+}
+
+// weighClasses takes in the weights of classes, and gives the sum of those of the targets that count.
+func (c *crossEntropy) weighClasses(op string, s *Scope, rows *Tensor, vocab int, classes *Tensor) (sum float64) {
+	if !classes.hasShape(vocab) || !classes.view.DType.IsFloat() {
+		fail(op, []*Tensor{rows, c.targets, classes}, "needs class weights [%d] of a float dtype", vocab)
+	}
+	each := make([]float64, c.n)
+	values := classes.Float64s()
+	for i, t := range ToSlice[int32](c.targets) {
+		if int(t) == c.args.IgnoreIndex {
+			continue
+		}
+		if t < 0 || int(t) >= vocab {
+			fail(op, []*Tensor{rows, c.targets}, "index %d at position %d is not in [0, %d)", t, i, vocab)
+		}
+		each[i] = values[t]
+		sum += each[i]
+	}
+	if c.args.Smoothing > 0 {
+		c.classes = classes.In(s).detached().To(c.acc)
+		return sum
+	}
+	weights := FromSlice(s, each).To(c.acc)
+	if c.weights != nil {
+		weights = weights.Mul(c.weights)
+	}
+	c.weights = weights
+	return sum
+}
+
+// total is the sum of the rows' losses by weight, divided; or these losses themselves.
 func (c *crossEntropy) total(loss *Tensor) *Tensor {
 	if c.weights != nil {
 		loss = loss.Mul(c.weights)
 	}
+	if c.perRow {
+		return loss.Reshape(c.shape...)
+	}
 	return loss.Sum().MulScalar(1 / c.divisor)
 }
 
-// scale is the factor of each row's gradient: dy [] times its weight, divided.
+// scale is the factor of each row's gradient: dy [], or that of the row, times its weight, divided.
 func (c *crossEntropy) scale(dy, weights *Tensor) *Tensor {
 	s := dy.To(c.acc).MulScalar(1 / c.divisor)
+	if c.perRow {
+		s = s.Reshape(c.n)
+	}
 	if weights != nil {
 		return s.Mul(weights)
 	}
@@ -261,16 +320,29 @@ func (s *Scope) sweepLast(t *Tensor) {
 
 // composed is the loss of logits of dtype acc, made of primitive ops.
 func (c *crossEntropy) composed(logits *Tensor) *Tensor {
-	s, vocab := logits.scope, logits.Dim(-1)
+	c.checkTargets("CrossEntropy", logits)
+	return c.ofLogs(logits.Reshape(c.n, logits.Dim(-1)).To(c.acc).LogSoftmax())
+}
+
+// checkTargets panics about a target outside of the classes.
+func (c *crossEntropy) checkTargets(op string, logits *Tensor) {
+	vocab := logits.Dim(-1)
 	for i, t := range ToSlice[int32](c.targets) {
 		if int(t) != c.args.IgnoreIndex && (t < 0 || int(t) >= vocab) {
-			fail("CrossEntropy", []*Tensor{logits, c.targets}, "index %d at position %d is not in [0, %d)", t, i, vocab)
+			fail(op, []*Tensor{logits, c.targets}, "index %d at position %d is not in [0, %d)", t, i, vocab)
 		}
 	}
-	logp := logits.Reshape(c.n, vocab).To(c.acc).LogSoftmax()
+}
+
+// ofLogs is the loss of log-probabilities [n, V].
+func (c *crossEntropy) ofLogs(logp *Tensor) *Tensor {
+	s, vocab := logp.scope, logp.Dim(-1)
+	if c.classes != nil {
+		logp = logp.Mul(c.classes)
+	}
 	column := Arange(s, I32, 0, float64(vocab), 1).Reshape(1, vocab)
-	hit := column.Eq(c.targets.Reshape(c.n, 1)).To(c.acc)
-	nll := logp.Mul(hit).Sum(-1).Neg()
+	hit := column.Eq(c.targets.Reshape(c.n, 1))
+	nll := Where(hit, logp, Zeros(s, c.acc)).Sum(-1).Neg() // another class may be impossible: 0·∞ is no number
 	if e := c.args.Smoothing; e > 0 {
 		nll = nll.MulScalar(1 - e).Sub(logp.Mean(-1).MulScalar(e))
 	}

@@ -297,6 +297,15 @@ func differentiable() []opCase {
 			}
 			ref := crossEntropyRef(ignore, o.Smoothing, o.Divisor)
 			add("CrossEntropy", func(x []T) T { return tensor.CrossEntropy(x[0], x[1], o) }, ref, n(s...), i(classes, lead...))
+			add("NLL", func(x []T) T { return tensor.NLL(x[0].LogSoftmax(), x[1], o) }, ref, n(s...), i(classes, lead...))
+			rows, weighted := crossEntropyRows(ignore, o.Smoothing), o
+			weighted.PerRow = true
+			add("CrossEntropy", func(x []T) T { return tensor.CrossEntropy(x[0], x[1], weighted) }, rows, n(s...), i(classes, lead...))
+			add("CrossEntropy", func(x []T) T {
+				weighted := weighted
+				weighted.ClassWeights = x[2].Abs()
+				return tensor.CrossEntropy(x[0], x[1], weighted)
+			}, func(x []nd) nd { return rows([]nd{x[0], x[1], map1(math.Abs)(x[2:])}) }, n(s...), i(classes, lead...), c(classes))
 			add("CrossEntropy", func(x []T) T {
 				o := o
 				o.RowWeights = x[2].Abs()

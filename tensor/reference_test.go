@@ -287,3 +287,29 @@ func crossEntropyRef(ignore int, smoothing, divisor float64) func(x []nd) nd {
 		return nd{nil, []float64{sum / count}}
 	}
 }
+
+// crossEntropyRows is the losses of the rows of logits, by the weights of the classes if there is a third array.
+func crossEntropyRows(ignore int, smoothing float64) func(x []nd) nd {
+	return func(x []nd) nd {
+		classes := x[0].shape[len(x[0].shape)-1]
+		out := zeros(x[1].shape...)
+		p := make([]float64, classes)
+		for i, target := range x[1].data {
+			if int(target) == ignore {
+				continue
+			}
+			softmaxRow(p, x[0].data[i*classes:(i+1)*classes])
+			for class, v := range p {
+				share := smoothing / float64(classes)
+				if class == int(target) {
+					share += 1 - smoothing
+				}
+				if len(x) > 2 {
+					share *= x[2].data[class]
+				}
+				out.data[i] -= share * math.Log(v)
+			}
+		}
+		return out
+	}
+}

@@ -1,6 +1,7 @@
 """Writes nn/testdata/{layers,losses,inits}.safetensors: the layers, losses and initialisers of torch.nn."""
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from common import ROOT, Random, save
@@ -20,16 +21,16 @@ class Cases:
             for p in module.parameters():
                 p.copy_(self.rand.normal(*p.shape, std=0.5))
 
-    def add(self, name: str, inputs: dict, module: nn.Module | None, fn) -> None:
-        """Records fn(*inputs), one tensor or several; floats among the inputs want gradients."""
-        inputs = {k: v.clone().requires_grad_(v.is_floating_point()) for k, v in inputs.items()}
+    def add(self, name: str, inputs: dict, module: nn.Module | None, fn, constants: tuple = ()) -> None:
+        """Records fn(*inputs), one tensor or several; floats among the inputs, but for the constants, want gradients."""
+        inputs = {k: v.clone().requires_grad_(v.is_floating_point() and k not in constants) for k, v in inputs.items()}
         params = dict(module.named_parameters()) if module else {}
         before = {k: v.detach().clone() for k, v in module.named_buffers()} if module else {}
         self.out |= {f"{name}.{k}": v.detach().clone() for k, v in inputs.items()}
         self.out |= {f"{name}.state.{k}": v.detach().clone() for k, v in (params | before).items()}
         ys = fn(*inputs.values())
         ys = ys if isinstance(ys, tuple) else (ys,)
-        dys = [self.rand.normal(*y.shape) for y in ys]
+        dys = [self.rand.normal(1, *y.shape)[0] for y in ys]
         wrt = {k: v for k, v in (inputs | {f"state.{k}": v for k, v in params.items()}).items() if v.requires_grad}
         grads = torch.autograd.grad(ys, list(wrt.values()), dys)
         for i, (y, dy) in enumerate(zip(ys, dys)):
@@ -68,7 +69,7 @@ def perceptrons(c: Cases) -> None:
     }.items():
         c.fill(module)
         c.add(name, x, module, module)
-    for name, module in {"relu": nn.ReLU(), "silu": nn.SiLU(), "tanh": nn.Tanh(), "sigmoid": nn.Sigmoid()}.items():
+    for name, module in {"relu": nn.ReLU(), "gelu": nn.GELU(), "gelu_tanh": nn.GELU(approximate="tanh"), "silu": nn.SiLU(), "tanh": nn.Tanh(), "sigmoid": nn.Sigmoid()}.items():
         c.add(name, x, None, module)
     norm = nn.LayerNorm(5, eps=1e-3)
     c.fill(norm)
@@ -79,6 +80,74 @@ def perceptrons(c: Cases) -> None:
     table = nn.Embedding(7, 4)
     c.fill(table)
     c.add("embedding", {"x": c.rand.ints(7, 2, 5)}, table, table)
+
+
+class Causal(nn.Conv1d):
+    """A causal convolution: zeros in front only."""
+
+    def forward(self, x):
+        return super().forward(F.pad(x, ((self.kernel_size[0] - 1) * self.dilation[0], 0)))
+
+
+def convolutions(c: Cases) -> None:
+    signal, image = {"x": c.rand.normal(2, 4, 9)}, {"x": c.rand.normal(2, 4, 7, 6)}
+    for name, x, module in (
+        ("conv1d", signal, nn.Conv1d(4, 6, 3, stride=2, padding=1, dilation=2, groups=2)),
+        ("conv1d_causal", signal, Causal(4, 3, 3, dilation=2)),
+        ("conv1d_depthwise", signal, Causal(4, 4, 4, groups=4, bias=False)),
+        ("conv2d", image, nn.Conv2d(4, 3, (3, 2), stride=(2, 1), padding=(1, 0))),
+        ("conv2d_groups", image, nn.Conv2d(4, 4, 3, padding=1, groups=2, bias=False)),
+    ):
+        c.fill(module)
+        c.add(name, x, module, module)
+    c.add("max_pool2d", image, None, nn.MaxPool2d(2))
+    c.add("avg_pool2d", image, None, nn.AvgPool2d((3, 2), stride=(2, 1), padding=1))
+
+
+def losses(c: Cases) -> None:
+    """Each with its three reductions where it has them: 0 mean, 1 sum, 2 none."""
+
+    def reduced(name, inputs, fn, reductions=("mean", "sum", "none"), constants=()):
+        c.add(name, inputs, None, lambda *x: tuple(fn(*x, r) for r in reductions), constants)
+
+    y, target = c.rand.normal(5, 4, std=2.0), c.rand.normal(5, 4)
+    reduced("mse", {"y": y, "target": target}, lambda y, t, r: F.mse_loss(y, t, reduction=r))
+    reduced("l1", {"y": y, "target": target}, lambda y, t, r: F.l1_loss(y, t, reduction=r))
+    reduced("huber", {"y": y, "target": target}, lambda y, t, r: F.huber_loss(y, t, reduction=r, delta=0.7))
+    reduced("smooth_l1", {"y": y, "target": target}, lambda y, t, r: F.smooth_l1_loss(y, t, reduction=r, beta=0.7))
+    share = torch.sigmoid(c.rand.normal(5, 4))
+    reduced("bce", {"logits": y * 10, "target": share}, lambda y, t, r: F.binary_cross_entropy_with_logits(y, t, reduction=r))
+    weight = c.rand.uniform(0.5, 3.0, 4)
+    reduced("bce_weighted", {"logits": y, "target": share, "weight": weight}, lambda y, t, w, r: F.binary_cross_entropy_with_logits(y, t, pos_weight=w, reduction=r), constants=("weight",))
+    p = torch.softmax(c.rand.normal(5, 4), -1)
+    p[1] = torch.tensor([0.0, 1.0, 0.0, 0.0])
+    logq, logp = torch.log_softmax(y, -1), torch.log_softmax(target, -1)
+    reduced("kl_div", {"logq": logq, "p": p}, lambda q, t, r: F.kl_div(q, t, reduction=r), ("batchmean", "sum", "none"), ("p",))
+    reduced("kl_div_log", {"logq": logq, "logp": logp}, lambda q, t, r: F.kl_div(q, t, reduction=r, log_target=True), ("batchmean", "sum", "none"))
+    labels = torch.tensor([1, -1, -1, 1, -1])
+    c.add("cosine_similarity", {"x": y, "y": target}, None, lambda x, y: F.cosine_similarity(x, y, dim=-1))
+    reduced("cosine_embedding", {"x": y, "y": target, "labels": labels}, lambda x, y, t, r: F.cosine_embedding_loss(x, y, t, margin=0.1, reduction=r))
+
+
+def cross_entropies(c: Cases) -> None:
+    """Class weights, smoothing and ignored rows, and the same of log-probabilities."""
+    logits, targets = c.rand.normal(9, 6, std=3.0), c.rand.ints(6, 9)
+    targets[3], targets[7] = -100, 4
+    weight = c.rand.uniform(0.2, 3.0, 6)
+    for name, kw in {"plain": {}, "smoothed": {"label_smoothing": 0.2}}.items():
+        for weighted in (False, True):
+            def fn(x, t, w, r, weighted=weighted, kw=kw):
+                return F.cross_entropy(x, t, weight=w if weighted else None, reduction=r, **kw)
+
+            case = f"cross_entropy_{name}" + "_weighted" * weighted
+            c.add(case, {"logits": logits, "targets": targets, "weight": weight}, None, lambda *x: tuple(fn(*x, r) for r in ("mean", "none")), ("weight",))
+    logp = torch.log_softmax(logits, -1)
+    for weighted in (False, True):
+        c.add(
+            "nll" + "_weighted" * weighted, {"logits": logp, "targets": targets, "weight": weight}, None,
+            lambda x, t, w: tuple(F.nll_loss(x, t, weight=w if weighted else None, reduction=r) for r in ("mean", "none")),
+            ("weight",),
+        )
 
 
 def fans(out: dict) -> None:
@@ -105,7 +174,12 @@ def main() -> None:
     c = Cases(41)
     norms(c)
     perceptrons(c)
+    convolutions(c)
     save(DATA / "layers.safetensors", c.out)
+    c = Cases(42)
+    losses(c)
+    cross_entropies(c)
+    save(DATA / "losses.safetensors", c.out)
     out = {}
     fans(out)
     save(DATA / "inits.safetensors", out)
