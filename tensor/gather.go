@@ -3,23 +3,25 @@ package tensor
 // Gather is the elements of t along its first axis that index names: t [n, ...] and index [...] of I32 or
 // I64 give [index's axes..., t's other axes...]. Embeddings are gathered rows of a weight. An index
 // outside [0, n) panics. In backward the rows are added in the order of index.
-func (t *Tensor) Gather(index *Tensor) *Tensor {
+func (t *Tensor) Gather(index *Tensor) *Tensor { return t.gather("Gather", index) }
+
+func (t *Tensor) gather(op string, index *Tensor) *Tensor {
 	ins := []*Tensor{t, index}
-	s := scopeOf("Gather", ins)
+	s := scopeOf(op, ins)
 	if t.view.Rank == 0 || index.view.DType != I32 && index.view.DType != I64 {
-		fail("Gather", ins, "needs a first axis to choose from and an I32 or I64 index")
+		fail(op, ins, "needs a first axis to choose from and an I32 or I64 index")
 	}
 	if index.view.Rank+t.view.Rank-1 > MaxRank {
-		fail("Gather", ins, "the result would have more than %d axes", MaxRank)
+		fail(op, ins, "the result would have more than %d axes", MaxRank)
 	}
 	ins = bring(s, ins)
 	x, flat := ins[0], ins[1].detached().Contiguous().Reshape(-1)
 	shape := append(index.Shape(), t.view.Shape[1:t.view.Rank]...)
 	rows := append([]int{flat.Len()}, t.view.Shape[1:t.view.Rank]...)
 	out := alloc(s, t.view.DType, rows...)
-	indexed("Gather", ins, 0, func() { s.dev.backend.Gather(&out.view, &x.view, &flat.view) })
+	indexed(op, ins, 0, func() { s.dev.backend.Gather(&out.view, &x.view, &flat.view) })
 	result := out.Reshape(shape...)
-	return record1("Gather", result, ins, []*Tensor{flat}, func(g *gradient) {
+	return record1(op, result, ins, []*Tensor{flat}, func(g *gradient) {
 		if !g.Needs(0) {
 			return
 		}

@@ -7,12 +7,16 @@ import (
 )
 
 // MatMul is the matrix product over the last two axes: [..., m, k] · [..., k, n] → [..., m, n]. The axes
-// before them broadcast. Both operands have rank 2 or more and one float dtype, or y is a quantised matrix
-// [k, n], through which gradients flow to t; sums are kept in F32 (F64 for F64) and rounded once. A quantised
-// y is fast as the transpose of one whose blocks lie along k.
+// before them broadcast. A vector t is a row and a vector y a column, whose axis of length 1 the result lacks: two
+// vectors give their dot product. The operands have one float dtype, or y is a quantised matrix [k, n], through
+// which gradients flow to t; sums are kept in F32 (F64 for F64) and rounded once. A quantised y is fast as the
+// transpose of one whose blocks lie along k. (torch.matmul.)
 func (t *Tensor) MatMul(y *Tensor) *Tensor {
 	ins := []*Tensor{t, y}
 	s := scopeOfAny("MatMul", ins)
+	if (t.view.Rank == 1 || y.view.Rank == 1) && t.view.Rank > 0 && y.view.Rank > 0 {
+		return matmulVector(bring(s, ins))
+	}
 	checkMatMul("MatMul", t, y)
 	if k, l := t.Dim(-1), y.Dim(-2); k != l {
 		fail("MatMul", ins, "the inner dimensions %d and %d differ", k, l)
@@ -32,6 +36,33 @@ func (t *Tensor) MatMul(y *Tensor) *Tensor {
 			g.addProduct(1, g.Saved(0).T(), dy)
 		}
 	})
+}
+
+// matmulVector is MatMul where an operand is a vector.
+func matmulVector(ins []*Tensor) *Tensor {
+	x, y := ins[0], ins[1]
+	left, right := x.view.Rank == 1, y.view.Rank == 1
+	k := y.view.Shape[max(y.view.Rank-2, 0)]
+	if !multipliable(x, y) {
+		fail("MatMul", ins, "both operands need one float dtype; only the right one may be quantised")
+	}
+	if x.Dim(-1) != k {
+		fail("MatMul", ins, "the inner dimensions %d and %d differ", x.Dim(-1), k)
+	}
+	if left {
+		x = x.Unsqueeze(0)
+	}
+	if right {
+		y = y.Unsqueeze(1)
+	}
+	out := x.MatMul(y)
+	if left {
+		out = out.Squeeze(-2)
+	}
+	if right {
+		out = out.Squeeze(-1)
+	}
+	return out
 }
 
 // rowsOf is t as a matrix of rows of its last axis.
@@ -131,7 +162,7 @@ func (g *gradient) addProduct(i int, x, y *Tensor) {
 
 func checkMatMul(op string, x, y *Tensor) {
 	if x.view.Rank < 2 || y.view.Rank < 2 {
-		fail(op, []*Tensor{x, y}, "both operands need two axes or more")
+		fail(op, []*Tensor{x, y}, "both operands need axes; MulScalar and Mul scale by a number")
 	}
 	if !multipliable(x, y) {
 		fail(op, []*Tensor{x, y}, "both operands need one float dtype; only the right one may be quantised")

@@ -320,6 +320,7 @@ func differentiable() []opCase {
 		}
 	}
 	cases = append(cases, convolutionCases()...)
+	cases = append(cases, shapeCases()...)
 	return cases
 }
 
@@ -356,6 +357,21 @@ func constants() []opCase {
 			}
 			return rows
 		}, i(3, s...))
+	}
+	for _, s := range [][]int{{2, 3}, {4}, {}, {0, 2}, {1, 1}} {
+		add("NonZero", func(x []T) T { return x[0].NonZero() }, func(x []nd) nd {
+			var found []float64
+			rows := 0
+			indices(s, func(at []int) {
+				if *x[0].at(at...) != 0 {
+					rows++
+					for _, i := range at {
+						found = append(found, float64(i))
+					}
+				}
+			})
+			return nd{[]int{rows, len(s)}, found}
+		}, i(2, s...))
 	}
 	return cases
 }

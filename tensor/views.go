@@ -61,7 +61,8 @@ func (t *Tensor) Transpose(a, b int) *Tensor {
 // T exchanges the last two axes.
 func (t *Tensor) T() *Tensor { return t.Transpose(-1, -2) }
 
-// Slice is [lo, hi) along an axis. Negative lo and hi count from the end.
+// Slice is [lo, hi) along an axis. Negative lo and hi count from the end; bounds outside the axis panic.
+// (torch.narrow.)
 func (t *Tensor) Slice(axis, lo, hi int) *Tensor {
 	t.viewable("Slice")
 	axis = t.axis("Slice", axis)
@@ -106,12 +107,17 @@ func (t *Tensor) Squeeze(axis int) *Tensor {
 	if t.view.Shape[axis] != 1 {
 		fail("Squeeze", []*Tensor{t}, "axis %d has length %d, not 1", axis, t.view.Shape[axis])
 	}
-	v := backend.View{Ptr: t.view.Ptr, DType: t.view.DType, Rank: t.view.Rank - 1}
-	copy(v.Shape[:], t.view.Shape[:axis])
-	copy(v.Shape[axis:], t.view.Shape[axis+1:t.view.Rank])
-	copy(v.Strides[:], t.view.Strides[:axis])
-	copy(v.Strides[axis:], t.view.Strides[axis+1:t.view.Rank])
-	return t.derive("Squeeze", t.alias(v), func(g *gradient) { g.Add(0, g.Output(0).Unsqueeze(axis)) })
+	return t.derive("Squeeze", t.alias(dropped(t.view, axis)), func(g *gradient) { g.Add(0, g.Output(0).Unsqueeze(axis)) })
+}
+
+// dropped is v without an axis of length 1.
+func dropped(v backend.View, axis int) backend.View {
+	w := backend.View{Ptr: v.Ptr, DType: v.DType, Rank: v.Rank - 1}
+	copy(w.Shape[:], v.Shape[:axis])
+	copy(w.Shape[axis:], v.Shape[axis+1:v.Rank])
+	copy(w.Strides[:], v.Strides[:axis])
+	copy(w.Strides[axis:], v.Strides[axis+1:v.Rank])
+	return w
 }
 
 // Unsqueeze inserts an axis of length 1 before the given one; -1 appends it.
@@ -138,6 +144,7 @@ func (t *Tensor) Unsqueeze(axis int) *Tensor {
 }
 
 // Expand repeats axes of length 1, and adds axes in front, to reach shape, without copying.
+// (torch.broadcast_to.)
 func (t *Tensor) Expand(shape ...int) *Tensor {
 	t.viewable("Expand")
 	t.unquantized("Expand")

@@ -71,8 +71,8 @@ func (n *nest) addAxes(views []*backend.View) {
 		}
 		n.rank++
 	}
-	if n.rank == 0 {
-		n.rank, n.shape[0] = 1, 1
+	if n.rank == 0 || n.total == 0 { // of several empty axes one does, and no position divides by it
+		n.rank, n.shape[0] = 1, n.total
 		for k := range views {
 			n.operands[k].strides[0] = 1
 		}

@@ -150,6 +150,8 @@ func testReduce(s *suite) {
 			s.reduce(r, dt, dt, newArray(3, 0), []int{3, 1}, contiguous)
 			s.reduce(r, dt, dt, newArray(0, 3), []int{1, 3}, contiguous)
 			s.reduce(r, dt, dt, newArray(0, 3), []int{0, 1}, contiguous)
+			s.reduce(r, dt, dt, newArray(2, 0, 0), []int{1, 1, 1}, contiguous)
+			s.reduce(r, dt, dt, newArray(2, 0, 0), []int{2, 1, 1}, contiguous)
 		}
 	}
 	s.reduce(reduceTests[0], backend.BF16, backend.F32, s.normal(backend.BF16, 1, 40, 50), []int{40, 1}, contiguous)
