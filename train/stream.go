@@ -3,6 +3,8 @@ package train
 import (
 	"context"
 	"fmt"
+
+	"github.com/hone-ml/hone/data"
 )
 
 // place is where the data has got to: the next sample is the position-th in the order of the epoch.
@@ -42,7 +44,7 @@ func (s *stream) epochOrder(epoch int) []int32 {
 		if s.config.Sequential {
 			s.order = sequential(s.data.Len())
 		} else {
-			s.order = shuffled(s.config.Seed, epoch, s.data.Len())
+			s.order = data.Order(s.config.Seed, epoch, s.data.Len())
 		}
 		s.orderOf = epoch
 	}
