@@ -6,7 +6,7 @@
     python pytorch.py config
 
 The model is Qwen3-0.6B written with PyTorch's own fused functions: rms_norm, scaled_dot_product_attention with
-grouped heads, torch.utils.checkpoint, a loss whose logits exist for one chunk of rows at a time, fused AdamW. bf16 is
+grouped heads, torch.utils.checkpoint, a loss by chunks of rows (checkpointed where layers are), fused AdamW. bf16 is
 autocast over f32 weights, which is how PyTorch trains on a CPU without losing small updates.
 """
 
@@ -108,11 +108,11 @@ def chunk_loss(h, w, targets):
     return F.cross_entropy(F.linear(h, w).float(), targets, reduction="sum")
 
 
-def loss_of(hidden, weight, targets, chunk=256):
-    """Cross-entropy whose logits exist for one chunk of rows at a time, forward and backward."""
+def loss_of(hidden, weight, targets, recompute, chunk=256):
+    """Cross-entropy by chunks of rows, whose logits are kept for backward or exist for one chunk at a time."""
     total = 0.0
     for h, t in zip(hidden.flatten(0, 1).split(chunk), targets.flatten().split(chunk)):
-        total = total + checkpoint(loss_chunk, h, weight, t, use_reentrant=False)
+        total = total + (checkpoint(loss_chunk, h, weight, t, use_reentrant=False) if recompute else loss_chunk(h, weight, t))
     return total / targets.numel()
 
 
@@ -137,7 +137,7 @@ def step(dtype, compiled, recompute, tokens, layers, rows, steps):
     for i in range(steps + 1):
         start = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-            loss = loss_of(model(ids), model.embed.weight, targets)
+            loss = loss_of(model(ids), model.embed.weight, targets, recompute == "block")
         loss.backward()
         middle = time.perf_counter()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
