@@ -1,4 +1,4 @@
-"""Writes nn/testdata/{layers,losses,inits}.safetensors: the layers, losses and initialisers of torch.nn."""
+"""Writes nn/testdata/{layers,recurrent,attention,losses,inits}.safetensors: the layers, losses and initialisers of torch.nn."""
 
 import torch
 import torch.nn.functional as F
@@ -104,6 +104,91 @@ def convolutions(c: Cases) -> None:
     c.add("avg_pool2d", image, None, nn.AvgPool2d((3, 2), stride=(2, 1), padding=1))
 
 
+def recurrences(c: Cases) -> None:
+    """Many layers, both directions, with and without initial states, whose final ones are results, too."""
+    x = c.rand.normal(3, 5, 4)
+    for name, module in {
+        "rnn": nn.RNN(4, 6, 2, batch_first=True),
+        "rnn_relu": nn.RNN(4, 6, nonlinearity="relu", bias=False, batch_first=True),
+        "rnn_both": nn.RNN(4, 3, 2, batch_first=True, bidirectional=True),
+        "gru": nn.GRU(4, 6, 2, batch_first=True),
+        "gru_plain": nn.GRU(4, 6, bias=False, batch_first=True),
+        "gru_both": nn.GRU(4, 3, 2, batch_first=True, bidirectional=True),
+    }.items():
+        c.fill(module)
+        h = c.rand.normal(module.num_layers * (1 + module.bidirectional), 3, module.hidden_size)
+        c.add(name, {"x": x, "h": h}, module, module)
+        c.add(name + "_zero", {"x": x}, module, lambda x, module=module: module(x)[0])
+    for name, module in {
+        "lstm": nn.LSTM(4, 6, 2, batch_first=True),
+        "lstm_plain": nn.LSTM(4, 6, bias=False, batch_first=True),
+        "lstm_both": nn.LSTM(4, 3, 2, batch_first=True, bidirectional=True),
+    }.items():
+        c.fill(module)
+        shape = (module.num_layers * (1 + module.bidirectional), 3, module.hidden_size)
+
+        def run(x, h, cell, module=module):
+            y, (h, cell) = module(x, (h, cell))
+            return y, h, cell
+
+        c.add(name, {"x": x, "h": c.rand.normal(*shape), "c": c.rand.normal(*shape)}, module, run)
+        c.add(name + "_zero", {"x": x}, module, lambda x, module=module: module(x)[0])
+
+
+class Attention(nn.Module):
+    """Grouped heads by scaled_dot_product_attention, with rotated halves if theta is given."""
+
+    def __init__(self, width, heads, kv_heads, head_dim, kv_width=None, bias=True, causal=False, theta=None):
+        super().__init__()
+        self.q_proj = nn.Linear(width, heads * head_dim, bias=bias)
+        self.k_proj = nn.Linear(kv_width or width, kv_heads * head_dim, bias=bias)
+        self.v_proj = nn.Linear(kv_width or width, kv_heads * head_dim, bias=bias)
+        self.o_proj = nn.Linear(heads * head_dim, width, bias=bias)
+        self.head_dim, self.causal, self.theta = head_dim, causal, theta
+
+    def rotate(self, x):
+        if self.theta is None:
+            return x
+        half = self.head_dim // 2
+        angles = torch.outer(torch.arange(x.shape[2]).float(), self.theta ** (-torch.arange(half) / half))
+        cos, sin = angles.cos().repeat(1, 2), angles.sin().repeat(1, 2)
+        return x * cos + torch.cat((-x[..., half:], x[..., :half]), -1) * sin
+
+    def forward(self, x, memory=None):
+        memory = x if memory is None else memory
+        split = lambda t: t.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+        q, k, v = split(self.q_proj(x)), split(self.k_proj(memory)), split(self.v_proj(memory))
+        y = F.scaled_dot_product_attention(self.rotate(q), self.rotate(k), v, is_causal=self.causal, enable_gqa=True)
+        return self.o_proj(y.transpose(1, 2).flatten(2))
+
+
+class Packed(Attention):
+    """torch.nn.MultiheadAttention, its packed projections cut into three."""
+
+    def forward(self, x, memory=None):
+        memory = x if memory is None else memory
+        m = nn.MultiheadAttention(self.q_proj.out_features, self.q_proj.out_features // self.head_dim, batch_first=True)
+        weights = [torch.cat([getattr(p, k) for p in (self.q_proj, self.k_proj, self.v_proj)]) for k in ("weight", "bias")]
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1]) if self.causal else None
+        args = dict(zip(("in_proj_weight", "in_proj_bias"), weights)) | {"out_proj.weight": self.o_proj.weight, "out_proj.bias": self.o_proj.bias}
+        return torch.func.functional_call(m, args, (x, memory, memory), {"attn_mask": mask, "need_weights": False})[0]
+
+
+def attentions(c: Cases) -> None:
+    x = c.rand.normal(2, 5, 12)
+    for name, module in {
+        "attention": Packed(12, 3, 3, 4),
+        "attention_causal": Packed(12, 3, 3, 4, causal=True),
+        "attention_grouped": Attention(12, 4, 2, 6, bias=False, causal=True, theta=1e4),
+        "attention_one_kv": Attention(12, 4, 1, 2, theta=100.0),
+    }.items():
+        c.fill(module)
+        c.add(name, {"x": x}, module, module)
+    cross = Attention(12, 4, 2, 3, kv_width=7)
+    c.fill(cross)
+    c.add("attention_cross", {"x": x, "memory": c.rand.normal(2, 6, 7)}, cross, cross)
+
+
 def losses(c: Cases) -> None:
     """Each with its three reductions where it has them: 0 mean, 1 sum, 2 none."""
 
@@ -176,6 +261,12 @@ def main() -> None:
     perceptrons(c)
     convolutions(c)
     save(DATA / "layers.safetensors", c.out)
+    c = Cases(43)
+    recurrences(c)
+    save(DATA / "recurrent.safetensors", c.out)
+    c = Cases(44)
+    attentions(c)
+    save(DATA / "attention.safetensors", c.out)
     c = Cases(42)
     losses(c)
     cross_entropies(c)
