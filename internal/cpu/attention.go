@@ -112,9 +112,10 @@ func attend[C float](out, lse, q, k, v *backend.View, args backend.AttentionArgs
 	if a.dim == 0 || a.group == 0 {
 		return
 	}
-	do := a.forward
+	many, few := a.forward, a.forwardFew
 	if inBF16(q, args) {
-		do = newBF16Attention(q, k, v, args).forward
+		many = newBF16Attention(q, k, v, args).forward
+		few = many
 	}
 	var tasks []attentionTask
 	flops := 0
@@ -136,7 +137,11 @@ func attend[C float](out, lse, q, k, v *backend.View, args backend.AttentionArgs
 		defer ws.put()
 		for _, t := range tasks[lo:hi] {
 			ws.reset()
-			do(out, lse, t, ws)
+			if int(t.hi-t.lo)*a.group <= gemm.ThinRows {
+				few(out, lse, t, ws)
+			} else {
+				many(out, lse, t, ws)
+			}
 		}
 	})
 }
@@ -193,8 +198,14 @@ func (a *attention[C]) forward(out, lse *backend.View, t attentionTask, ws *atte
 			ws.v.Mul(matrixOf(o[at*a.dim:], a.dim), matrixOf(scores, width), end-at, a.dim, width, j > 0)
 		}
 	}
+	a.finish(out, lse, t, o, m, l)
+}
 
-	for r := range rows {
+// finish writes the results of a task from the sums o [rows, dim] of weighted values, the largest scores m and the
+// sums l of the weights.
+func (a *attention[C]) finish(out, lse *backend.View, t attentionTask, o, m, l []C) {
+	kvHead, first := int(t.kvHead), int(t.segment.Q0)+int(t.lo)
+	for r := range m {
 		i, head := first+r/a.group, kvHead*a.group+r%a.group
 		row, p := o[r*a.dim:(r+1)*a.dim], headAt(out, i, head)
 		if l[r] != 0 {
