@@ -146,10 +146,10 @@ step2x2:
 	BYTE $0x00
 	BYTE $0x00
 
-	// TILELOADD (SI)(R8*1), TMM4
+	// TILELOADDT1 (SI)(R8*1), TMM4
 	BYTE $0xc4
 	BYTE $0xa2
-	BYTE $0x7b
+	BYTE $0x79
 	BYTE $0x4b
 	BYTE $0xa4
 	BYTE $0x06
@@ -184,10 +184,10 @@ step2x2:
 	BYTE $0x5c
 	BYTE $0xcc
 
-	// TILELOADD (R10)(R8*1), TMM5
+	// TILELOADDT1 (R10)(R8*1), TMM5
 	BYTE $0xc4
 	BYTE $0x82
-	BYTE $0x7b
+	BYTE $0x79
 	BYTE $0x4b
 	BYTE $0xac
 	BYTE $0x02
@@ -366,10 +366,10 @@ step2x1:
 	BYTE $0x00
 	BYTE $0x00
 
-	// TILELOADD (SI)(R8*1), TMM4
+	// TILELOADDT1 (SI)(R8*1), TMM4
 	BYTE $0xc4
 	BYTE $0xa2
-	BYTE $0x7b
+	BYTE $0x79
 	BYTE $0x4b
 	BYTE $0xa4
 	BYTE $0x06
@@ -385,10 +385,10 @@ step2x1:
 	BYTE $0x5c
 	BYTE $0xc4
 
-	// TILELOADD (R10)(R8*1), TMM5
+	// TILELOADDT1 (R10)(R8*1), TMM5
 	BYTE $0xc4
 	BYTE $0x82
-	BYTE $0x7b
+	BYTE $0x79
 	BYTE $0x4b
 	BYTE $0xac
 	BYTE $0x02
@@ -535,10 +535,10 @@ step1x2:
 	BYTE $0x00
 	BYTE $0x00
 
-	// TILELOADD (SI)(R8*1), TMM4
+	// TILELOADDT1 (SI)(R8*1), TMM4
 	BYTE $0xc4
 	BYTE $0xa2
-	BYTE $0x7b
+	BYTE $0x79
 	BYTE $0x4b
 	BYTE $0xa4
 	BYTE $0x06
@@ -679,10 +679,10 @@ step1x1:
 	BYTE $0x00
 	BYTE $0x00
 
-	// TILELOADD (SI)(R8*1), TMM4
+	// TILELOADDT1 (SI)(R8*1), TMM4
 	BYTE $0xc4
 	BYTE $0xa2
-	BYTE $0x7b
+	BYTE $0x79
 	BYTE $0x4b
 	BYTE $0xa4
 	BYTE $0x06

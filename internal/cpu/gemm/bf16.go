@@ -1,6 +1,8 @@
 package gemm
 
 import (
+	"runtime"
+
 	"github.com/hone-ml/hone/internal/backend"
 	"github.com/hone-ml/hone/internal/cpu/simd"
 )
@@ -20,15 +22,25 @@ const (
 	// A step is a panel's part of tileK elements.
 	stepBytes = panelLanes * tileK * 2
 
-	// sliceK bounds the sums that the registers hold: a panel of b, 16 KiB, and one of a that streams past
-	// it share a first-level cache of 48 KiB.
-	sliceK = 256
+	// sliceK bounds the sums that the registers hold: a panel of b, 32 KiB, stays in a first-level cache of 48 KiB
+	// while a streams past it.
+	sliceK = 512
 	// bf16SpanK bounds the part of k that is done at a time, bf16Packed what of an operand is packed at a
-	// time for all tasks.
-	bf16SpanK  = 4096
-	bf16Packed = 1 << 21
-	// A task's tile: its slice of a, its slice of b and its sums take half of a second-level cache of 1 MiB.
+	// time for all tasks. Where k is divided at all, a tile's part of an operand, 1 MiB of bf16LongSpanK, is to
+	// stay in the second-level cache.
+	bf16SpanK     = 4096
+	bf16LongSpanK = 2048
+	bf16Packed    = 1 << 21
+	// A task's tile: its slice of a, its slice of b and its sums take less than half of a second-level cache of
+	// 2 MiB.
 	bf16Tile = 256
+	// ownTiles is the number of tiles a processor along the longer side of the result from which each task packs
+	// that side's operand for itself: what another processor has packed comes slowly from its cache.
+	ownTiles = 2
+	// a is read where it is if it serves at most inPlaceCols columns, unless rows lie a multiple of farRows bytes
+	// apart, which compete for the same places in the caches. Packed tiles are read a tenth faster.
+	inPlaceCols = 2048
+	farRows     = 8192
 	// bf16TileWork is the number of multiplications below which a tile is not divided further, some 4 µs.
 	bf16TileWork = 1 << 22
 )
@@ -54,13 +66,18 @@ func mulBF16(w *Workspace, r runner, p product) bool {
 // tiled computes a product whose result is F32 or, with k ≤ bf16SpanK, BF16.
 //
 // Operands are packed for all tasks, unless one is large: then each task packs the panels that no other
-// needs, just before it uses them, and the other operand is packed in parts.
+// needs, just before it uses them, and the other operand is packed in parts, or read where it is. How a product is
+// divided changes no sum, so it may depend on the number of processors.
 func tiled(w *Workspace, r runner, grid multiplyGrid, p product) {
-	span := min(p.k, ceilDiv(ceilDiv(p.k, ceilDiv(p.k, bf16SpanK)), tileK)*tileK)
+	span := p.k
+	if p.k > bf16SpanK {
+		span = ceilDiv(ceilDiv(p.k, ceilDiv(p.k, bf16LongSpanK)), tileK) * tileK
+	}
 	shared := max(bf16Packed/span/bf16Tile, 1) * bf16Tile // lanes of an operand that is packed for all
 	height, width := p.m, p.n
 	aOwn, bOwn := false, false
-	if p.m > shared || p.n > shared {
+	long := max(p.m, p.n)
+	if long > shared || long >= ownTiles*bf16Tile*runtime.GOMAXPROCS(0) {
 		if p.m > p.n {
 			aOwn, width = true, min(p.n, shared)
 		} else {
@@ -101,7 +118,11 @@ func (t *tiledProduct) multiply(w *Workspace, r runner) {
 	t.divide()
 	t.depth = ceilDiv(ceilDiv(t.k, ceilDiv(t.k, sliceK)), tileK) * tileK
 	tasksB := 0
-	if !t.aOwn {
+	switch {
+	case t.aOwn:
+	case t.readsA():
+		t.packedA = panelsInPlace(t.a, t.m, t.k, t.depth)
+	default:
 		t.packedA = newPanels(&w.a, t.m, t.k, t.depth)
 		t.packTasksA = t.packedA.tasks()
 	}
@@ -117,6 +138,11 @@ func (t *tiledProduct) multiply(w *Workspace, r runner) {
 		tasks = t.across
 	}
 	r.run(w, tasks, multiplyingTiles{t})
+}
+
+// readsA says that a need not be packed.
+func (t *tiledProduct) readsA() bool {
+	return t.a.ColStride == 1 && t.m%panelLanes == 0 && t.k%tileK == 0 && t.n <= inPlaceCols && t.a.RowStride*2%farRows != 0
 }
 
 // divide chooses the size of tiles.
@@ -205,10 +231,13 @@ func (t *tiledProduct) tile(w *Workspace, i, j int, a *panels, ai int, b *panels
 		var resultRow, resultSquare int
 		if s+1 < a.slices() {
 			nextA, nextB = a.at(s+1, ai), b.at(s+1, bj)
+			if a.inPlace {
+				nextA = nextB // rows are not one piece
+			}
 		} else if !direct {
 			result, resultRow, resultSquare = (*byte)(p.c.at(i, j)), p.c.RowStride*size, panelLanes*size
 		}
-		t.grid(down, across, a.steps(s), (*uint16)(a.at(s, ai)), tileK*2, stepBytes/2, stepBytes, a.steps(s)*stepBytes,
+		t.grid(down, across, a.steps(s), (*uint16)(a.at(s, ai)), a.row, a.tile, a.step, a.panel(s),
 			(*uint16)(b.at(s, bj)), b.steps(s)*stepBytes,
 			in, sums.RowStride*4, (*float32)(sums.Ptr), sums.RowStride*4,
 			(*uint16)(nextA), (*uint16)(nextB), result, resultRow, resultSquare)

@@ -9,11 +9,30 @@ type panels struct {
 	lanes, k int
 	count    int // panels
 	depth    int // a multiple of tileK
+
+	row, tile, step int  // bytes from one to the next: lanes of a tile of a, tiles of a panel, steps
+	inPlace         bool // nothing is packed: panels are rows of a where they are
+}
+
+// panelsInPlace are the rows of the lanes×k matrix src where they are: lanes in whole panels, k in whole steps.
+func panelsInPlace(src Operand, lanes, k, depth int) panels {
+	row := src.RowStride * 2
+	return panels{base: src.Ptr, lanes: lanes, k: k, count: lanes / panelLanes, depth: depth,
+		row: row, tile: tileLanes * row, step: tileK * 2, inPlace: true}
+}
+
+// panel is the distance in bytes from one panel of slice s to the next.
+func (p *panels) panel(s int) int {
+	if p.inPlace {
+		return panelLanes * p.row
+	}
+	return p.steps(s) * stepBytes
 }
 
 // newPanels are panels with undefined contents in memory of buf.
 func newPanels(buf *buffer, lanes, k, depth int) panels {
-	p := panels{lanes: lanes, k: k, count: ceilDiv(lanes, panelLanes), depth: depth}
+	p := panels{lanes: lanes, k: k, count: ceilDiv(lanes, panelLanes), depth: depth,
+		row: tileK * 2, tile: stepBytes / 2, step: stepBytes}
 	p.base = buf.grow(p.count * ceilDiv(k, tileK) * stepBytes)
 	return p
 }
@@ -25,6 +44,9 @@ func (p *panels) steps(s int) int { return ceilDiv(min(p.depth, p.k-s*p.depth), 
 
 // at is the address of slice s of panel i.
 func (p *panels) at(s, i int) unsafe.Pointer {
+	if p.inPlace {
+		return unsafe.Add(p.base, i*p.panel(s)+s*p.depth*2)
+	}
 	return unsafe.Add(p.base, (s*p.depth/tileK*p.count+i*p.steps(s))*stepBytes)
 }
 

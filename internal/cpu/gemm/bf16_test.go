@@ -1,9 +1,11 @@
 package gemm
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/hone-ml/hone/internal/backend"
@@ -27,7 +29,7 @@ func randomLayout(r *rand.Rand) layout {
 
 func TestBF16ProductsAgreeWithFloat64AtTheEdgesOfTiles(t *testing.T) {
 	lengths := []int{1, 2, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 95, 96, 97, 127, 128, 129, 130}
-	depths := []int{255, 256, 257, 511, 512, 513}
+	depths := []int{255, 256, 257, 511, 512, 513, 544, 1024, 1025}
 	for k := 1; k <= 70; k++ {
 		depths = append(depths, k)
 	}
@@ -168,6 +170,30 @@ func TestAnElementOfABF16ProductDoesNotDependOnTheOthers(t *testing.T) {
 						if got, want := c.get(i, j), all.get(i, j); got != want {
 							t.Fatalf("%v: c[%d,%d] = %v in a product of %d rows and %v in one of %d", dc, i, j, got, rows, want, m)
 						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestBF16ProductsAreTheSameBitsForAnyNumberOfProcessors(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	forEachGrid(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(53, 54))
+		for _, s := range [][3]int{{64, 2 * ownTiles * bf16Tile, 544}, {2 * ownTiles * bf16Tile, 33, 600}, {32, 1100, 64}} {
+			m, n, k := s[0], s[1], s[2]
+			for _, l := range [][2]layout{{rowMajor, colMajor}, {colMajor, rowMajor}, {paddedRows, rowMajor}} {
+				a, b := newMatrix(backend.BF16, m, k, l[0]).fill(r), newMatrix(backend.BF16, k, n, l[1]).fill(r)
+				var want []byte
+				for _, processors := range []int{1, 2, 8} {
+					runtime.GOMAXPROCS(processors)
+					c := newMatrix(backend.F32, m, n, rowMajor)
+					Mul(c.Operand, a.Operand, b.Operand, m, n, k, false)
+					if want == nil {
+						want = c.bytes
+					} else if !bytes.Equal(c.bytes, want) {
+						t.Fatalf("%d×%d×%d, %v: %d processors give other bits than one", m, n, k, l, processors)
 					}
 				}
 			}

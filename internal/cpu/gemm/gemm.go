@@ -69,7 +69,7 @@ func MulFused(c, a, b Operand, m, n, k int, accumulate bool, e Epilogue) {
 // same bits as Mul. Once the workspace has grown it does not allocate.
 //
 // Small products of BF16, such as the tiles of attention, pack both operands each time. They are fastest with
-// m and n multiples of 32, k a multiple of 32 up to 256, and an F32 result, which is then written in place;
+// m and n multiples of 32, k a multiple of 32 up to 512, and an F32 result, which is then written in place;
 // rows of the result that lie a multiple of 4 KiB apart compete for the same places in the cache.
 func MulSerial(w *Workspace, c, a, b Operand, m, n, k int, accumulate bool) {
 	multiply(w, serial{}, product{c: c, a: a, b: b, m: m, n: n, k: k, accumulate: accumulate})
