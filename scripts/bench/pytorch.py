@@ -3,6 +3,7 @@
     python pytorch.py matmul --dtype f32|bf16
     python pytorch.py step --dtype f32|bf16 [--compile] [--recompute none|block] [--tokens 1024] [--layers 28]
     python pytorch.py attention --dtype f32|bf16
+    python pytorch.py gpt [--compile]
     python pytorch.py config
 
 The model is Qwen3-0.6B written with PyTorch's own fused functions: rms_norm, scaled_dot_product_attention with
@@ -166,13 +167,67 @@ def attention(dtype, repeats, tokens):
     report(bench="attention", dtype=names[dtype], shape=f"backward {tokens}", gflops=2.5 * flops / seconds / 1e9)
 
 
+class GPTBlock(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x):
+        b, t, c = x.shape
+        q, k, v = (y.view(b, t, self.heads, -1).transpose(1, 2) for y in self.qkv(self.norm1(x)).split(c, dim=2))
+        a = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(a.transpose(1, 2).reshape(b, t, c))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+class GPT(nn.Module):
+    """Character level, as bench/hone/gpt.go: 4 layers, 256 wide, 8 rows of 128, the head tied to the embedding."""
+
+    def __init__(self, vocab=65, tokens=128, width=256, heads=4, layers=4):
+        super().__init__()
+        self.embed, self.places = nn.Embedding(vocab, width), nn.Embedding(tokens, width)
+        self.blocks = nn.Sequential(*(GPTBlock(width, heads) for _ in range(layers)))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, ids, targets):
+        x = self.norm(self.blocks(self.embed(ids) + self.places.weight))
+        return F.cross_entropy(F.linear(x, self.embed.weight).flatten(0, 1), targets.flatten())
+
+
+def gpt(compiled, repeats, rows=8, tokens=128):
+    torch.manual_seed(0)
+    model = GPT()
+    for p in model.parameters():
+        nn.init.normal_(p, std=0.02)
+    run = torch.compile(model) if compiled else model
+    opt = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01, fused=True)
+    ids = torch.randint(0, 65, (rows, tokens + 1))
+    times = []
+    for i in range(20 * repeats + 1):
+        start = time.perf_counter()
+        loss = run(ids[:, :-1], ids[:, 1:])
+        loss.backward()
+        loss.item()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        opt.step()
+        opt.zero_grad(set_to_none=True)
+        if i > 0:
+            times.append(time.perf_counter() - start)
+    seconds = statistics.median(times)
+    report(bench="gpt", dtype="f32", mode="compiled" if compiled else "eager", seconds=seconds, tokens_per_second=rows * tokens / seconds,
+           loss=float(loss.detach()), peak_rss=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
 dtypes = {"f32": torch.float32, "bf16": torch.bfloat16}
 names = {v: k for k, v in dtypes.items()}
 
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("what", choices=["matmul", "step", "attention", "config"])
+    p.add_argument("what", choices=["matmul", "step", "attention", "gpt", "config"])
     p.add_argument("--dtype", choices=dtypes, default="f32")
     p.add_argument("--compile", action="store_true")
     p.add_argument("--recompute", choices=["none", "block"], default="none")
@@ -186,6 +241,8 @@ def main():
         print(torch.__config__.show())
     elif a.what == "matmul":
         matmul(dtypes[a.dtype], a.repeats)
+    elif a.what == "gpt":
+        gpt(a.compile, a.repeats)
     elif a.what == "attention":
         attention(dtypes[a.dtype], a.repeats, a.tokens)
     else:

@@ -1,9 +1,9 @@
 // Command hone measures what a user of the library calls, as scripts/bench/pytorch.py measures the same in
 // PyTorch: one JSON object a line on standard output.
 //
-//	go run ./scripts/bench/hone matmul|step|attention|optimizer|decode|prefill [flags]
+//	go run ./scripts/bench/hone matmul|step|attention|optimizer|decode|prefill|gpt [flags]
 //
-// The model is Qwen3-0.6B with random weights.
+// The model is Qwen3-0.6B with random weights; that of gpt is a tiny GPT.
 package main
 
 import (
@@ -38,6 +38,7 @@ type options struct {
 
 var benchmarks = map[string]func(o options) error{
 	"matmul": matmul, "step": step, "attention": attention, "optimizer": optimizer, "decode": decode, "prefill": prefill,
+	"gpt": trainGPT,
 }
 
 func main() {
@@ -49,7 +50,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 || benchmarks[args[0]] == nil {
-		return errors.New("want one of matmul, step, attention, optimizer, decode, prefill")
+		return errors.New("want one of matmul, step, attention, optimizer, decode, prefill, gpt")
 	}
 	fs := flag.NewFlagSet("hone", flag.ExitOnError)
 	var o options
@@ -178,11 +179,7 @@ func step(o options) (err error) {
 	var loss float64
 	for i := range o.repeats + 1 {
 		if i == o.repeats && o.trace {
-			trace := tensor.CPU().StartTrace(io.Discard)
-			defer func() {
-				err = errors.Join(err, trace.Stop())
-				fmt.Fprint(os.Stderr, trace)
-			}()
+			defer showTrace(tensor.CPU().StartTrace(io.Discard), &err)
 		}
 		start := time.Now()
 		b := models.Batch{IDs: tensor.FromSlice(tape, x[:len(x)-1], o.rows, o.tokens)}
@@ -214,6 +211,12 @@ func step(o options) (err error) {
 		"tokens_per_second": tokens / seconds, "seconds": seconds, "forward_backward": middle(compute), "optimizer": middle(update),
 		"peak_rss": peakRSS(), "gflops": flops / seconds / 1e9, "loss": loss})
 	return nil
+}
+
+// showTrace ends a trace and shows it on standard error.
+func showTrace(t *tensor.Trace, err *error) {
+	*err = errors.Join(*err, t.Stop())
+	fmt.Fprint(os.Stderr, t)
 }
 
 // attention is causal attention of one sequence, forward and backward.
