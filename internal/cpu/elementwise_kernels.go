@@ -42,6 +42,14 @@ func vectorUnary[E simd.Element](op backend.UnaryOp) (kernel func(out, x []E), g
 		return simd.Cos[E], grainScalar
 	case backend.Tanh:
 		return simd.Tanh[E], grainScalar
+	case backend.GELU:
+		return simd.GELU[E], grainScalar
+	case backend.GELUSlope:
+		return simd.GELUSlope[E], grainScalar
+	case backend.GELUTanh:
+		return simd.GELUTanh[E], grainScalar
+	case backend.GELUTanhSlope:
+		return simd.GELUTanhSlope[E], grainScalar
 	}
 	return nil, 0
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/cpu/simd"
 )
 
 // The float functions that have no SIMD loop, and all of them in F64: one call for each element, computed in
@@ -92,15 +93,13 @@ func mathFunction(op backend.UnaryOp) func(float64) float64 {
 	case backend.Softplus:
 		return softplus
 	case backend.GELU:
-		return func(x float64) float64 { return x * normalCDF(x) }
+		return simd.GELU64
 	case backend.GELUSlope:
-		return func(x float64) float64 {
-			return normalCDF(x) + x*math.Exp(-0.5*x*x)*(1/(math.Sqrt2*math.SqrtPi))
-		}
+		return simd.GELUSlope64
 	case backend.GELUTanh:
-		return func(x float64) float64 { return x * sigmoid(geluAngle(x)) }
+		return simd.GELUTanh64
 	case backend.GELUTanhSlope:
-		return geluTanhSlope
+		return simd.GELUTanhSlope64
 	}
 	panic(fmt.Sprintf("cpu: unary operation %v of a float dtype", op))
 }
@@ -110,26 +109,6 @@ func silu(x float64) float64    { return x / (1 + math.Exp(-x)) }
 
 // softplus does not overflow and keeps the small values of a negative x.
 func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
-
-// normalCDF is Φ(x), with all its digits also where it is small.
-func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
-
-// The approximation of Φ in Hendrycks and Gimpel, "Gaussian Error Linear Units" (2016) is
-// (1 + tanh(u))/2 = sigmoid(2u) with 2u = geluScale·(x + geluCubic·x³).
-const (
-	geluCubic = 0.044715
-	geluScale = 2 * math.Sqrt2 / math.SqrtPi
-)
-
-func geluAngle(x float64) float64 { return geluScale * (x + geluCubic*x*x*x) }
-
-func geluTanhSlope(x float64) float64 {
-	s := sigmoid(geluAngle(x))
-	if s == 0 || s == 1 { // far out, where x³ may be ∞
-		return s
-	}
-	return s + x*s*(1-s)*geluScale*(1+3*geluCubic*x*x)
-}
 
 // numberFunction is a binary op on two numbers.
 func numberFunction[T number](op backend.BinaryOp) func(x, y T) T {

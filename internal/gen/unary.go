@@ -39,6 +39,10 @@ func (x isa) unaries(f *file) {
 		unary("sin", "sets out = sin x for |x| ≤ 2¹⁷.", 1, func(e *emitter) func(r reg.VecVirtual) reg.VecVirtual { return e.circular(0) })
 		unary("cos", "sets out = cos x for |x| ≤ 2¹⁷.", 1, func(e *emitter) func(r reg.VecVirtual) reg.VecVirtual { return e.circular(1) })
 		unary("tanh", "sets out = tanh x.", 1, (*emitter).tanh)
+		unary("gelu", "sets out = x·Φ(x).", 1, (*emitter).gelu)
+		unary("geluSlope", "sets out = (x·Φ(x))′.", 1, (*emitter).geluSlope)
+		unary("geluTanh", "sets out = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2.", 1, (*emitter).geluTanh)
+		unary("geluTanhSlope", "sets out to the derivative of geluTanh.", 1, (*emitter).geluTanhSlope)
 	}
 }
 

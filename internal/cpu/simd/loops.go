@@ -14,6 +14,7 @@ type loops[E Element] struct {
 	add, sub, mul, div, larger, smaller                                    func(out, x, y []E)
 	scale, addScalar, divScalar, largerScalar, smallerScalar               func(out, x []E, a float32)
 	sigmoid, silu, abs, relu, sqrt, rsqrt, reciprocal, log, sin, cos, tanh func(out, x []E)
+	gelu, geluSlope, geluTanh, geluTanhSlope                               func(out, x []E)
 	swiGLU                                                                 func(out, gate, up []E)
 	swiGLUBackward                                                         func(dgate, dup, dy, gate, up []E)
 	dot                                                                    func(x, y []E) float32

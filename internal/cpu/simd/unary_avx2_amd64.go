@@ -49,6 +49,26 @@ func cosAVX2(out []float32, x []float32)
 //go:noescape
 func tanhAVX2(out []float32, x []float32)
 
+// geluAVX2 sets out = x·Φ(x).
+//
+//go:noescape
+func geluAVX2(out []float32, x []float32)
+
+// geluSlopeAVX2 sets out = (x·Φ(x))′.
+//
+//go:noescape
+func geluSlopeAVX2(out []float32, x []float32)
+
+// geluTanhAVX2 sets out = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2.
+//
+//go:noescape
+func geluTanhAVX2(out []float32, x []float32)
+
+// geluTanhSlopeAVX2 sets out to the derivative of geluTanh.
+//
+//go:noescape
+func geluTanhSlopeAVX2(out []float32, x []float32)
+
 // absBF16AVX2 sets out = |x|.
 //
 //go:noescape
@@ -93,3 +113,23 @@ func cosBF16AVX2(out []uint16, x []uint16)
 //
 //go:noescape
 func tanhBF16AVX2(out []uint16, x []uint16)
+
+// geluBF16AVX2 sets out = x·Φ(x).
+//
+//go:noescape
+func geluBF16AVX2(out []uint16, x []uint16)
+
+// geluSlopeBF16AVX2 sets out = (x·Φ(x))′.
+//
+//go:noescape
+func geluSlopeBF16AVX2(out []uint16, x []uint16)
+
+// geluTanhBF16AVX2 sets out = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2.
+//
+//go:noescape
+func geluTanhBF16AVX2(out []uint16, x []uint16)
+
+// geluTanhSlopeBF16AVX2 sets out to the derivative of geluTanh.
+//
+//go:noescape
+func geluTanhSlopeBF16AVX2(out []uint16, x []uint16)

@@ -1257,6 +1257,722 @@ DATA tanhSmall<>+24(SB)/4, $0x3f200000
 DATA tanhSmall<>+28(SB)/4, $0x3f200000
 GLOBL tanhSmall<>(SB), RODATA|NOPTR, $32
 
+// func geluAVX2(out []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluAVX2(SB), NOSPLIT, $0-48
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VMOVUPS      (BX)(AX*4), Y0
+	VPAND        magnitude<>+0(SB), Y0, Y1
+	VPXOR        Y1, Y0, Y2
+	VMOVUPS      millsLast<>+0(SB), Y4
+	VMINPS       Y1, Y4, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      Y3, Y4
+	VFMSUB231PS  Y1, Y1, Y4
+	VMULPS       minusHalf<>+0(SB), Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y5
+	VMAXPS       Y3, Y5, Y3
+	VMOVUPS      expMax<>+0(SB), Y5
+	VMINPS       Y3, Y5, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y3
+	VMOVUPS      expP0<>+0(SB), Y6
+	VFMADD213PS  expP1<>+0(SB), Y3, Y6
+	VFMADD213PS  expP2<>+0(SB), Y3, Y6
+	VFMADD213PS  expP3<>+0(SB), Y3, Y6
+	VFMADD213PS  expP4<>+0(SB), Y3, Y6
+	VFMADD213PS  expP5<>+0(SB), Y3, Y6
+	VMULPS       Y3, Y3, Y7
+	VFMADD213PS  Y3, Y7, Y6
+	VADDPS       one<>+0(SB), Y6, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y6, Y6
+	VPADDD       exponentBias<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      one<>+0(SB), Y3
+	VFNMADD231PS half<>+0(SB), Y4, Y3
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      one<>+0(SB), Y3
+	VFMADD231PS  millsSlope<>+0(SB), Y1, Y3
+	VMOVUPS      one<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVUPS      millsA<>+0(SB), Y4
+	VFMADD213PS  millsB<>+0(SB), Y3, Y4
+	VFMADD213PS  millsC<>+0(SB), Y3, Y4
+	VFMADD213PS  millsD<>+0(SB), Y3, Y4
+	VFMADD213PS  millsE<>+0(SB), Y3, Y4
+	VFMADD213PS  millsF<>+0(SB), Y3, Y4
+	VFMADD213PS  millsG<>+0(SB), Y3, Y4
+	VFMADD213PS  millsH<>+0(SB), Y3, Y4
+	VFMADD213PS  millsI<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y3
+	VSUBPS       Y4, Y3, Y3
+	VCMPPS       $0x01, zero<>+0(SB), Y0, Y5
+	VBLENDVPS    Y5, Y4, Y3, Y3
+	VPOR         Y2, Y1, Y1
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (DX)(AX*4)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VMASKMOVPS   (BX)(AX*4), Y0, Y1
+	VPAND        magnitude<>+0(SB), Y1, Y2
+	VPXOR        Y2, Y1, Y3
+	VMOVUPS      millsLast<>+0(SB), Y5
+	VMINPS       Y2, Y5, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      Y4, Y5
+	VFMSUB231PS  Y2, Y2, Y5
+	VMULPS       minusHalf<>+0(SB), Y4, Y4
+	VMOVUPS      expMin<>+0(SB), Y6
+	VMAXPS       Y4, Y6, Y4
+	VMOVUPS      expMax<>+0(SB), Y6
+	VMINPS       Y4, Y6, Y4
+	VMULPS       log2e<>+0(SB), Y4, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS ln2Hi<>+0(SB), Y6, Y4
+	VFNMADD231PS ln2Lo<>+0(SB), Y6, Y4
+	VMOVUPS      expP0<>+0(SB), Y7
+	VFMADD213PS  expP1<>+0(SB), Y4, Y7
+	VFMADD213PS  expP2<>+0(SB), Y4, Y7
+	VFMADD213PS  expP3<>+0(SB), Y4, Y7
+	VFMADD213PS  expP4<>+0(SB), Y4, Y7
+	VFMADD213PS  expP5<>+0(SB), Y4, Y7
+	VMULPS       Y4, Y4, Y8
+	VFMADD213PS  Y4, Y8, Y7
+	VADDPS       one<>+0(SB), Y7, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y4
+	VPSUBD       Y4, Y6, Y6
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y7, Y7
+	VPADDD       exponentBias<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y7
+	VMOVUPS      one<>+0(SB), Y4
+	VFNMADD231PS half<>+0(SB), Y5, Y4
+	VMULPS       Y4, Y7, Y7
+	VMOVUPS      one<>+0(SB), Y4
+	VFMADD231PS  millsSlope<>+0(SB), Y2, Y4
+	VMOVUPS      one<>+0(SB), Y5
+	VDIVPS       Y4, Y5, Y4
+	VMOVUPS      millsA<>+0(SB), Y5
+	VFMADD213PS  millsB<>+0(SB), Y4, Y5
+	VFMADD213PS  millsC<>+0(SB), Y4, Y5
+	VFMADD213PS  millsD<>+0(SB), Y4, Y5
+	VFMADD213PS  millsE<>+0(SB), Y4, Y5
+	VFMADD213PS  millsF<>+0(SB), Y4, Y5
+	VFMADD213PS  millsG<>+0(SB), Y4, Y5
+	VFMADD213PS  millsH<>+0(SB), Y4, Y5
+	VFMADD213PS  millsI<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y7, Y5, Y5
+	VMOVUPS      one<>+0(SB), Y4
+	VSUBPS       Y5, Y4, Y4
+	VCMPPS       $0x01, zero<>+0(SB), Y1, Y6
+	VBLENDVPS    Y6, Y5, Y4, Y4
+	VPOR         Y3, Y2, Y2
+	VMULPS       Y1, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA millsA<>+0(SB)/4, $0xbceedcd2
+DATA millsA<>+4(SB)/4, $0xbceedcd2
+DATA millsA<>+8(SB)/4, $0xbceedcd2
+DATA millsA<>+12(SB)/4, $0xbceedcd2
+DATA millsA<>+16(SB)/4, $0xbceedcd2
+DATA millsA<>+20(SB)/4, $0xbceedcd2
+DATA millsA<>+24(SB)/4, $0xbceedcd2
+DATA millsA<>+28(SB)/4, $0xbceedcd2
+GLOBL millsA<>(SB), RODATA|NOPTR, $32
+
+DATA millsB<>+0(SB)/4, $0x3e137d06
+DATA millsB<>+4(SB)/4, $0x3e137d06
+DATA millsB<>+8(SB)/4, $0x3e137d06
+DATA millsB<>+12(SB)/4, $0x3e137d06
+DATA millsB<>+16(SB)/4, $0x3e137d06
+DATA millsB<>+20(SB)/4, $0x3e137d06
+DATA millsB<>+24(SB)/4, $0x3e137d06
+DATA millsB<>+28(SB)/4, $0x3e137d06
+GLOBL millsB<>(SB), RODATA|NOPTR, $32
+
+DATA millsC<>+0(SB)/4, $0xbe82fd83
+DATA millsC<>+4(SB)/4, $0xbe82fd83
+DATA millsC<>+8(SB)/4, $0xbe82fd83
+DATA millsC<>+12(SB)/4, $0xbe82fd83
+DATA millsC<>+16(SB)/4, $0xbe82fd83
+DATA millsC<>+20(SB)/4, $0xbe82fd83
+DATA millsC<>+24(SB)/4, $0xbe82fd83
+DATA millsC<>+28(SB)/4, $0xbe82fd83
+GLOBL millsC<>(SB), RODATA|NOPTR, $32
+
+DATA millsD<>+0(SB)/4, $0x3e23251c
+DATA millsD<>+4(SB)/4, $0x3e23251c
+DATA millsD<>+8(SB)/4, $0x3e23251c
+DATA millsD<>+12(SB)/4, $0x3e23251c
+DATA millsD<>+16(SB)/4, $0x3e23251c
+DATA millsD<>+20(SB)/4, $0x3e23251c
+DATA millsD<>+24(SB)/4, $0x3e23251c
+DATA millsD<>+28(SB)/4, $0x3e23251c
+GLOBL millsD<>(SB), RODATA|NOPTR, $32
+
+DATA millsE<>+0(SB)/4, $0xbcbe2a03
+DATA millsE<>+4(SB)/4, $0xbcbe2a03
+DATA millsE<>+8(SB)/4, $0xbcbe2a03
+DATA millsE<>+12(SB)/4, $0xbcbe2a03
+DATA millsE<>+16(SB)/4, $0xbcbe2a03
+DATA millsE<>+20(SB)/4, $0xbcbe2a03
+DATA millsE<>+24(SB)/4, $0xbcbe2a03
+DATA millsE<>+28(SB)/4, $0xbcbe2a03
+GLOBL millsE<>(SB), RODATA|NOPTR, $32
+
+DATA millsF<>+0(SB)/4, $0x3dd82c22
+DATA millsF<>+4(SB)/4, $0x3dd82c22
+DATA millsF<>+8(SB)/4, $0x3dd82c22
+DATA millsF<>+12(SB)/4, $0x3dd82c22
+DATA millsF<>+16(SB)/4, $0x3dd82c22
+DATA millsF<>+20(SB)/4, $0x3dd82c22
+DATA millsF<>+24(SB)/4, $0x3dd82c22
+DATA millsF<>+28(SB)/4, $0x3dd82c22
+GLOBL millsF<>(SB), RODATA|NOPTR, $32
+
+DATA millsG<>+0(SB)/4, $0x3df564cf
+DATA millsG<>+4(SB)/4, $0x3df564cf
+DATA millsG<>+8(SB)/4, $0x3df564cf
+DATA millsG<>+12(SB)/4, $0x3df564cf
+DATA millsG<>+16(SB)/4, $0x3df564cf
+DATA millsG<>+20(SB)/4, $0x3df564cf
+DATA millsG<>+24(SB)/4, $0x3df564cf
+DATA millsG<>+28(SB)/4, $0x3df564cf
+GLOBL millsG<>(SB), RODATA|NOPTR, $32
+
+DATA millsH<>+0(SB)/4, $0x3e0f3863
+DATA millsH<>+4(SB)/4, $0x3e0f3863
+DATA millsH<>+8(SB)/4, $0x3e0f3863
+DATA millsH<>+12(SB)/4, $0x3e0f3863
+DATA millsH<>+16(SB)/4, $0x3e0f3863
+DATA millsH<>+20(SB)/4, $0x3e0f3863
+DATA millsH<>+24(SB)/4, $0x3e0f3863
+DATA millsH<>+28(SB)/4, $0x3e0f3863
+GLOBL millsH<>(SB), RODATA|NOPTR, $32
+
+DATA millsI<>+0(SB)/4, $0x3e0ef8e3
+DATA millsI<>+4(SB)/4, $0x3e0ef8e3
+DATA millsI<>+8(SB)/4, $0x3e0ef8e3
+DATA millsI<>+12(SB)/4, $0x3e0ef8e3
+DATA millsI<>+16(SB)/4, $0x3e0ef8e3
+DATA millsI<>+20(SB)/4, $0x3e0ef8e3
+DATA millsI<>+24(SB)/4, $0x3e0ef8e3
+DATA millsI<>+28(SB)/4, $0x3e0ef8e3
+GLOBL millsI<>(SB), RODATA|NOPTR, $32
+
+DATA minusHalf<>+0(SB)/4, $0xbf000000
+DATA minusHalf<>+4(SB)/4, $0xbf000000
+DATA minusHalf<>+8(SB)/4, $0xbf000000
+DATA minusHalf<>+12(SB)/4, $0xbf000000
+DATA minusHalf<>+16(SB)/4, $0xbf000000
+DATA minusHalf<>+20(SB)/4, $0xbf000000
+DATA minusHalf<>+24(SB)/4, $0xbf000000
+DATA minusHalf<>+28(SB)/4, $0xbf000000
+GLOBL minusHalf<>(SB), RODATA|NOPTR, $32
+
+DATA millsSlope<>+0(SB)/4, $0x3eb33333
+DATA millsSlope<>+4(SB)/4, $0x3eb33333
+DATA millsSlope<>+8(SB)/4, $0x3eb33333
+DATA millsSlope<>+12(SB)/4, $0x3eb33333
+DATA millsSlope<>+16(SB)/4, $0x3eb33333
+DATA millsSlope<>+20(SB)/4, $0x3eb33333
+DATA millsSlope<>+24(SB)/4, $0x3eb33333
+DATA millsSlope<>+28(SB)/4, $0x3eb33333
+GLOBL millsSlope<>(SB), RODATA|NOPTR, $32
+
+DATA millsLast<>+0(SB)/4, $0x41680000
+DATA millsLast<>+4(SB)/4, $0x41680000
+DATA millsLast<>+8(SB)/4, $0x41680000
+DATA millsLast<>+12(SB)/4, $0x41680000
+DATA millsLast<>+16(SB)/4, $0x41680000
+DATA millsLast<>+20(SB)/4, $0x41680000
+DATA millsLast<>+24(SB)/4, $0x41680000
+DATA millsLast<>+28(SB)/4, $0x41680000
+GLOBL millsLast<>(SB), RODATA|NOPTR, $32
+
+// func geluSlopeAVX2(out []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluSlopeAVX2(SB), NOSPLIT, $0-48
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VMOVUPS      (BX)(AX*4), Y0
+	VPAND        magnitude<>+0(SB), Y0, Y1
+	VPXOR        Y1, Y0, Y2
+	VMOVUPS      millsLast<>+0(SB), Y4
+	VMINPS       Y1, Y4, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      Y3, Y4
+	VFMSUB231PS  Y1, Y1, Y4
+	VMULPS       minusHalf<>+0(SB), Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y5
+	VMAXPS       Y3, Y5, Y3
+	VMOVUPS      expMax<>+0(SB), Y5
+	VMINPS       Y3, Y5, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y3
+	VMOVUPS      expP0<>+0(SB), Y6
+	VFMADD213PS  expP1<>+0(SB), Y3, Y6
+	VFMADD213PS  expP2<>+0(SB), Y3, Y6
+	VFMADD213PS  expP3<>+0(SB), Y3, Y6
+	VFMADD213PS  expP4<>+0(SB), Y3, Y6
+	VFMADD213PS  expP5<>+0(SB), Y3, Y6
+	VMULPS       Y3, Y3, Y7
+	VFMADD213PS  Y3, Y7, Y6
+	VADDPS       one<>+0(SB), Y6, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y6, Y6
+	VPADDD       exponentBias<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      one<>+0(SB), Y3
+	VFNMADD231PS half<>+0(SB), Y4, Y3
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      one<>+0(SB), Y3
+	VFMADD231PS  millsSlope<>+0(SB), Y1, Y3
+	VMOVUPS      one<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVUPS      millsA<>+0(SB), Y4
+	VFMADD213PS  millsB<>+0(SB), Y3, Y4
+	VFMADD213PS  millsC<>+0(SB), Y3, Y4
+	VFMADD213PS  millsD<>+0(SB), Y3, Y4
+	VFMADD213PS  millsE<>+0(SB), Y3, Y4
+	VFMADD213PS  millsF<>+0(SB), Y3, Y4
+	VFMADD213PS  millsG<>+0(SB), Y3, Y4
+	VFMADD213PS  millsH<>+0(SB), Y3, Y4
+	VFMADD213PS  millsI<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y3
+	VSUBPS       Y4, Y3, Y3
+	VCMPPS       $0x01, zero<>+0(SB), Y0, Y0
+	VBLENDVPS    Y0, Y4, Y3, Y3
+	VPOR         Y2, Y1, Y1
+	VMULPS       rootTwoPi<>+0(SB), Y6, Y6
+	VFMADD231PS  Y1, Y6, Y3
+	VMOVUPS      Y3, (DX)(AX*4)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VMASKMOVPS   (BX)(AX*4), Y0, Y1
+	VPAND        magnitude<>+0(SB), Y1, Y2
+	VPXOR        Y2, Y1, Y3
+	VMOVUPS      millsLast<>+0(SB), Y5
+	VMINPS       Y2, Y5, Y2
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      Y4, Y5
+	VFMSUB231PS  Y2, Y2, Y5
+	VMULPS       minusHalf<>+0(SB), Y4, Y4
+	VMOVUPS      expMin<>+0(SB), Y6
+	VMAXPS       Y4, Y6, Y4
+	VMOVUPS      expMax<>+0(SB), Y6
+	VMINPS       Y4, Y6, Y4
+	VMULPS       log2e<>+0(SB), Y4, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS ln2Hi<>+0(SB), Y6, Y4
+	VFNMADD231PS ln2Lo<>+0(SB), Y6, Y4
+	VMOVUPS      expP0<>+0(SB), Y7
+	VFMADD213PS  expP1<>+0(SB), Y4, Y7
+	VFMADD213PS  expP2<>+0(SB), Y4, Y7
+	VFMADD213PS  expP3<>+0(SB), Y4, Y7
+	VFMADD213PS  expP4<>+0(SB), Y4, Y7
+	VFMADD213PS  expP5<>+0(SB), Y4, Y7
+	VMULPS       Y4, Y4, Y8
+	VFMADD213PS  Y4, Y8, Y7
+	VADDPS       one<>+0(SB), Y7, Y7
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y4
+	VPSUBD       Y4, Y6, Y6
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y7, Y7
+	VPADDD       exponentBias<>+0(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y7, Y7
+	VMOVUPS      one<>+0(SB), Y4
+	VFNMADD231PS half<>+0(SB), Y5, Y4
+	VMULPS       Y4, Y7, Y7
+	VMOVUPS      one<>+0(SB), Y4
+	VFMADD231PS  millsSlope<>+0(SB), Y2, Y4
+	VMOVUPS      one<>+0(SB), Y5
+	VDIVPS       Y4, Y5, Y4
+	VMOVUPS      millsA<>+0(SB), Y5
+	VFMADD213PS  millsB<>+0(SB), Y4, Y5
+	VFMADD213PS  millsC<>+0(SB), Y4, Y5
+	VFMADD213PS  millsD<>+0(SB), Y4, Y5
+	VFMADD213PS  millsE<>+0(SB), Y4, Y5
+	VFMADD213PS  millsF<>+0(SB), Y4, Y5
+	VFMADD213PS  millsG<>+0(SB), Y4, Y5
+	VFMADD213PS  millsH<>+0(SB), Y4, Y5
+	VFMADD213PS  millsI<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y7, Y5, Y5
+	VMOVUPS      one<>+0(SB), Y4
+	VSUBPS       Y5, Y4, Y4
+	VCMPPS       $0x01, zero<>+0(SB), Y1, Y1
+	VBLENDVPS    Y1, Y5, Y4, Y4
+	VPOR         Y3, Y2, Y2
+	VMULPS       rootTwoPi<>+0(SB), Y7, Y7
+	VFMADD231PS  Y2, Y7, Y4
+	VMASKMOVPS   Y4, Y0, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA rootTwoPi<>+0(SB)/4, $0x3ecc422a
+DATA rootTwoPi<>+4(SB)/4, $0x3ecc422a
+DATA rootTwoPi<>+8(SB)/4, $0x3ecc422a
+DATA rootTwoPi<>+12(SB)/4, $0x3ecc422a
+DATA rootTwoPi<>+16(SB)/4, $0x3ecc422a
+DATA rootTwoPi<>+20(SB)/4, $0x3ecc422a
+DATA rootTwoPi<>+24(SB)/4, $0x3ecc422a
+DATA rootTwoPi<>+28(SB)/4, $0x3ecc422a
+GLOBL rootTwoPi<>(SB), RODATA|NOPTR, $32
+
+// func geluTanhAVX2(out []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-48
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VMOVUPS      (BX)(AX*4), Y0
+	VMULPS       Y0, Y0, Y1
+	VMOVUPS      geluLinear<>+0(SB), Y2
+	VFMADD231PS  geluCubic<>+0(SB), Y1, Y2
+	VMULPS       Y0, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y2, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
+	VMOVUPS      expP0<>+0(SB), Y3
+	VFMADD213PS  expP1<>+0(SB), Y1, Y3
+	VFMADD213PS  expP2<>+0(SB), Y1, Y3
+	VFMADD213PS  expP3<>+0(SB), Y1, Y3
+	VFMADD213PS  expP4<>+0(SB), Y1, Y3
+	VFMADD213PS  expP5<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (DX)(AX*4)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VMASKMOVPS   (BX)(AX*4), Y0, Y1
+	VMULPS       Y1, Y1, Y2
+	VMOVUPS      geluLinear<>+0(SB), Y3
+	VFMADD231PS  geluCubic<>+0(SB), Y2, Y3
+	VMULPS       Y1, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VMOVUPS      expMin<>+0(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMOVUPS      expMax<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VMULPS       log2e<>+0(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS ln2Hi<>+0(SB), Y3, Y2
+	VFNMADD231PS ln2Lo<>+0(SB), Y3, Y2
+	VMOVUPS      expP0<>+0(SB), Y4
+	VFMADD213PS  expP1<>+0(SB), Y2, Y4
+	VFMADD213PS  expP2<>+0(SB), Y2, Y4
+	VFMADD213PS  expP3<>+0(SB), Y2, Y4
+	VFMADD213PS  expP4<>+0(SB), Y2, Y4
+	VFMADD213PS  expP5<>+0(SB), Y2, Y4
+	VMULPS       Y2, Y2, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       one<>+0(SB), Y4, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VADDPS       one<>+0(SB), Y4, Y4
+	VMOVUPS      one<>+0(SB), Y2
+	VDIVPS       Y4, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   Y2, Y0, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA geluCubic<>+0(SB)/4, $0x3d922279
+DATA geluCubic<>+4(SB)/4, $0x3d922279
+DATA geluCubic<>+8(SB)/4, $0x3d922279
+DATA geluCubic<>+12(SB)/4, $0x3d922279
+DATA geluCubic<>+16(SB)/4, $0x3d922279
+DATA geluCubic<>+20(SB)/4, $0x3d922279
+DATA geluCubic<>+24(SB)/4, $0x3d922279
+DATA geluCubic<>+28(SB)/4, $0x3d922279
+GLOBL geluCubic<>(SB), RODATA|NOPTR, $32
+
+DATA geluLinear<>+0(SB)/4, $0x3fcc422a
+DATA geluLinear<>+4(SB)/4, $0x3fcc422a
+DATA geluLinear<>+8(SB)/4, $0x3fcc422a
+DATA geluLinear<>+12(SB)/4, $0x3fcc422a
+DATA geluLinear<>+16(SB)/4, $0x3fcc422a
+DATA geluLinear<>+20(SB)/4, $0x3fcc422a
+DATA geluLinear<>+24(SB)/4, $0x3fcc422a
+DATA geluLinear<>+28(SB)/4, $0x3fcc422a
+GLOBL geluLinear<>(SB), RODATA|NOPTR, $32
+
+// func geluTanhSlopeAVX2(out []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluTanhSlopeAVX2(SB), NOSPLIT, $0-48
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VMOVUPS      (BX)(AX*4), Y0
+	VMOVUPS      twenty<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVUPS      minusTwenty<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      geluLinear<>+0(SB), Y3
+	VFMADD231PS  geluCubic<>+0(SB), Y2, Y3
+	VMULPS       Y0, Y3, Y3
+	VPOR         signBit<>+0(SB), Y3, Y1
+	VXORPS       Y4, Y4, Y4
+	VSUBPS       Y1, Y4, Y4
+	VMOVUPS      expMin<>+0(SB), Y1
+	VMAXPS       Y4, Y1, Y4
+	VMOVUPS      expMax<>+0(SB), Y1
+	VMINPS       Y4, Y1, Y4
+	VMULPS       log2e<>+0(SB), Y4, Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VFNMADD231PS ln2Hi<>+0(SB), Y1, Y4
+	VFNMADD231PS ln2Lo<>+0(SB), Y1, Y4
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y4, Y5
+	VFMADD213PS  expP2<>+0(SB), Y4, Y5
+	VFMADD213PS  expP3<>+0(SB), Y4, Y5
+	VFMADD213PS  expP4<>+0(SB), Y4, Y5
+	VFMADD213PS  expP5<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y4, Y6
+	VFMADD213PS  Y4, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y4
+	VPSUBD       Y4, Y1, Y1
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y5, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y5, Y1, Y1
+	VMOVUPS      one<>+0(SB), Y4
+	VSUBPS       Y1, Y4, Y4
+	VCMPPS       $0x01, zero<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y1, Y4, Y4
+	VMULPS       three<>+0(SB), Y2, Y2
+	VMOVUPS      geluLinear<>+0(SB), Y3
+	VFMADD231PS  geluCubic<>+0(SB), Y2, Y3
+	VMULPS       Y0, Y3, Y3
+	VFNMADD231PS Y1, Y1, Y1
+	VFMADD231PS  Y1, Y3, Y4
+	VMOVUPS      Y4, (DX)(AX*4)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VMASKMOVPS   (BX)(AX*4), Y0, Y1
+	VMOVUPS      twenty<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMOVUPS      minusTwenty<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVUPS      geluLinear<>+0(SB), Y4
+	VFMADD231PS  geluCubic<>+0(SB), Y3, Y4
+	VMULPS       Y1, Y4, Y4
+	VPOR         signBit<>+0(SB), Y4, Y2
+	VXORPS       Y5, Y5, Y5
+	VSUBPS       Y2, Y5, Y5
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y5, Y2, Y5
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y5, Y2, Y5
+	VMULPS       log2e<>+0(SB), Y5, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y5
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y5
+	VMOVUPS      expP0<>+0(SB), Y6
+	VFMADD213PS  expP1<>+0(SB), Y5, Y6
+	VFMADD213PS  expP2<>+0(SB), Y5, Y6
+	VFMADD213PS  expP3<>+0(SB), Y5, Y6
+	VFMADD213PS  expP4<>+0(SB), Y5, Y6
+	VFMADD213PS  expP5<>+0(SB), Y5, Y6
+	VMULPS       Y5, Y5, Y7
+	VFMADD213PS  Y5, Y7, Y6
+	VADDPS       one<>+0(SB), Y6, Y6
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y5
+	VPSUBD       Y5, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y6, Y6
+	VADDPS       one<>+0(SB), Y6, Y6
+	VMOVUPS      one<>+0(SB), Y2
+	VDIVPS       Y6, Y2, Y2
+	VMOVUPS      one<>+0(SB), Y5
+	VSUBPS       Y2, Y5, Y5
+	VCMPPS       $0x01, zero<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y2, Y5, Y5
+	VMULPS       three<>+0(SB), Y3, Y3
+	VMOVUPS      geluLinear<>+0(SB), Y4
+	VFMADD231PS  geluCubic<>+0(SB), Y3, Y4
+	VMULPS       Y1, Y4, Y4
+	VFNMADD231PS Y2, Y2, Y2
+	VFMADD231PS  Y2, Y4, Y5
+	VMASKMOVPS   Y5, Y0, (DX)(AX*4)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA twenty<>+0(SB)/4, $0x41a00000
+DATA twenty<>+4(SB)/4, $0x41a00000
+DATA twenty<>+8(SB)/4, $0x41a00000
+DATA twenty<>+12(SB)/4, $0x41a00000
+DATA twenty<>+16(SB)/4, $0x41a00000
+DATA twenty<>+20(SB)/4, $0x41a00000
+DATA twenty<>+24(SB)/4, $0x41a00000
+DATA twenty<>+28(SB)/4, $0x41a00000
+GLOBL twenty<>(SB), RODATA|NOPTR, $32
+
+DATA minusTwenty<>+0(SB)/4, $0xc1a00000
+DATA minusTwenty<>+4(SB)/4, $0xc1a00000
+DATA minusTwenty<>+8(SB)/4, $0xc1a00000
+DATA minusTwenty<>+12(SB)/4, $0xc1a00000
+DATA minusTwenty<>+16(SB)/4, $0xc1a00000
+DATA minusTwenty<>+20(SB)/4, $0xc1a00000
+DATA minusTwenty<>+24(SB)/4, $0xc1a00000
+DATA minusTwenty<>+28(SB)/4, $0xc1a00000
+GLOBL minusTwenty<>(SB), RODATA|NOPTR, $32
+
+DATA three<>+0(SB)/4, $0x40400000
+DATA three<>+4(SB)/4, $0x40400000
+DATA three<>+8(SB)/4, $0x40400000
+DATA three<>+12(SB)/4, $0x40400000
+DATA three<>+16(SB)/4, $0x40400000
+DATA three<>+20(SB)/4, $0x40400000
+DATA three<>+24(SB)/4, $0x40400000
+DATA three<>+28(SB)/4, $0x40400000
+GLOBL three<>(SB), RODATA|NOPTR, $32
+
+DATA signBit<>+0(SB)/4, $0x80000000
+DATA signBit<>+4(SB)/4, $0x80000000
+DATA signBit<>+8(SB)/4, $0x80000000
+DATA signBit<>+12(SB)/4, $0x80000000
+DATA signBit<>+16(SB)/4, $0x80000000
+DATA signBit<>+20(SB)/4, $0x80000000
+DATA signBit<>+24(SB)/4, $0x80000000
+DATA signBit<>+28(SB)/4, $0x80000000
+GLOBL signBit<>(SB), RODATA|NOPTR, $32
+
 // func absBF16AVX2(out []uint16, x []uint16)
 // Requires: AVX, AVX2
 TEXT ·absBF16AVX2(SB), NOSPLIT, $16-48
@@ -2539,6 +3255,700 @@ copy1:
 	VCMPPS       $0x01, tanhSmall<>+0(SB), Y1, Y1
 	VBLENDVPS    Y1, Y3, Y4, Y4
 	VPOR         Y0, Y4, Y4
+	VPSRLD       $0x10, Y4, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y4, Y0, Y0
+	VCMPPS       $0x03, Y4, Y4, Y1
+	VPOR         quietBit<>+0(SB), Y4, Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy2:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy2
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluBF16AVX2(out []uint16, x []uint16)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluBF16AVX2(SB), NOSPLIT, $16-48
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPAND        magnitude<>+0(SB), Y0, Y1
+	VPXOR        Y1, Y0, Y2
+	VMOVUPS      millsLast<>+0(SB), Y4
+	VMINPS       Y1, Y4, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      Y3, Y4
+	VFMSUB231PS  Y1, Y1, Y4
+	VMULPS       minusHalf<>+0(SB), Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y5
+	VMAXPS       Y3, Y5, Y3
+	VMOVUPS      expMax<>+0(SB), Y5
+	VMINPS       Y3, Y5, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y3
+	VMOVUPS      expP0<>+0(SB), Y6
+	VFMADD213PS  expP1<>+0(SB), Y3, Y6
+	VFMADD213PS  expP2<>+0(SB), Y3, Y6
+	VFMADD213PS  expP3<>+0(SB), Y3, Y6
+	VFMADD213PS  expP4<>+0(SB), Y3, Y6
+	VFMADD213PS  expP5<>+0(SB), Y3, Y6
+	VMULPS       Y3, Y3, Y7
+	VFMADD213PS  Y3, Y7, Y6
+	VADDPS       one<>+0(SB), Y6, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y6, Y6
+	VPADDD       exponentBias<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      one<>+0(SB), Y3
+	VFNMADD231PS half<>+0(SB), Y4, Y3
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      one<>+0(SB), Y3
+	VFMADD231PS  millsSlope<>+0(SB), Y1, Y3
+	VMOVUPS      one<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVUPS      millsA<>+0(SB), Y4
+	VFMADD213PS  millsB<>+0(SB), Y3, Y4
+	VFMADD213PS  millsC<>+0(SB), Y3, Y4
+	VFMADD213PS  millsD<>+0(SB), Y3, Y4
+	VFMADD213PS  millsE<>+0(SB), Y3, Y4
+	VFMADD213PS  millsF<>+0(SB), Y3, Y4
+	VFMADD213PS  millsG<>+0(SB), Y3, Y4
+	VFMADD213PS  millsH<>+0(SB), Y3, Y4
+	VFMADD213PS  millsI<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y3
+	VSUBPS       Y4, Y3, Y3
+	VCMPPS       $0x01, zero<>+0(SB), Y0, Y5
+	VBLENDVPS    Y5, Y4, Y3, Y3
+	VPOR         Y2, Y1, Y1
+	VMULPS       Y0, Y3, Y3
+	VPSRLD       $0x10, Y3, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y3, Y0, Y0
+	VCMPPS       $0x03, Y3, Y3, Y1
+	VPOR         quietBit<>+0(SB), Y3, Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPAND        magnitude<>+0(SB), Y0, Y1
+	VPXOR        Y1, Y0, Y2
+	VMOVUPS      millsLast<>+0(SB), Y4
+	VMINPS       Y1, Y4, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      Y3, Y4
+	VFMSUB231PS  Y1, Y1, Y4
+	VMULPS       minusHalf<>+0(SB), Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y5
+	VMAXPS       Y3, Y5, Y3
+	VMOVUPS      expMax<>+0(SB), Y5
+	VMINPS       Y3, Y5, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y3
+	VMOVUPS      expP0<>+0(SB), Y6
+	VFMADD213PS  expP1<>+0(SB), Y3, Y6
+	VFMADD213PS  expP2<>+0(SB), Y3, Y6
+	VFMADD213PS  expP3<>+0(SB), Y3, Y6
+	VFMADD213PS  expP4<>+0(SB), Y3, Y6
+	VFMADD213PS  expP5<>+0(SB), Y3, Y6
+	VMULPS       Y3, Y3, Y7
+	VFMADD213PS  Y3, Y7, Y6
+	VADDPS       one<>+0(SB), Y6, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y6, Y6
+	VPADDD       exponentBias<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      one<>+0(SB), Y3
+	VFNMADD231PS half<>+0(SB), Y4, Y3
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      one<>+0(SB), Y3
+	VFMADD231PS  millsSlope<>+0(SB), Y1, Y3
+	VMOVUPS      one<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVUPS      millsA<>+0(SB), Y4
+	VFMADD213PS  millsB<>+0(SB), Y3, Y4
+	VFMADD213PS  millsC<>+0(SB), Y3, Y4
+	VFMADD213PS  millsD<>+0(SB), Y3, Y4
+	VFMADD213PS  millsE<>+0(SB), Y3, Y4
+	VFMADD213PS  millsF<>+0(SB), Y3, Y4
+	VFMADD213PS  millsG<>+0(SB), Y3, Y4
+	VFMADD213PS  millsH<>+0(SB), Y3, Y4
+	VFMADD213PS  millsI<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y3
+	VSUBPS       Y4, Y3, Y3
+	VCMPPS       $0x01, zero<>+0(SB), Y0, Y5
+	VBLENDVPS    Y5, Y4, Y3, Y3
+	VPOR         Y2, Y1, Y1
+	VMULPS       Y0, Y3, Y3
+	VPSRLD       $0x10, Y3, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y3, Y0, Y0
+	VCMPPS       $0x03, Y3, Y3, Y1
+	VPOR         quietBit<>+0(SB), Y3, Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy2:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy2
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluSlopeBF16AVX2(out []uint16, x []uint16)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluSlopeBF16AVX2(SB), NOSPLIT, $16-48
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPAND        magnitude<>+0(SB), Y0, Y1
+	VPXOR        Y1, Y0, Y2
+	VMOVUPS      millsLast<>+0(SB), Y4
+	VMINPS       Y1, Y4, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      Y3, Y4
+	VFMSUB231PS  Y1, Y1, Y4
+	VMULPS       minusHalf<>+0(SB), Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y5
+	VMAXPS       Y3, Y5, Y3
+	VMOVUPS      expMax<>+0(SB), Y5
+	VMINPS       Y3, Y5, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y3
+	VMOVUPS      expP0<>+0(SB), Y6
+	VFMADD213PS  expP1<>+0(SB), Y3, Y6
+	VFMADD213PS  expP2<>+0(SB), Y3, Y6
+	VFMADD213PS  expP3<>+0(SB), Y3, Y6
+	VFMADD213PS  expP4<>+0(SB), Y3, Y6
+	VFMADD213PS  expP5<>+0(SB), Y3, Y6
+	VMULPS       Y3, Y3, Y7
+	VFMADD213PS  Y3, Y7, Y6
+	VADDPS       one<>+0(SB), Y6, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y6, Y6
+	VPADDD       exponentBias<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      one<>+0(SB), Y3
+	VFNMADD231PS half<>+0(SB), Y4, Y3
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      one<>+0(SB), Y3
+	VFMADD231PS  millsSlope<>+0(SB), Y1, Y3
+	VMOVUPS      one<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVUPS      millsA<>+0(SB), Y4
+	VFMADD213PS  millsB<>+0(SB), Y3, Y4
+	VFMADD213PS  millsC<>+0(SB), Y3, Y4
+	VFMADD213PS  millsD<>+0(SB), Y3, Y4
+	VFMADD213PS  millsE<>+0(SB), Y3, Y4
+	VFMADD213PS  millsF<>+0(SB), Y3, Y4
+	VFMADD213PS  millsG<>+0(SB), Y3, Y4
+	VFMADD213PS  millsH<>+0(SB), Y3, Y4
+	VFMADD213PS  millsI<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y3
+	VSUBPS       Y4, Y3, Y3
+	VCMPPS       $0x01, zero<>+0(SB), Y0, Y0
+	VBLENDVPS    Y0, Y4, Y3, Y3
+	VPOR         Y2, Y1, Y1
+	VMULPS       rootTwoPi<>+0(SB), Y6, Y6
+	VFMADD231PS  Y1, Y6, Y3
+	VPSRLD       $0x10, Y3, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y3, Y0, Y0
+	VCMPPS       $0x03, Y3, Y3, Y1
+	VPOR         quietBit<>+0(SB), Y3, Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VPAND        magnitude<>+0(SB), Y0, Y1
+	VPXOR        Y1, Y0, Y2
+	VMOVUPS      millsLast<>+0(SB), Y4
+	VMINPS       Y1, Y4, Y1
+	VMULPS       Y1, Y1, Y3
+	VMOVAPS      Y3, Y4
+	VFMSUB231PS  Y1, Y1, Y4
+	VMULPS       minusHalf<>+0(SB), Y3, Y3
+	VMOVUPS      expMin<>+0(SB), Y5
+	VMAXPS       Y3, Y5, Y3
+	VMOVUPS      expMax<>+0(SB), Y5
+	VMINPS       Y3, Y5, Y3
+	VMULPS       log2e<>+0(SB), Y3, Y5
+	VROUNDPS     $0x08, Y5, Y5
+	VFNMADD231PS ln2Hi<>+0(SB), Y5, Y3
+	VFNMADD231PS ln2Lo<>+0(SB), Y5, Y3
+	VMOVUPS      expP0<>+0(SB), Y6
+	VFMADD213PS  expP1<>+0(SB), Y3, Y6
+	VFMADD213PS  expP2<>+0(SB), Y3, Y6
+	VFMADD213PS  expP3<>+0(SB), Y3, Y6
+	VFMADD213PS  expP4<>+0(SB), Y3, Y6
+	VFMADD213PS  expP5<>+0(SB), Y3, Y6
+	VMULPS       Y3, Y3, Y7
+	VFMADD213PS  Y3, Y7, Y6
+	VADDPS       one<>+0(SB), Y6, Y6
+	VCVTPS2DQ    Y5, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y6, Y6
+	VPADDD       exponentBias<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      one<>+0(SB), Y3
+	VFNMADD231PS half<>+0(SB), Y4, Y3
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      one<>+0(SB), Y3
+	VFMADD231PS  millsSlope<>+0(SB), Y1, Y3
+	VMOVUPS      one<>+0(SB), Y4
+	VDIVPS       Y3, Y4, Y3
+	VMOVUPS      millsA<>+0(SB), Y4
+	VFMADD213PS  millsB<>+0(SB), Y3, Y4
+	VFMADD213PS  millsC<>+0(SB), Y3, Y4
+	VFMADD213PS  millsD<>+0(SB), Y3, Y4
+	VFMADD213PS  millsE<>+0(SB), Y3, Y4
+	VFMADD213PS  millsF<>+0(SB), Y3, Y4
+	VFMADD213PS  millsG<>+0(SB), Y3, Y4
+	VFMADD213PS  millsH<>+0(SB), Y3, Y4
+	VFMADD213PS  millsI<>+0(SB), Y3, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      one<>+0(SB), Y3
+	VSUBPS       Y4, Y3, Y3
+	VCMPPS       $0x01, zero<>+0(SB), Y0, Y0
+	VBLENDVPS    Y0, Y4, Y3, Y3
+	VPOR         Y2, Y1, Y1
+	VMULPS       rootTwoPi<>+0(SB), Y6, Y6
+	VFMADD231PS  Y1, Y6, Y3
+	VPSRLD       $0x10, Y3, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y3, Y0, Y0
+	VCMPPS       $0x03, Y3, Y3, Y1
+	VPOR         quietBit<>+0(SB), Y3, Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy2:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy2
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluTanhBF16AVX2(out []uint16, x []uint16)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluTanhBF16AVX2(SB), NOSPLIT, $16-48
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMULPS       Y0, Y0, Y1
+	VMOVUPS      geluLinear<>+0(SB), Y2
+	VFMADD231PS  geluCubic<>+0(SB), Y1, Y2
+	VMULPS       Y0, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y2, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
+	VMOVUPS      expP0<>+0(SB), Y3
+	VFMADD213PS  expP1<>+0(SB), Y1, Y3
+	VFMADD213PS  expP2<>+0(SB), Y1, Y3
+	VFMADD213PS  expP3<>+0(SB), Y1, Y3
+	VFMADD213PS  expP4<>+0(SB), Y1, Y3
+	VFMADD213PS  expP5<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VCMPPS       $0x03, Y1, Y1, Y2
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMULPS       Y0, Y0, Y1
+	VMOVUPS      geluLinear<>+0(SB), Y2
+	VFMADD231PS  geluCubic<>+0(SB), Y1, Y2
+	VMULPS       Y0, Y2, Y2
+	VXORPS       Y1, Y1, Y1
+	VSUBPS       Y2, Y1, Y1
+	VMOVUPS      expMin<>+0(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      expMax<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VMULPS       log2e<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2Hi<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2Lo<>+0(SB), Y2, Y1
+	VMOVUPS      expP0<>+0(SB), Y3
+	VFMADD213PS  expP1<>+0(SB), Y1, Y3
+	VFMADD213PS  expP2<>+0(SB), Y1, Y3
+	VFMADD213PS  expP3<>+0(SB), Y1, Y3
+	VFMADD213PS  expP4<>+0(SB), Y1, Y3
+	VFMADD213PS  expP5<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       exponentBias<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VADDPS       one<>+0(SB), Y3, Y3
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y0, Y1, Y1
+	VPSRLD       $0x10, Y1, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y1, Y0, Y0
+	VCMPPS       $0x03, Y1, Y1, Y2
+	VPOR         quietBit<>+0(SB), Y1, Y1
+	VBLENDVPS    Y2, Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (DX)(AX*2), AX
+	XORQ         DX, DX
+
+copy2:
+	MOVWLZX (SP)(DX*2), BX
+	MOVW    BX, (AX)(DX*2)
+	INCQ    DX
+	CMPQ    DX, CX
+	JL      copy2
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluTanhSlopeBF16AVX2(out []uint16, x []uint16)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluTanhSlopeBF16AVX2(SB), NOSPLIT, $16-48
+	MOVQ out_len+8(FP), CX
+	MOVQ out_base+0(FP), DX
+	MOVQ x_base+24(FP), BX
+	XORQ AX, AX
+
+by1:
+	CMPQ         CX, $0x00000008
+	JL           after1
+	VPMOVZXWD    (BX)(AX*2), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMOVUPS      twenty<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVUPS      minusTwenty<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      geluLinear<>+0(SB), Y3
+	VFMADD231PS  geluCubic<>+0(SB), Y2, Y3
+	VMULPS       Y0, Y3, Y3
+	VPOR         signBit<>+0(SB), Y3, Y1
+	VXORPS       Y4, Y4, Y4
+	VSUBPS       Y1, Y4, Y4
+	VMOVUPS      expMin<>+0(SB), Y1
+	VMAXPS       Y4, Y1, Y4
+	VMOVUPS      expMax<>+0(SB), Y1
+	VMINPS       Y4, Y1, Y4
+	VMULPS       log2e<>+0(SB), Y4, Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VFNMADD231PS ln2Hi<>+0(SB), Y1, Y4
+	VFNMADD231PS ln2Lo<>+0(SB), Y1, Y4
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y4, Y5
+	VFMADD213PS  expP2<>+0(SB), Y4, Y5
+	VFMADD213PS  expP3<>+0(SB), Y4, Y5
+	VFMADD213PS  expP4<>+0(SB), Y4, Y5
+	VFMADD213PS  expP5<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y4, Y6
+	VFMADD213PS  Y4, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y4
+	VPSUBD       Y4, Y1, Y1
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y5, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y5, Y1, Y1
+	VMOVUPS      one<>+0(SB), Y4
+	VSUBPS       Y1, Y4, Y4
+	VCMPPS       $0x01, zero<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y1, Y4, Y4
+	VMULPS       three<>+0(SB), Y2, Y2
+	VMOVUPS      geluLinear<>+0(SB), Y3
+	VFMADD231PS  geluCubic<>+0(SB), Y2, Y3
+	VMULPS       Y0, Y3, Y3
+	VFNMADD231PS Y1, Y1, Y1
+	VFMADD231PS  Y1, Y3, Y4
+	VPSRLD       $0x10, Y4, Y0
+	VPAND        lowestBit<>+0(SB), Y0, Y0
+	VPADDD       almostHalf<>+0(SB), Y0, Y0
+	VPADDD       Y4, Y0, Y0
+	VCMPPS       $0x03, Y4, Y4, Y1
+	VPOR         quietBit<>+0(SB), Y4, Y2
+	VBLENDVPS    Y1, Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X0
+	VMOVDQU      X0, (DX)(AX*2)
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000008, CX
+	JMP          by1
+
+after1:
+	TESTQ        CX, CX
+	JZ           done
+	VMOVQ        CX, X0
+	VPBROADCASTD X0, Y0
+	VPCMPGTD     lanes<>+0(SB), Y0, Y0
+	VPXOR        X0, X0, X0
+	VMOVDQU      X0, (SP)
+	LEAQ         (BX)(AX*2), BX
+	XORQ         SI, SI
+
+copy1:
+	MOVWLZX      (BX)(SI*2), DI
+	MOVW         DI, (SP)(SI*2)
+	INCQ         SI
+	CMPQ         SI, CX
+	JL           copy1
+	VPMOVZXWD    (SP), Y0
+	VPSLLD       $0x10, Y0, Y0
+	VMOVUPS      twenty<>+0(SB), Y1
+	VMINPS       Y0, Y1, Y0
+	VMOVUPS      minusTwenty<>+0(SB), Y1
+	VMAXPS       Y0, Y1, Y0
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      geluLinear<>+0(SB), Y3
+	VFMADD231PS  geluCubic<>+0(SB), Y2, Y3
+	VMULPS       Y0, Y3, Y3
+	VPOR         signBit<>+0(SB), Y3, Y1
+	VXORPS       Y4, Y4, Y4
+	VSUBPS       Y1, Y4, Y4
+	VMOVUPS      expMin<>+0(SB), Y1
+	VMAXPS       Y4, Y1, Y4
+	VMOVUPS      expMax<>+0(SB), Y1
+	VMINPS       Y4, Y1, Y4
+	VMULPS       log2e<>+0(SB), Y4, Y1
+	VROUNDPS     $0x08, Y1, Y1
+	VFNMADD231PS ln2Hi<>+0(SB), Y1, Y4
+	VFNMADD231PS ln2Lo<>+0(SB), Y1, Y4
+	VMOVUPS      expP0<>+0(SB), Y5
+	VFMADD213PS  expP1<>+0(SB), Y4, Y5
+	VFMADD213PS  expP2<>+0(SB), Y4, Y5
+	VFMADD213PS  expP3<>+0(SB), Y4, Y5
+	VFMADD213PS  expP4<>+0(SB), Y4, Y5
+	VFMADD213PS  expP5<>+0(SB), Y4, Y5
+	VMULPS       Y4, Y4, Y6
+	VFMADD213PS  Y4, Y6, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y4
+	VPSUBD       Y4, Y1, Y1
+	VPADDD       exponentBias<>+0(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VPADDD       exponentBias<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y5, Y5
+	VADDPS       one<>+0(SB), Y5, Y5
+	VMOVUPS      one<>+0(SB), Y1
+	VDIVPS       Y5, Y1, Y1
+	VMOVUPS      one<>+0(SB), Y4
+	VSUBPS       Y1, Y4, Y4
+	VCMPPS       $0x01, zero<>+0(SB), Y3, Y3
+	VBLENDVPS    Y3, Y1, Y4, Y4
+	VMULPS       three<>+0(SB), Y2, Y2
+	VMOVUPS      geluLinear<>+0(SB), Y3
+	VFMADD231PS  geluCubic<>+0(SB), Y2, Y3
+	VMULPS       Y0, Y3, Y3
+	VFNMADD231PS Y1, Y1, Y1
+	VFMADD231PS  Y1, Y3, Y4
 	VPSRLD       $0x10, Y4, Y0
 	VPAND        lowestBit<>+0(SB), Y0, Y0
 	VPADDD       almostHalf<>+0(SB), Y0, Y0

@@ -49,6 +49,26 @@ func cosAVX512(out []float32, x []float32)
 //go:noescape
 func tanhAVX512(out []float32, x []float32)
 
+// geluAVX512 sets out = x·Φ(x).
+//
+//go:noescape
+func geluAVX512(out []float32, x []float32)
+
+// geluSlopeAVX512 sets out = (x·Φ(x))′.
+//
+//go:noescape
+func geluSlopeAVX512(out []float32, x []float32)
+
+// geluTanhAVX512 sets out = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2.
+//
+//go:noescape
+func geluTanhAVX512(out []float32, x []float32)
+
+// geluTanhSlopeAVX512 sets out to the derivative of geluTanh.
+//
+//go:noescape
+func geluTanhSlopeAVX512(out []float32, x []float32)
+
 // absBF16AVX512 sets out = |x|.
 //
 //go:noescape
@@ -93,3 +113,23 @@ func cosBF16AVX512(out []uint16, x []uint16)
 //
 //go:noescape
 func tanhBF16AVX512(out []uint16, x []uint16)
+
+// geluBF16AVX512 sets out = x·Φ(x).
+//
+//go:noescape
+func geluBF16AVX512(out []uint16, x []uint16)
+
+// geluSlopeBF16AVX512 sets out = (x·Φ(x))′.
+//
+//go:noescape
+func geluSlopeBF16AVX512(out []uint16, x []uint16)
+
+// geluTanhBF16AVX512 sets out = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2.
+//
+//go:noescape
+func geluTanhBF16AVX512(out []uint16, x []uint16)
+
+// geluTanhSlopeBF16AVX512 sets out to the derivative of geluTanh.
+//
+//go:noescape
+func geluTanhSlopeBF16AVX512(out []uint16, x []uint16)

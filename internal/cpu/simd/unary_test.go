@@ -27,6 +27,10 @@ func TestFunctionsStayWithinTheirStatedErrors(t *testing.T) {
 		{"Tanh", Tanh[float32], math.Tanh, 2, 0},
 		{"Sin", Sin[float32], math.Sin, 0, 1e-7},
 		{"Cos", Cos[float32], math.Cos, 0, 1e-7},
+		{"GELU", GELU[float32], GELU64, 6, 1e-38},
+		{"GELUSlope", GELUSlope[float32], GELUSlope64, 0, 2e-7},
+		{"GELUTanh", GELUTanh[float32], GELUTanh64, 4, 5e-7},
+		{"GELUTanhSlope", GELUTanhSlope[float32], GELUTanhSlope64, 0, 1e-6},
 	}
 	forEachPath(t, func(t *testing.T) {
 		for _, c := range functions {

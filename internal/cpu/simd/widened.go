@@ -12,6 +12,7 @@ func widened(t *kernels) loops[uint16] {
 		sigmoid: t.unary(f.sigmoid), silu: t.unary(f.silu), abs: t.unary(f.abs), relu: t.unary(f.relu),
 		sqrt: t.unary(f.sqrt), rsqrt: t.unary(f.rsqrt), reciprocal: t.unary(f.reciprocal),
 		log: t.unary(f.log), sin: t.unary(f.sin), cos: t.unary(f.cos), tanh: t.unary(f.tanh),
+		gelu: t.unary(f.gelu), geluSlope: t.unary(f.geluSlope), geluTanh: t.unary(f.geluTanh), geluTanhSlope: t.unary(f.geluTanhSlope),
 		swiGLU: t.binary(f.swiGLU),
 		sum:    t.total(f.sum), sumSquares: t.total(f.sumSquares),
 		max: t.extreme(f.max), min: t.extreme(f.min),
