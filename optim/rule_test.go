@@ -22,6 +22,12 @@ var breadth = map[string]func(params []*tensor.Tensor) optim.Optimizer{
 	"sgd.nesterov":  sgd(0.1, optim.SGDConfig{Momentum: 0.9, Nesterov: true}),
 	"adam":          adam(0),
 	"adam.decay":    adam(0.1),
+	"adafactor": func(params []*tensor.Tensor) optim.Optimizer {
+		return optim.NewAdafactor([]optim.Group{{Params: params, LR: 0.01}}, optim.AdafactorConfig{})
+	},
+	"adafactor.decay": func(params []*tensor.Tensor) optim.Optimizer {
+		return optim.NewAdafactor([]optim.Group{{Params: params, LR: 0.5, WeightDecay: 0.1}}, optim.AdafactorConfig{Beta2Decay: -0.6, Eps1: 1e-3, Eps2: 1e-2, D: 1.1})
+	},
 	"lion": func(params []*tensor.Tensor) optim.Optimizer {
 		return optim.NewLion([]optim.Group{{Params: params, LR: 0.01, WeightDecay: 0.1}}, optim.LionConfig{})
 	},
@@ -271,6 +277,7 @@ func TestBF16MomentumIsTheF32OneRounded(t *testing.T) {
 
 func TestOptimizersSayWhatTheyAre(t *testing.T) {
 	for want, o := range map[string]fmt.Stringer{
+		"Adafactor":              optim.NewAdafactor(nil, optim.AdafactorConfig{}),
 		"SGD":                    optim.NewSGD(nil, optim.SGDConfig{}),
 		"SGD with bf16 momentum": optim.NewSGD(nil, optim.SGDConfig{Momentum: 0.5, Moments: optim.MomentsBF16}),
 		"Lion with f32 momentum": optim.NewLion(nil, optim.LionConfig{}),
@@ -286,9 +293,10 @@ func TestOptimizersSayWhatTheyAre(t *testing.T) {
 func TestMisuseOfOptimizersPanicsAndSaysWhat(t *testing.T) {
 	p, constant := drawn(tensor.F32, 1, 2, 3), tensor.Zeros(tensor.CPU(), tensor.F32, 5)
 	for name, make := range map[string]func(g []optim.Group){
-		"NewSGD":  func(g []optim.Group) { optim.NewSGD(g, optim.SGDConfig{}) },
-		"NewAdam": func(g []optim.Group) { optim.NewAdam(g, optim.AdamConfig{}) },
-		"NewLion": func(g []optim.Group) { optim.NewLion(g, optim.LionConfig{}) },
+		"NewSGD":       func(g []optim.Group) { optim.NewSGD(g, optim.SGDConfig{}) },
+		"NewAdam":      func(g []optim.Group) { optim.NewAdam(g, optim.AdamConfig{}) },
+		"NewLion":      func(g []optim.Group) { optim.NewLion(g, optim.LionConfig{}) },
+		"NewAdafactor": func(g []optim.Group) { optim.NewAdafactor(g, optim.AdafactorConfig{}) },
 	} {
 		group := func(lr, decay float64, params ...*tensor.Tensor) func() {
 			return func() { make([]optim.Group{{}, {Params: params, LR: lr, WeightDecay: decay}}) }
@@ -308,6 +316,8 @@ func TestMisuseOfOptimizersPanicsAndSaysWhat(t *testing.T) {
 	wantPanic(t, func() { optim.NewLion(nil, optim.LionConfig{Moments: optim.Moments8Bit}) }, "optim: NewLion: the momentum is f32 or bf16, not 8bit")
 	wantPanic(t, func() { optim.NewLion(nil, optim.LionConfig{Beta1: 1}) }, "optim: NewLion: beta is 1, want 0 to 1")
 	wantPanic(t, func() { optim.NewLion(nil, optim.LionConfig{Beta2: -1}) }, "optim: NewLion: beta is -1, want 0 to 1")
+	wantPanic(t, func() { optim.NewAdafactor(nil, optim.AdafactorConfig{Beta2Decay: 1}) }, "optim: NewAdafactor: beta2 decay is 1, eps 0 and 0.001, d 1; want it negative")
+	wantPanic(t, func() { optim.NewAdafactor(nil, optim.AdafactorConfig{D: 0.5}) }, "optim: NewAdafactor", "d 0.5; want it negative, 0 or more, positive, 1 or more")
 	wantPanic(t, func() { optim.NewAdam(nil, optim.AdamConfig{Beta1: 2}) }, "optim: NewAdam: beta is 2, want 0 to 1")
 }
 

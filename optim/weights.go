@@ -30,12 +30,13 @@ func syncWeights(p, master *tensor.Tensor) {
 	}
 }
 
-// withGrad calls fn with a gradient that goes with weights or moments of dtype dt: F64 with F64 only.
+// withGrad calls fn with a gradient that goes with weights or moments of dtype dt: F64 with F64, F32 or BF16
+// with others.
 func withGrad(grad *tensor.Tensor, dt tensor.DType, fn func(grad *tensor.Tensor)) {
 	if dt != tensor.F64 {
 		dt = tensor.F32
 	}
-	if (dt == tensor.F64) != (grad.DType() == tensor.F64) {
+	if grad.DType() != dt && (dt == tensor.F64 || grad.DType() != tensor.BF16) {
 		converted := tensor.Empty(grad.Device(), dt, grad.Shape()...)
 		defer converted.Free()
 		converted.CopyFrom(grad)

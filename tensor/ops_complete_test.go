@@ -19,6 +19,7 @@ var notOps = map[string]string{
 	"MuonStep":      "works in place; tested in muon_test.go",
 	"SGDStep":       "works in place; tested in momentum_test.go",
 	"LionStep":      "works in place; tested in momentum_test.go",
+	"AdafactorStep": "works in place; tested in adafactor_test.go",
 	"Backward":      "autograd_test.go",
 	"Block":         "block_test.go",
 	"Checkpoint":    "block_test.go",

@@ -51,3 +51,31 @@ const LionHyper = 3
 
 // LionArgs are the constants of Lion.
 type LionArgs struct{ Beta1, Beta2 float64 }
+
+// AdafactorState is weights and what Adafactor keeps of them. Of a parameter [..., R, C] these are the mean
+// squares of its gradients' rows, Row[..., R], and columns, Col[..., C]; of a vector the squares themselves,
+// V. All are F32.
+type AdafactorState struct {
+	WeightState
+	Row, Col, V *View
+}
+
+// Adafactorer makes a step of Adafactor (Shazeer and Stern, "Adafactor: Adaptive Learning Rates with Sublinear
+// Memory Cost", 2018) with the semantics of torch.optim.Adafactor. With g the gradient times its scale, and
+// rms the root of the mean square:
+//
+//	row ← row + q·(mean of g² over columns − row);  col ← col + q·(mean of g² over rows − col)
+//	v = row·colᵀ / max(mean(row), ε1), or v ← v + q·(g² − v) of a vector
+//	u = g/√max(v, ε1²)
+//	w ← w·(1 − lr·wd) − ρ·max(ε2, rms(w))/max(1, rms(u)/d)·u
+//
+// w in rms(w) being the weights before the step. The parameter is not empty; grad has its shape. hyper is F32[AdafactorHyper] = lr, wd, gradient scale, ρ, q.
+type Adafactorer interface {
+	Adafactor(s AdafactorState, grad, hyper *View, a AdafactorArgs)
+}
+
+// AdafactorHyper is the length of Adafactor's vector of numbers.
+const AdafactorHyper = 5
+
+// AdafactorArgs are the constants of Adafactor.
+type AdafactorArgs struct{ Eps1, Eps2, D float64 }

@@ -45,6 +45,7 @@ var (
 	_ backend.Muoner         = (*Backend)(nil)
 	_ backend.SGDer          = (*Backend)(nil)
 	_ backend.Lioner         = (*Backend)(nil)
+	_ backend.Adafactorer    = (*Backend)(nil)
 	_ backend.SquareSummer   = (*Backend)(nil)
 
 	_ backend.Quantizer         = (*Backend)(nil)

@@ -43,6 +43,7 @@ func units() []unit {
 			unit{"simd", "norm_" + x.suffix(), x.norms},
 			unit{"simd", "rope_" + x.suffix(), x.ropes},
 			unit{"simd", "adamw_" + x.suffix(), x.adamW},
+			unit{"simd", "masters_" + x.suffix(), x.masters},
 			unit{"simd", "bf16_" + x.suffix(), x.casts},
 			unit{"gemm", "micro_" + x.suffix(), x.microKernels},
 			unit{"gemm", "pack_" + x.suffix(), x.packKernels},

@@ -19,6 +19,7 @@ func neonUnits() []neonUnit {
 		{"simd", "adamw_neon", neonAdamW},
 		{"simd", "norm_neon", neonNorms},
 		{"simd", "bf16_neon", neonBFloat16},
+		{"simd", "masters_neon", neonMasters},
 		{"gemm", "micro_neon", neonMicroKernels},
 		{"gemm", "pack_neon", neonPackKernels},
 		{"gemm", "thin_neon", neonThinKernels},

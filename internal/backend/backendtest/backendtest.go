@@ -71,6 +71,7 @@ var cases = []testCase{
 	fused[backend.Muoner]("Muon", testMuon),
 	fused[backend.SGDer]("SGD", testSGD),
 	fused[backend.Lioner]("Lion", testLion),
+	fused[backend.Adafactorer]("Adafactor", testAdafactor),
 	fused[backend.SquareSummer]("SumSquares", testSumSquares),
 	fused[backend.Quantizer]("Quantize", testQuantize),
 	fused[backend.QuantizedMatMuler]("MatMulQuantized", testMatMulQuantized),

@@ -286,6 +286,15 @@ func (m mutant) Lion(state backend.MomentumState, grad, hyper *backend.View, a b
 	m.Backend.Lion(state, grad, hyper, a)
 	m.afterMomentum("Lion", state, grad)
 }
+func (m mutant) Adafactor(state backend.AdafactorState, grad, hyper *backend.View, a backend.AdafactorArgs) {
+	m.Backend.Adafactor(state, grad, hyper, a)
+	m.afterMomentum("Adafactor", backend.MomentumState{WeightState: state.WeightState}, grad)
+	for name, v := range map[string]*backend.View{"row": state.Row, "col": state.Col, "v": state.V} {
+		if v != nil {
+			m.after("Adafactor "+name, v)
+		}
+	}
+}
 func (m mutant) afterMomentum(kernel string, s backend.MomentumState, grad *backend.View) {
 	for name, v := range map[string]*backend.View{"param": s.Param, "master": s.Master, "remainder": s.Remainder, "m": s.M, "grad": grad} {
 		if v != nil {
@@ -379,6 +388,13 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 		{"rounded another way", "Lion param", bump, "Lion"},
 		{"another remainder", "Lion remainder", bump, "Lion"},
 		{"a changed input", "Lion grad", nudge, "Lion"},
+		{"a thousandth too much", "Adafactor master", nudge, "Adafactor"},
+		{"a thousandth too much", "Adafactor row", nudge, "Adafactor"},
+		{"a thousandth too much", "Adafactor col", nudge, "Adafactor"},
+		{"a thousandth too much", "Adafactor v", nudge, "Adafactor"},
+		{"rounded another way", "Adafactor param", bump, "Adafactor"},
+		{"another remainder", "Adafactor remainder", bump, "Adafactor"},
+		{"a changed input", "Adafactor grad", nudge, "Adafactor"},
 		{"a thousandth too much", "SumSquares", nudge, ""},
 		{"another step", "Quantize", nil, ""},
 		{"a thousandth too much", "Dequantize", nudge, "Quantize"},
@@ -441,7 +457,7 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 type bare struct{ backend.Backend }
 
 func TestOptionalKernelsAreTestedWhereTheyExist(t *testing.T) {
-	for _, name := range []string{"Softmax", "RMSNorm", "LayerNorm", "RoPE", "NormRoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "Muon", "SGD", "Lion", "SumSquares", "Quantize", "MatMulQuantized", "MatMulAdd"} {
+	for _, name := range []string{"Softmax", "RMSNorm", "LayerNorm", "RoPE", "NormRoPE", "SwiGLU", "Attention", "CrossEntropy", "AdamW", "Muon", "SGD", "Lion", "Adafactor", "SumSquares", "Quantize", "MatMulQuantized", "MatMulAdd"} {
 		if backendtest.Supported(bare{cpu.New()}, name) {
 			t.Errorf("%s would be tested on a backend without it", name)
 		}

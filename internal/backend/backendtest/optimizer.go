@@ -149,8 +149,8 @@ func testSplitAdamW(s *suite, b backend.AdamWer) {
 
 // splitMasters is weights as BF16 parameters and remainders.
 func splitMasters(weights array) (param, rest array) {
-	n := len(weights.data)
-	param, rest = newArray(n), newArray(n, 2)
+	shape := weights.shape
+	param, rest = newArray(shape...), newArray(append(shape[:len(shape):len(shape)], 2)...)
 	for i, x := range weights.data {
 		q, r := backend.SplitMaster(float32(x))
 		param.data[i] = float64(math.Float32frombits(uint32(q) << 16))

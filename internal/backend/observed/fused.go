@@ -120,6 +120,13 @@ func (b *Backend) Lion(s backend.MomentumState, grad, hyper *backend.View, a bac
 	b.run("Lion", 10*elements(grad), state, read, func() { fused[backend.Lioner](b).Lion(s, grad, hyper, a) })
 }
 
+func (b *Backend) Adafactor(s backend.AdafactorState, grad, hyper *backend.View, a backend.AdafactorArgs) {
+	state, read := momentum(backend.MomentumState{WeightState: s.WeightState}, grad)
+	squares := present(s.Row, s.Col, s.V)
+	b.run("Adafactor", 17*elements(grad), append(state, squares...), append(read, squares...),
+		func() { fused[backend.Adafactorer](b).Adafactor(s, grad, hyper, a) })
+}
+
 // momentum is what a step writes and reads.
 func momentum(s backend.MomentumState, grad *backend.View) (state, read views) {
 	state, read = present(s.Param, s.Master, s.Remainder, s.M), present(grad, s.Master, s.Remainder, s.M)
@@ -174,6 +181,7 @@ var (
 	_ backend.Muoner         = (*Backend)(nil)
 	_ backend.SGDer          = (*Backend)(nil)
 	_ backend.Lioner         = (*Backend)(nil)
+	_ backend.Adafactorer    = (*Backend)(nil)
 	_ backend.SquareSummer   = (*Backend)(nil)
 
 	_ backend.Quantizer         = (*Backend)(nil)
