@@ -93,60 +93,78 @@ func (p pass) around(states []*tensor.Tensor, n int) (before, after []*tensor.Te
 	return before, after
 }
 
+// together is about how many elements of a state are computed at a time before what they left behind is freed: few enough for
+// caches, enough to be worth it.
+var together = 1 << 15
+
+// runs cuts steps into [lo, hi), in the order of the pass.
+func (p pass) runs(steps, batch, hidden int, fn func(lo, hi int)) {
+	size := max(1, min(64, together/max(batch*hidden, 1)))
+	for at := 0; at < steps; at += size {
+		end := min(at+size, steps)
+		if p.reverse {
+			fn(steps-end, steps-at)
+		} else {
+			fn(at, end)
+		}
+	}
+}
+
 // forward has inputs x [T, B, G·H], weight [G·H, H], the initial states [B, H] and perhaps a bias [G·H].
 func (p pass) forward(s *tensor.Scope, count int, in []*tensor.Tensor) (outputs, saved []*tensor.Tensor) {
 	x, weight, start, bias := in[0], in[1], in[2:2+count], in[2+count:]
 	gates, keep, _ := p.counts()
 	steps, batch, hidden := x.Dim(0), x.Dim(1), weight.Dim(1)
-	x = x.Reshape(steps, batch, gates, hidden)
 	first, _ := p.rows(p.order(0, steps))
-	recording, biased := s.Recording(), len(bias) > 0
 	var states []*tensor.Tensor
 	for _, h := range start {
 		buffer := tensor.Empty(s, x.DType(), steps+1, batch, hidden)
 		buffer.Index(first).CopyFrom(h)
 		states = append(states, buffer)
 	}
+	args := append([]*tensor.Tensor{
+		x.Reshape(steps, batch, gates, hidden),
+		weight.T().Contiguous().T(), // rows of products lie together: nothing to pack differently at each step
+	}, states...)
+	recording, biased := s.Recording(), len(bias) > 0
 	var kept *tensor.Tensor
 	if recording {
 		kept = tensor.Empty(s, x.DType(), steps, batch, keep, hidden)
+		args = append(args, kept)
 	}
-	for i := range steps {
-		t := p.order(i, steps)
-		before, after := p.rows(t)
-		args := []*tensor.Tensor{x.Index(t), weight}
-		for _, h := range states {
-			args = append(args, h.Index(before), h.Index(after))
-		}
-		if recording {
-			args = append(args, kept.Index(t))
-		}
-		args = append(args, bias...)
-		tensor.Block(func(a ...*tensor.Tensor) []*tensor.Tensor { // frees what the step leaves behind
-			x, weight, a := a[0], a[1], a[2:]
-			var before, after []*tensor.Tensor
-			for range count {
-				before, after, a = append(before, a[0]), append(after, a[1]), a[2:]
-			}
+	args = append(args, bias...)
+	p.runs(steps, batch, hidden, func(lo, hi int) {
+		tensor.Block(func(a ...*tensor.Tensor) []*tensor.Tensor {
+			x, weight, states, a := a[0], a[1], a[2:2+count], a[2+count:]
 			var bias *tensor.Tensor
 			if biased {
 				bias = a[len(a)-1]
 			}
-			next, keep := p.step(x, before, weight, bias)
-			for i, h := range next {
-				after[i].CopyFrom(h)
-			}
-			if recording {
-				fillVectors(a[0], keep)
+			var state []*tensor.Tensor
+			for i := range hi - lo {
+				t := lo + p.order(i, hi-lo)
+				before, after := p.rows(t)
+				if i == 0 {
+					for _, h := range states {
+						state = append(state, h.Index(before))
+					}
+				}
+				next, keep := p.step(x.Index(t), state, weight, bias)
+				for i, h := range next {
+					states[i].Index(after).CopyFrom(h)
+				}
+				if recording {
+					fillVectors(a[0].Index(t), keep)
+				}
+				state = next
 			}
 			return nil
 		}, args...)
-	}
+	})
 	_, after := p.around(states, steps)
 	outputs = after[:1:1]
-	final := steps - first
 	for _, h := range states {
-		outputs = append(outputs, h.Index(final))
+		outputs = append(outputs, h.Index(steps-first))
 	}
 	return outputs, append([]*tensor.Tensor{weight, kept}, states...)
 }
@@ -168,53 +186,58 @@ func fillVectors(to *tensor.Tensor, vectors []*tensor.Tensor) {
 func (p pass) backward(count int, dy, saved []*tensor.Tensor) []*tensor.Tensor {
 	weight, kept, states := saved[0], saved[1], saved[2:]
 	s := weight.Scope()
-	for _, d := range dy {
-		if d != nil {
-			s = d.Scope()
-		}
-	}
-	dt := weight.DType()
 	gates, _, derivatives := p.counts()
 	steps, batch, hidden := kept.Dim(0), kept.Dim(1), weight.Dim(1)
-	before, after := p.around(states, steps)
-	slopes := p.slopes(kept, before, after)
-	d := tensor.Empty(s, dt, steps, batch, derivatives, hidden)
-	var carry []*tensor.Tensor // the gradients of the states after the step
+	d := tensor.Empty(s, weight.DType(), steps, batch, derivatives, hidden)
+	var carry []*tensor.Tensor // the gradients of the states after a step
 	for _, end := range dy[1:] {
-		c := tensor.Zeros(s, dt, batch, hidden)
+		c := tensor.Zeros(s, weight.DType(), batch, hidden)
 		if end != nil {
 			c.CopyFrom(end)
 		}
 		carry = append(carry, c)
 	}
-	for i := range steps {
-		t := p.order(steps-1-i, steps)
-		args := append([]*tensor.Tensor{weight, d.Index(t)}, carry...)
-		for _, m := range slopes {
-			args = append(args, m.Index(t))
-		}
-		if dy[0] != nil {
-			args = append(args, dy[0].Index(t))
-		}
+	args := slices.Concat([]*tensor.Tensor{weight, kept, d}, states, carry)
+	if dy[0] != nil {
+		args = append(args, dy[0])
+	}
+	back := pass{p.cell, !p.reverse}
+	back.runs(steps, batch, hidden, func(lo, hi int) {
 		tensor.Block(func(a ...*tensor.Tensor) []*tensor.Tensor {
-			weight, d, carry, a := a[0], a[1], a[2:2+count], a[2+count:]
-			in := slices.Clone(carry)
-			if len(a) > len(slopes) {
-				in[0] = in[0].Add(a[len(slopes)])
+			weight, kept, d := a[0], a[1], a[2]
+			states, carry, dh := a[3:3+count], a[3+count:3+2*count], a[3+2*count:]
+			from, to := p.rows(lo)
+			var before, after []*tensor.Tensor
+			for _, h := range states {
+				before, after = append(before, h.Slice(0, from, from+hi-lo)), append(after, h.Slice(0, to, to+hi-lo))
 			}
-			vectors, direct := p.back(in, a[:len(slopes)])
-			fillVectors(d, vectors)
-			through := d.Slice(1, 0, gates).Reshape(batch, gates*hidden).MatMul(weight)
-			if direct[0] != nil {
-				through = through.Add(direct[0])
+			slopes := p.slopes(kept.Slice(0, lo, hi), before, after)
+			grad := slices.Clone(carry)
+			for i := range hi - lo {
+				t := back.order(i, hi-lo)
+				if len(dh) > 0 {
+					grad[0] = grad[0].Add(dh[0].Index(lo + t))
+				}
+				var here []*tensor.Tensor
+				for _, m := range slopes {
+					here = append(here, m.Index(t))
+				}
+				vectors, direct := p.back(grad, here)
+				to := d.Index(lo + t)
+				fillVectors(to, vectors)
+				through := to.Slice(1, 0, gates).Reshape(batch, gates*hidden).MatMul(weight)
+				if direct[0] != nil {
+					through = through.Add(direct[0])
+				}
+				grad = append([]*tensor.Tensor{through}, direct[1:]...)
 			}
-			carry[0].CopyFrom(through)
-			for i, c := range direct[1:] {
-				carry[1+i].CopyFrom(c)
+			for i, g := range grad {
+				carry[i].CopyFrom(g)
 			}
 			return nil
 		}, args...)
-	}
+	})
+	before, _ := p.around(states, steps)
 	products := d.Slice(2, 0, gates).Reshape(steps*batch, gates*hidden)
 	dw := products.T().MatMul(before[0].Reshape(steps*batch, hidden))
 	out := append([]*tensor.Tensor{p.inputs(d).Reshape(steps, batch, gates*hidden), dw}, carry...)
