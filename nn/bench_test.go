@@ -33,7 +33,6 @@ func benchStep(b *testing.B, l nn.Layer, shape ...int) {
 	})
 }
 
-// The sizes are those of scripts/bench/recurrent.py.
 func BenchmarkLSTM(b *testing.B) {
 	benchStep(b, nn.NewLSTM(tensor.CPU(), tensor.F32, nn.RecurrentConfig{Input: 128, Hidden: 256}), 32, 64, 128)
 }

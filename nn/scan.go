@@ -122,10 +122,7 @@ func (p pass) forward(s *tensor.Scope, count int, in []*tensor.Tensor) (outputs,
 		buffer.Index(first).CopyFrom(h)
 		states = append(states, buffer)
 	}
-	args := append([]*tensor.Tensor{
-		x.Reshape(steps, batch, gates, hidden),
-		weight.T().Contiguous().T(), // rows of products lie together: nothing to pack differently at each step
-	}, states...)
+	args := append([]*tensor.Tensor{x.Reshape(steps, batch, gates, hidden), weight}, states...)
 	recording, biased := s.Recording(), len(bias) > 0
 	var kept *tensor.Tensor
 	if recording {
