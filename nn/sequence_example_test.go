@@ -102,5 +102,9 @@ func ExampleRoPE() {
 	defer s.Close()
 	x := tensor.FromSlice(s, []float32{1, 0, 1, 0}, 1, 2, 1, 2) // two positions of a head of two
 	fmt.Println(nn.RoPE{}.Forward(x))
-	// Output: f32[1 2 1 2] [[[[1 0]] [[0.5403 0.8415]]]]
+	// Output:
+	// f32[1 2 1 2]
+	// [[[[1.0000 0.0000]]
+	//
+	//   [[0.5403 0.8415]]]]
 }

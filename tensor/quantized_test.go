@@ -66,7 +66,7 @@ func TestQuantizedTensorsHoldWhatTheirBlocksHold(t *testing.T) {
 			near(t, "copied from F32", long.Float64s(), values.Float64s(), 0)
 			long.CopyFrom(q)
 			near(t, "copied from blocks", long.Float64s(), values.Float64s(), 0)
-			if !strings.HasPrefix(q.String(), dt.String()+"[3 96] [[") || !strings.HasPrefix(q.T().String(), dt.String()+"[96 3] [[") {
+			if !strings.HasPrefix(q.String(), dt.String()+"[3 96]\n[[") || !strings.HasPrefix(q.T().String(), dt.String()+"[96 3]\n[[") {
 				t.Errorf("String is %s", q)
 			}
 		}

@@ -1,10 +1,8 @@
 package tensor
 
 import (
-	"fmt"
 	"runtime"
 	"slices"
-	"strings"
 	"unsafe"
 
 	"github.com/hone-ml/hone/internal/arena"
@@ -172,42 +170,4 @@ func (t *Tensor) axis(op string, axis int) int {
 		fail(op, []*Tensor{t}, "axis %d is not one of %d", axis, t.view.Rank)
 	}
 	return a
-}
-
-// String shows dtype, shape and the elements, long axes abbreviated.
-func (t *Tensor) String() string {
-	if t.mem.dead {
-		return fmt.Sprintf("%s%v (closed)", t.view.DType, t.view.Dims())
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s%v ", t.view.DType, t.view.Dims())
-	values := t.Float64s()
-	const edge = 3
-	var show func(axis, offset, stride int)
-	show = func(axis, offset, stride int) {
-		if axis == t.view.Rank {
-			if t.view.DType.IsFloat() || t.view.DType.IsQuantized() {
-				fmt.Fprintf(&b, "%.4g", values[offset])
-			} else {
-				fmt.Fprintf(&b, "%g", values[offset])
-			}
-			return
-		}
-		n := t.view.Shape[axis]
-		stride /= max(n, 1)
-		b.WriteByte('[')
-		for i := 0; i < n; i++ {
-			if i > 0 {
-				b.WriteByte(' ')
-			}
-			if n > 2*edge+2 && i == edge {
-				b.WriteString("… ")
-				i = n - edge
-			}
-			show(axis+1, offset+i*stride, stride)
-		}
-		b.WriteByte(']')
-	}
-	show(0, 0, t.view.Len())
-	return b.String()
 }
