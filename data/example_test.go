@@ -106,3 +106,21 @@ func ExampleOrder() {
 	// [4 2 3 5 1 0]
 	// [2 1 5 3 4 0]
 }
+
+// A schedule wants to know how many steps there will be.
+func ExampleLoader_Steps() {
+	loader, err := data.New(make(data.Slice[int], 100), data.Config{Batch: 8, Epochs: 3}, data.Collect[int])
+	if err != nil {
+		log.Fatal(err)
+	}
+	total := 0
+	for epoch := range 3 {
+		steps, err := loader.Steps(epoch)
+		if err != nil {
+			log.Fatal(err)
+		}
+		total += steps
+	}
+	fmt.Println(total)
+	// Output: 39
+}

@@ -1,6 +1,7 @@
 package optim_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/hone-ml/hone/optim"
@@ -10,7 +11,6 @@ import (
 // BenchmarkAdamW is a step over 201 M parameters, far more than caches hold. GB/s counts every byte that
 // must be read or written, but for the scales of blocks.
 func BenchmarkAdamW(b *testing.B) {
-	const matrices, rows, columns = 48, 2048, 2048
 	for _, c := range []struct {
 		name   string
 		params tensor.DType
@@ -29,34 +29,63 @@ func BenchmarkAdamW(b *testing.B) {
 		{"bf16/moments=8bit/grads=bf16", tensor.BF16, tensor.BF16, optim.AdamWConfig{Moments: optim.Moments8Bit}, 2*(4+1+1) + 2},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			var params []*tensor.Tensor
-			for range matrices {
-				p := tensor.Full(tensor.CPU(), c.params, 0.02, rows, columns)
-				p.SetTrainable(true)
-				params = append(params, p)
-			}
-			o := optim.NewAdamW([]optim.Group{{Params: params, LR: 1e-5, WeightDecay: 0.01}}, c.config)
-			grads := tensor.NewGrads(named(params...), c.grads)
-			defer func() {
-				grads.Free()
-				for _, t := range o.State() {
-					t.Free()
-				}
-				for _, p := range params {
-					p.Free()
-				}
-				tensor.CPU().TrimCache()
-			}()
-			for _, p := range params {
-				grads.Unscaled(p).Fill(0.01)
-			}
-			for b.Loop() {
-				if err := o.Step(grads); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(c.bytes)*matrices*rows*columns*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+			benchmarkSweep(b, c.params, c.grads, c.bytes, func(g []optim.Group) optim.Optimizer { return optim.NewAdamW(g, c.config) })
 		})
+	}
+}
+
+// benchmarkSweep makes steps over 201 M parameters.
+func benchmarkSweep(b *testing.B, dt, gradType tensor.DType, bytes int, optimizer func([]optim.Group) optim.Optimizer) {
+	const matrices, rows, columns = 48, 2048, 2048
+	var params []*tensor.Tensor
+	for range matrices {
+		p := tensor.Full(tensor.CPU(), dt, 0.02, rows, columns)
+		p.SetTrainable(true)
+		params = append(params, p)
+	}
+	o := optimizer([]optim.Group{{Params: params, LR: 1e-5, WeightDecay: 0.01}})
+	grads := tensor.NewGrads(named(params...), gradType)
+	defer func() {
+		grads.Free()
+		for _, t := range o.State() {
+			t.Free()
+		}
+		for _, p := range params {
+			p.Free()
+		}
+		tensor.CPU().TrimCache()
+	}()
+	for _, p := range params {
+		grads.Unscaled(p).Fill(0.01)
+	}
+	for b.Loop() {
+		if err := o.Step(grads); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(bytes)*matrices*rows*columns*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+}
+
+// BenchmarkOptimizers is the same of optimizers that keep one moment or less, and of Adam. GB/s counts what
+// the rule must read and write: Adafactor's reads gradients three times, weights twice.
+func BenchmarkOptimizers(b *testing.B) {
+	for _, c := range []struct {
+		name      string
+		optimizer func(g []optim.Group) optim.Optimizer
+		bytes     int // of a parameter, its gradient and its state
+	}{
+		{"SGD", func(g []optim.Group) optim.Optimizer { return optim.NewSGD(g, optim.SGDConfig{}) }, 2*4 + 4},
+		{"SGD/momentum=f32", func(g []optim.Group) optim.Optimizer { return optim.NewSGD(g, optim.SGDConfig{Momentum: 0.9}) }, 2*(4+4) + 4},
+		{"Lion/momentum=f32", func(g []optim.Group) optim.Optimizer { return optim.NewLion(g, optim.LionConfig{}) }, 2*(4+4) + 4},
+		{"Lion/momentum=bf16", func(g []optim.Group) optim.Optimizer {
+			return optim.NewLion(g, optim.LionConfig{Moments: optim.MomentsBF16})
+		}, 2*(4+2) + 4},
+		{"Adam/moments=f32", func(g []optim.Group) optim.Optimizer { return optim.NewAdam(g, optim.AdamConfig{}) }, 2*(4+4+4) + 4},
+		{"Adafactor", func(g []optim.Group) optim.Optimizer { return optim.NewAdafactor(g, optim.AdafactorConfig{}) }, 3*4 + 3*4},
+	} {
+		for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+			b.Run(fmt.Sprintf("%s/%s", c.name, dt), func(b *testing.B) { benchmarkSweep(b, dt, tensor.F32, c.bytes, c.optimizer) })
+		}
 	}
 }
 

@@ -125,3 +125,87 @@ func ExampleEMA() {
 	// the average: -0.05
 	// the parameter: -1.00
 }
+
+// What a checkpoint of an optimizer holds beside the parameters: the tensors of State, and Steps.
+func ExampleOptimizer() {
+	begin := func() (*tensor.Tensor, optim.Optimizer) {
+		p := tensor.Full(tensor.CPU(), tensor.F16, 1, 3)
+		p.SetTrainable(true)
+		return p, optim.NewSGD([]optim.Group{{Params: []*tensor.Tensor{p}, LR: 0.1}}, optim.SGDConfig{Momentum: 0.9})
+	}
+	step := func(p *tensor.Tensor, opt optim.Optimizer) {
+		grads := tensor.NewGrads(func(yield func(string, *tensor.Tensor) bool) { yield("p", p) }, tensor.F32)
+		grads.Of(p).Fill(0.5)
+		if err := opt.Step(grads); err != nil {
+			log.Fatal(err)
+		}
+	}
+	p, opt := begin()
+	step(p, opt)
+	saved := map[string]*tensor.Tensor{}
+	for name, t := range opt.State() {
+		saved[name] = t
+	}
+
+	q, resumed := begin()
+	for name, t := range resumed.State() {
+		fmt.Println(name, t.DType(), t.Shape())
+		t.CopyFrom(saved[name])
+	}
+	resumed.SetSteps(opt.Steps())
+	resumed.Sync() // F16 parameters come from their masters, others from the model's checkpoint
+	step(p, opt)
+	step(q, resumed)
+	fmt.Println(p.Float64s(), q.Float64s())
+	// Output:
+	// 0.0.momentum f32 [3]
+	// 0.0.master f32 [3]
+	// [0.85498046875 0.85498046875 0.85498046875] [0.85498046875 0.85498046875 0.85498046875]
+}
+
+func ExampleMoments() {
+	for _, name := range []string{"f32", "bf16", "8bit"} {
+		moments, err := optim.ParseMoments(name)
+		if err != nil {
+			log.Fatal(err)
+		}
+		p := tensor.Zeros(tensor.CPU(), tensor.BF16, 64, 64)
+		p.SetTrainable(true)
+		opt := optim.NewAdamW([]optim.Group{{Params: []*tensor.Tensor{p}, LR: 1e-3}}, optim.AdamWConfig{Moments: moments})
+		bytes := 0
+		for _, t := range opt.State() {
+			bytes += t.Len() * t.DType().Size()
+		}
+		fmt.Printf("%s: %.2f bytes a parameter\n", opt, float64(bytes)/64/64)
+	}
+	// Output:
+	// AdamW with f32 moments: 10.00 bytes a parameter
+	// AdamW with bf16 moments: 6.00 bytes a parameter
+	// AdamW with 8bit moments: 4.03 bytes a parameter
+}
+
+// The schedules at a few of 100 steps.
+func ExampleOneCycle() {
+	for _, s := range []struct {
+		name     string
+		schedule optim.Schedule
+	}{
+		{"one cycle", optim.OneCycle(100, optim.OneCycleConfig{})},
+		{"step decay", optim.StepDecay(30, 0.5)},
+		{"multi-step", optim.MultiStep(0.1, 50, 75)},
+		{"exponential", optim.Exponential(0.97)},
+		{"constant, then linear", optim.Constant(0).Then(50, optim.Linear(0, 50))},
+	} {
+		fmt.Printf("%-21s", s.name)
+		for _, step := range []int{0, 15, 30, 60, 99} {
+			fmt.Printf(" %.3f", s.schedule(step))
+		}
+		fmt.Println()
+	}
+	// Output:
+	// one cycle             0.040 0.546 0.999 0.589 0.000
+	// step decay            1.000 1.000 0.500 0.250 0.125
+	// multi-step            1.000 1.000 1.000 0.100 0.010
+	// exponential           1.000 0.633 0.401 0.161 0.049
+	// constant, then linear 1.000 1.000 1.000 0.800 0.020
+}

@@ -1,5 +1,13 @@
 // Package optim is optimizers, learning-rate schedules and their state.
 //
+//	opt := optim.NewAdamW(optim.Split(nn.Parameters(model), 3e-4, 0.01), optim.AdamWConfig{})
+//	schedule := optim.Warmup(100, optim.Cosine(0, 900).Above(0.1))
+//	for step := range 1000 {
+//		...
+//		opt.SetFactor(schedule(step))
+//		err := opt.Step(grads)
+//	}
+//
 // An optimizer owns what training keeps beside the parameters: moments, and what makes F32 weights of BF16
 // and F16 parameters. A checkpoint saves that, and the parameters.
 package optim
@@ -29,12 +37,13 @@ type Optimizer interface {
 	Sync()
 }
 
-// Group is parameters with a learning rate and decoupled weight decay of their own.
+// Group is parameters with a learning rate and weight decay of their own.
 type Group struct {
 	Params []*tensor.Tensor
 	// LR is the learning rate. It must not be negative.
 	LR float64
-	// WeightDecay is the decay per step relative to LR.
+	// WeightDecay is decoupled, a decay per step relative to LR, in AdamW, Lion, Adafactor and Muon; in
+	// Adam and SGD it is an L2 penalty, added to the gradient.
 	WeightDecay float64
 }
 

@@ -3,10 +3,10 @@ package train
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"testing"
 
+	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/models/qwen"
 	"github.com/hone-ml/hone/optim"
 	"github.com/hone-ml/hone/tensor"
@@ -74,11 +74,24 @@ func TestPackedStateTrainsAsAnF32OneDoes(t *testing.T) {
 	}
 }
 
-func TestResumedEqualsUninterruptedWithPackedMoments(t *testing.T) {
-	for _, moments := range []optim.Moments{optim.MomentsBF16, optim.Moments8Bit} {
-		t.Run(fmt.Sprint(moments), func(t *testing.T) {
+func TestResumedEqualsUninterruptedWithWhateverAnOptimizerKeeps(t *testing.T) {
+	for name, optimizer := range map[string]func(models.CausalLM) optim.Optimizer{
+		"bf16 moments": adamWWith(optim.MomentsBF16),
+		"8bit moments": adamWWith(optim.Moments8Bit),
+		"Adafactor": func(m models.CausalLM) optim.Optimizer {
+			return optim.NewAdafactor(optim.Split(m.Parameters(), 0.03, 0.01), optim.AdafactorConfig{})
+		},
+		"averages, Lion": func(m models.CausalLM) optim.Optimizer {
+			return optim.NewEMA(optim.NewLion(optim.Split(m.Parameters(), 1e-3, 0.1), optim.LionConfig{Moments: optim.MomentsBF16}), m.Parameters(), 0.8)
+		},
+		"SGD and Adam": func(m models.CausalLM) optim.Optimizer {
+			g := optim.Split(m.Parameters(), 1e-2, 0.01)
+			return optim.Join(optim.NewSGD(g[:1], optim.SGDConfig{Momentum: 0.9, Dampening: 0.5}), optim.NewAdam(g[1:], optim.AdamConfig{}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
 			whole := largerModel(t, "bfloat16")
-			opt := adamWWith(moments)(whole)
+			opt := optimizer(whole)
 			_, want, _ := uninterrupted(t, whole, opt, nil)
 
 			c := tinyRunConfig(t.TempDir())
@@ -90,12 +103,12 @@ func TestResumedEqualsUninterruptedWithPackedMoments(t *testing.T) {
 				}
 				return h
 			}}
-			if _, err := Run(ctx, Options{Model: interrupted, Optimizer: adamWWith(moments)(interrupted), Data: tinyData(31), Config: c, Evaluate: scored}); !errors.Is(err, context.Canceled) {
+			if _, err := Run(ctx, Options{Model: interrupted, Optimizer: optimizer(interrupted), Data: tinyData(31), Config: c, Evaluate: scored}); !errors.Is(err, context.Canceled) {
 				t.Fatal(err)
 			}
 			m := largerModel(t, "bfloat16")
 			m.Init(tensor.NewRand(99))
-			opt = adamWWith(moments)(m)
+			opt = optimizer(m)
 			if r := mustRun(t, Options{Model: m, Optimizer: opt, Data: tinyData(31), Config: c, Evaluate: scored}); r.ResumedFrom == 0 {
 				t.Fatal("nothing was resumed: the test shows nothing")
 			}
