@@ -28,6 +28,7 @@ var notOps = map[string]string{
 	"Bind":          "works in place; bind_test.go",
 	"CopyFromBytes": "works in place; create_test.go",
 	"CopyFromSlice": "works in place; create_test.go",
+	"Multinomial":   "is random; sample_test.go",
 	"Dropout":       "is random; rand_test.go",
 	"Fill":          "works in place; create_test.go",
 	"FillRandn":     "works in place; rand_test.go",

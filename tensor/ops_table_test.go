@@ -38,7 +38,7 @@ func i(limit int, shape ...int) operand { return operand{kind: index, shape: sha
 
 // differentiable lists cases of every op that backward goes through.
 func differentiable() []opCase {
-	cases := mathsCases()
+	cases := append(mathsCases(), reductionCases()...)
 	add := func(op string, fn func(x []T) T, ref func(x []nd) nd, in ...operand) {
 		cases = append(cases, opCase{op, in, fn, ref})
 	}
@@ -326,7 +326,7 @@ func differentiable() []opCase {
 
 // constants lists cases of every op whose result has no gradient.
 func constants() []opCase {
-	cases := mathsConstants()
+	cases := append(mathsConstants(), reductionConstants()...)
 	add := func(op string, fn func(x []T) T, ref func(x []nd) nd, in ...operand) {
 		cases = append(cases, opCase{op, in, fn, ref})
 	}

@@ -8,8 +8,16 @@ func fold(name string, op backend.ReduceOp, t *Tensor, axes []int) (out *Tensor,
 	if t.view.DType == Bool {
 		fail(name, []*Tensor{t}, "not defined for bool; convert with To")
 	}
-	shape := t.Shape()
-	n = 1
+	shape, n := foldedShape(name, t, axes)
+	out = alloc(s, t.view.DType, shape...)
+	s.dev.backend.Reduce(op, &out.view, &t.view)
+	return out, n
+}
+
+// foldedShape is t's shape with the axes, all of them if none is given, of length 1, and the number of elements
+// that become one.
+func foldedShape(name string, t *Tensor, axes []int) (shape []int, n int) {
+	shape, n = t.Shape(), 1
 	if len(axes) == 0 {
 		for i := range shape {
 			n *= shape[i]
@@ -21,9 +29,7 @@ func fold(name string, op backend.ReduceOp, t *Tensor, axes []int) (out *Tensor,
 		n *= shape[i]
 		shape[i] = 1
 	}
-	out = alloc(s, t.view.DType, shape...)
-	s.dev.backend.Reduce(op, &out.view, &t.view)
-	return out, n
+	return shape, n
 }
 
 // squeezed drops the folded axes of out, all of them if none is given.
@@ -72,31 +78,3 @@ func (t *Tensor) MeanKeep(axes ...int) *Tensor {
 
 // Mean is the mean over the axes, all of them if none is given, which it drops.
 func (t *Tensor) Mean(axes ...int) *Tensor { return squeezed(t, t.MeanKeep(axes...), axes) }
-
-// MaxKeep is the maximum over the axes, all of them if none is given, which it keeps with length 1. NaN
-// wins. Equal maxima share the gradient.
-func (t *Tensor) MaxKeep(axes ...int) *Tensor {
-	out, _ := fold("Max", backend.ReduceMax, t, axes)
-	return record1("Max", out, []*Tensor{t}, []*Tensor{t, out}, func(g *gradient) {
-		x, m := g.Saved(0), g.Saved(1)
-		hit := x.Eq(m).To(x.view.DType)
-		share := g.Output(0).Div(sumTo(hit, m.view.Dims()))
-		g.Add(0, hit.Mul(share))
-	})
-}
-
-// Max is the maximum over the axes, all of them if none is given, which it drops.
-func (t *Tensor) Max(axes ...int) *Tensor { return squeezed(t, t.MaxKeep(axes...), axes) }
-
-// ArgMax is the index, I32, of the first maximum along the last axis, which it drops. NaN wins.
-func (t *Tensor) ArgMax() *Tensor {
-	s := scopeOf("ArgMax", []*Tensor{t})
-	if t.view.Rank == 0 || t.view.Shape[t.view.Rank-1] == 0 {
-		fail("ArgMax", []*Tensor{t}, "needs a last axis with elements")
-	}
-	shape := t.Shape()
-	shape[len(shape)-1] = 1
-	out := alloc(s, I32, shape...)
-	s.dev.backend.Reduce(backend.ArgMax, &out.view, &t.view)
-	return out.Squeeze(-1)
-}

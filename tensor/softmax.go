@@ -2,11 +2,11 @@ package tensor
 
 import "github.com/hone-ml/hone/internal/backend"
 
-// Softmax is exp(t)/Σ exp(t) over the last axis, computed without overflow.
-func (t *Tensor) Softmax() *Tensor {
-	s := scopeOf("Softmax", []*Tensor{t})
-	if t.view.Rank == 0 || !t.view.DType.IsFloat() {
-		fail("Softmax", []*Tensor{t}, "needs a float dtype and at least one axis")
+// Softmax is exp(t)/Σ exp(t) over an axis, the last one if none is given, computed without overflow.
+func (t *Tensor) Softmax(axis ...int) *Tensor {
+	s := t.floats("Softmax")
+	if a := t.oneAxis("Softmax", axis); a != t.view.Rank-1 {
+		return t.Transpose(a, -1).Softmax().Transpose(a, -1)
 	}
 	fused, ok := backend.Fused[backend.Softmaxer](s.dev.backend)
 	if !ok {
@@ -21,14 +21,12 @@ func (t *Tensor) Softmax() *Tensor {
 	})
 }
 
-// LogSoftmax is t − log Σ exp(t) over the last axis.
-func (t *Tensor) LogSoftmax() *Tensor {
-	scopeOf("LogSoftmax", []*Tensor{t})
-	if t.view.Rank == 0 || !t.view.DType.IsFloat() {
-		fail("LogSoftmax", []*Tensor{t}, "needs a float dtype and at least one axis")
-	}
-	shifted := t.Sub(t.detached().MaxKeep(-1))
-	return shifted.Sub(shifted.Exp().SumKeep(-1).Log())
+// LogSoftmax is t − log Σ exp(t) over an axis, the last one if none is given.
+func (t *Tensor) LogSoftmax(axis ...int) *Tensor {
+	t.floats("LogSoftmax")
+	a := t.oneAxis("LogSoftmax", axis)
+	shifted := t.Sub(t.detached().MaxKeep(a))
+	return shifted.Sub(shifted.Exp().SumKeep(a).Log())
 }
 
 func composedSoftmax(t *Tensor) *Tensor {

@@ -10,6 +10,22 @@ type Softmaxer interface {
 	SoftmaxBackward(dx, dy, y *View) // dx = y·(dy − Σ dy·y); dx may be dy
 }
 
+// Scanner runs a linear recurrence along an axis: out[i] = a[i]·out[i−1] + b[i] with start before the first
+// element, or with reverse out[i] = a[i]·out[i+1] + b[i] with start behind the last. Shapes and dtypes are equal,
+// any but Bool; strides are free, so that a constant a or b has stride 0. Floats are kept in F64 on the way,
+// integers in I64. out overlaps nothing. With a = 1 it is a cumulative sum, with b = 0 a cumulative product.
+type Scanner interface {
+	Scan(out, a, b *View, axis int, start float64, reverse bool)
+}
+
+// Sorter finds the order of the rows of x along its last axis: index [..., k] gets, as I32, the places of the
+// first k elements in ascending order or, with descending, in descending order. Equal elements stay in order,
+// in either direction; NaN counts as larger than any number, −0 as 0. Shapes are equal but for the last axis, in
+// which k is at most x's length; x is of any dtype, index contiguous.
+type Sorter interface {
+	Sort(index, x *View, descending bool)
+}
+
 // MatMulAdder fuses a matrix product with what is added to it: out = T(x·y + bias + residual), where the sum
 // is kept in A and rounded once.
 //

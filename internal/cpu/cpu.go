@@ -32,6 +32,8 @@ func (*Backend) UsesHostMemory() {}
 var (
 	_ backend.Backend        = (*Backend)(nil)
 	_ backend.HostMemory     = (*Backend)(nil)
+	_ backend.Scanner        = (*Backend)(nil)
+	_ backend.Sorter         = (*Backend)(nil)
 	_ backend.Softmaxer      = (*Backend)(nil)
 	_ backend.MatMulAdder    = (*Backend)(nil)
 	_ backend.RMSNormer      = (*Backend)(nil)

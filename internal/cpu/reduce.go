@@ -384,6 +384,9 @@ func putRow[A number](kept *nest, at *coords, results []A) {
 // foldRows folds rows of len(acc) elements, one at each element [lo, hi) of a nest with origin base.
 func foldRows[T element, A number](acc []A, base unsafe.Pointer, n *nest, lo, hi int, f fold[T, A], ws *workspace) {
 	fill(acc, f.identity)
+	if lo >= hi {
+		return
+	}
 	scratch := take[T](ws, len(acc))
 	staged, inStage := take[float32](ws, len(acc)), 0
 	o := &n.operands[0]

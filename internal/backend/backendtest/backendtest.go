@@ -58,6 +58,8 @@ var cases = []testCase{
 	core("Gather", testGather),
 	core("ScatterAdd", testScatterAdd),
 	core("Concurrent", testConcurrent),
+	fused[backend.Scanner]("Scan", testScan),
+	fused[backend.Sorter]("Sort", testSort),
 	fused[backend.Softmaxer]("Softmax", testSoftmax),
 	fused[backend.MatMulAdder]("MatMulAdd", testMatMulAdd),
 	fused[backend.RMSNormer]("RMSNorm", testRMSNorm),

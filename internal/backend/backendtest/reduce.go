@@ -146,7 +146,11 @@ func testReduce(s *suite) {
 		}
 	}
 	for _, dt := range []backend.DType{backend.F32, backend.F64, backend.I64, backend.BF16} {
-		for _, r := range reduceTests[:3] { // empty folds, and folds of nothing
+		for _, r := range reduceTests[:4] { // empty folds, and folds of nothing
+			for _, l := range layouts {
+				s.reduce(r, dt, dt, newArray(2, 3, 0), []int{1, 1, 1}, l)
+				s.reduce(r, dt, dt, newArray(3, 0, 2), []int{1, 1, 2}, l)
+			}
 			s.reduce(r, dt, dt, newArray(3, 0), []int{3, 1}, contiguous)
 			s.reduce(r, dt, dt, newArray(0, 3), []int{1, 3}, contiguous)
 			s.reduce(r, dt, dt, newArray(0, 3), []int{0, 1}, contiguous)

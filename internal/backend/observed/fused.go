@@ -13,6 +13,14 @@ func (b *Backend) SoftmaxBackward(dx, dy, y *backend.View) {
 	b.run("SoftmaxBackward", 4*elements(y), views{dx}, views{dy, y}, func() { fused[backend.Softmaxer](b).SoftmaxBackward(dx, dy, y) })
 }
 
+func (b *Backend) Scan(out, x, y *backend.View, axis int, start float64, reverse bool) {
+	b.run("Scan", 2*elements(out), views{out}, views{x, y}, func() { fused[backend.Scanner](b).Scan(out, x, y, axis, start, reverse) })
+}
+
+func (b *Backend) Sort(index, x *backend.View, descending bool) {
+	b.run("Sort", 0, views{index}, views{x}, func() { fused[backend.Sorter](b).Sort(index, x, descending) })
+}
+
 func (b *Backend) MatMulAdd(out, x, y, bias, residual *backend.View) {
 	in := present(x, y, bias, residual)
 	b.run("MatMulAdd", products(out, x)+float64(len(in)-2)*elements(out), views{out}, in,
@@ -168,6 +176,8 @@ func (b *Backend) MatMulQuantized(out, x, w *backend.View, accumulate bool) {
 
 var (
 	_ backend.HostMemory     = (*Backend)(nil)
+	_ backend.Scanner        = (*Backend)(nil)
+	_ backend.Sorter         = (*Backend)(nil)
 	_ backend.Softmaxer      = (*Backend)(nil)
 	_ backend.MatMulAdder    = (*Backend)(nil)
 	_ backend.RMSNormer      = (*Backend)(nil)
