@@ -22,15 +22,14 @@ func (t *Tensor) SiLU() *Tensor {
 // ReLU is max(t, 0); the derivative at 0 is 0.
 func (t *Tensor) ReLU() *Tensor {
 	return unary("ReLU", backend.ReLU, t, keepOutput, func(dy, y *Tensor) *Tensor {
-		return dy.Mul(y.GtScalar(0).To(y.view.DType))
+		return dy.Mul(y.NeScalar(0).To(y.view.DType)) // positive, or NaN
 	})
 }
 
 // ReLU6 is t limited to [0, 6]; the derivative at both ends is 0. (Howard et al., "MobileNets", 2017.)
 func (t *Tensor) ReLU6() *Tensor {
-	return composed("ReLU6", t, func(x *Tensor) *Tensor { return x.Clamp(0, 6) }, func(dy, x *Tensor) *Tensor {
-		return within(dy, x, 0, 6)
-	})
+	t.floats("ReLU6")
+	return t.Clamp(0, 6)
 }
 
 // LeakyReLU is t where that is positive and slope·t elsewhere; the derivative at 0 is slope.
@@ -97,21 +96,16 @@ func (t *Tensor) Mish() *Tensor {
 // HardSigmoid is t/6 + 1/2 limited to [0, 1].
 func (t *Tensor) HardSigmoid() *Tensor {
 	return composed("HardSigmoid", t, func(x *Tensor) *Tensor { return x.AddScalar(3).Clamp(0, 6).DivScalar(6) }, func(dy, x *Tensor) *Tensor {
-		return within(dy.DivScalar(6), x, -3, 3)
+		return within(dy, x, -3, 3).DivScalar(6)
 	})
 }
 
 // HardSwish is t·HardSigmoid(t). (Howard et al., "Searching for MobileNetV3", 2019.)
 func (t *Tensor) HardSwish() *Tensor {
 	return composed("HardSwish", t, func(x *Tensor) *Tensor { return x.Mul(x.AddScalar(3).Clamp(0, 6)).DivScalar(6) }, func(dy, x *Tensor) *Tensor {
-		bend := within(dy.Mul(x.DivScalar(3).AddScalar(0.5)), x, -3, 3)
-		return Where(x.GeScalar(3), dy, bend)
+		bend := Where(x.GeScalar(3), dy, dy.Mul(x.DivScalar(3).AddScalar(0.5)))
+		return Where(x.LeScalar(-3), ZerosLike(dy), bend)
 	})
-}
-
-// within is dy where lo < x < hi, and 0 elsewhere.
-func within(dy, x *Tensor, lo, hi float64) *Tensor {
-	return Where(x.GtScalar(lo).And(x.LtScalar(hi)), dy, Zeros(dy.scope, dy.view.DType))
 }
 
 // composed is an op on a float tensor that others make up and whose derivative is known as a whole: forward

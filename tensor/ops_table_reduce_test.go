@@ -144,12 +144,12 @@ func reductionCases() []opCase {
 			}
 			add("CumSum", func(x T) T { return x.CumSum(axis - len(s)) }, along(axis, -1, running(0, plus)), n(s...))
 			add("CumProd", func(x T) T { return x.CumProd(axis) }, along(axis, -1, running(1, func(x, y float64) float64 { return x * y })), operand{kind: distant, shape: s})
-			add("Softmax", func(x T) T { return x.Softmax(axis) }, along(axis, -1, func(to, row []float64) {
+			add("SoftmaxAxis", func(x T) T { return x.SoftmaxAxis(axis) }, along(axis, -1, func(to, row []float64) {
 				if len(row) > 0 {
 					softmaxRow(to, row)
 				}
 			}), n(s...))
-			add("LogSoftmax", func(x T) T { return x.LogSoftmax(axis - len(s)) }, along(axis, -1, func(to, row []float64) {
+			add("LogSoftmaxAxis", func(x T) T { return x.LogSoftmaxAxis(axis - len(s)) }, along(axis, -1, func(to, row []float64) {
 				if len(row) > 0 {
 					softmaxRow(to, row)
 				}

@@ -62,7 +62,7 @@ func (t *Tensor) FmodScalar(c float64) *Tensor {
 	return scalar("FmodScalar", backend.Fmod, t, c, false, func(g *gradient, dy *Tensor) { g.Add(0, dy) })
 }
 
-// Clamp is t limited to [lo, hi]; where lo > hi it is hi. The bounds may be infinite. NaN stays NaN. The gradient flows where lo ≤ t ≤ hi. (PyTorch's hardtanh is Clamp.)
+// Clamp is t limited to [lo, hi]; where lo > hi it is hi. The bounds may be infinite. NaN stays NaN. The gradient flows where lo < t < hi. (PyTorch's hardtanh is Clamp.)
 func (t *Tensor) Clamp(lo, hi float64) *Tensor {
 	s := scopeOf("Clamp", []*Tensor{t})
 	if t.view.DType == Bool {
@@ -98,10 +98,20 @@ func (t *Tensor) Clamp(lo, hi float64) *Tensor {
 		return out
 	}
 	return record1("Clamp", out, []*Tensor{t}, []*Tensor{t}, func(g *gradient) {
-		x, dy := g.Saved(0), g.Output(0)
-		inside := x.GeScalar(lo).And(x.LeScalar(hi))
-		g.Add(0, Where(inside, dy, Zeros(g.scope, dy.view.DType)))
+		g.Add(0, within(g.Output(0), g.Saved(0), lo, hi))
 	})
+}
+
+// within is dy where lo < x < hi, of which infinite ones are no bounds, and 0 elsewhere.
+func within(dy, x *Tensor, lo, hi float64) *Tensor {
+	zero := Zeros(dy.scope, dy.view.DType)
+	if !math.IsInf(lo, -1) {
+		dy = Where(x.GtScalar(lo), dy, zero)
+	}
+	if !math.IsInf(hi, 1) {
+		dy = Where(x.LtScalar(hi), dy, zero)
+	}
+	return dy
 }
 
 // ClampMin is t, or lo where t is less: Clamp without an upper bound.

@@ -2,12 +2,9 @@ package tensor
 
 import "github.com/hone-ml/hone/internal/backend"
 
-// Softmax is exp(t)/Σ exp(t) over an axis, the last one if none is given, computed without overflow.
-func (t *Tensor) Softmax(axis ...int) *Tensor {
-	s := t.floats("Softmax")
-	if a := t.oneAxis("Softmax", axis); a != t.view.Rank-1 {
-		return t.Transpose(a, -1).Softmax().Transpose(a, -1)
-	}
+// Softmax is exp(t)/Σ exp(t) over the last axis, computed without overflow.
+func (t *Tensor) Softmax() *Tensor {
+	s := t.rows("Softmax")
 	fused, ok := backend.Fused[backend.Softmaxer](s.dev.backend)
 	if !ok {
 		return composedSoftmax(t)
@@ -21,12 +18,34 @@ func (t *Tensor) Softmax(axis ...int) *Tensor {
 	})
 }
 
-// LogSoftmax is t − log Σ exp(t) over an axis, the last one if none is given.
-func (t *Tensor) LogSoftmax(axis ...int) *Tensor {
-	t.floats("LogSoftmax")
-	a := t.oneAxis("LogSoftmax", axis)
-	shifted := t.Sub(t.detached().MaxKeep(a))
-	return shifted.Sub(shifted.Exp().SumKeep(a).Log())
+// SoftmaxAxis is Softmax over another axis.
+func (t *Tensor) SoftmaxAxis(axis int) *Tensor {
+	t.floats("SoftmaxAxis")
+	axis = t.axis("SoftmaxAxis", axis)
+	return t.Transpose(axis, -1).Softmax().Transpose(axis, -1)
+}
+
+// LogSoftmax is t − log Σ exp(t) over the last axis.
+func (t *Tensor) LogSoftmax() *Tensor {
+	t.rows("LogSoftmax")
+	return t.LogSoftmaxAxis(-1)
+}
+
+// LogSoftmaxAxis is LogSoftmax over another axis.
+func (t *Tensor) LogSoftmaxAxis(axis int) *Tensor {
+	t.floats("LogSoftmaxAxis")
+	axis = t.axis("LogSoftmaxAxis", axis)
+	shifted := t.Sub(t.detached().MaxKeep(axis))
+	return shifted.Sub(shifted.Exp().SumKeep(axis).Log())
+}
+
+// rows panics unless t has a float dtype and a last axis. It returns t's scope.
+func (t *Tensor) rows(op string) *Scope {
+	s := t.floats(op)
+	if t.view.Rank == 0 {
+		fail(op, []*Tensor{t}, "at least one axis is needed")
+	}
+	return s
 }
 
 func composedSoftmax(t *Tensor) *Tensor {

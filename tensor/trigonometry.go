@@ -39,16 +39,19 @@ func (t *Tensor) Atan() *Tensor {
 	return unary("Atan", backend.Atan, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Div(x.Square().AddScalar(1)) })
 }
 
-// Atan2 is the angle, in [−π, π], of the point with the ordinate t and the abscissa x. The shapes broadcast.
+// Atan2 is the angle, in [−π, π], of the point with the ordinate t and the abscissa x. The shapes broadcast. At
+// the origin the derivatives are 0.
 func (t *Tensor) Atan2(x *Tensor) *Tensor {
 	return binary("Atan2", backend.Atan2, t, x, true, true, func(g *gradient, dy *Tensor) {
 		y, x := g.Saved(0), g.Saved(1)
-		d := dy.Div(x.Square().Add(y.Square()))
+		r := y.Hypot(x) // its square would overflow
+		r = Where(r.EqScalar(0), Ones(g.scope, r.view.DType), r)
+		d := dy.Div(r)
 		if g.Needs(0) {
-			g.addReduced(0, d.Mul(x))
+			g.addReduced(0, d.Mul(x.Div(r)))
 		}
 		if g.Needs(1) {
-			g.addReduced(1, d.Mul(y).Neg())
+			g.addReduced(1, d.Mul(y.Div(r)).Neg())
 		}
 	})
 }

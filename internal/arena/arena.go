@@ -52,7 +52,8 @@ type Arena struct {
 	slabs    []slab
 	free     [bins]*Block
 	nonEmpty [bins / 64]uint64
-	spare    *Block // recycled book-keeping, linked by nextFree
+	spare    *Block  // recycled book-keeping, linked by nextFree
+	fresh    []Block // book-keeping that was never used
 	inUse    int
 	peak     int
 	reserved int
@@ -246,7 +247,10 @@ func (a *Arena) join(x, y *Block) *Block {
 func (a *Arena) newBlock(p unsafe.Pointer, size int) *Block {
 	b := a.spare
 	if b == nil {
-		b = new(Block)
+		if len(a.fresh) == 0 {
+			a.fresh = make([]Block, 64)
+		}
+		b, a.fresh = &a.fresh[0], a.fresh[1:]
 	} else {
 		a.spare = b.nextFree
 	}

@@ -137,6 +137,8 @@ const (
 	GELUSlope     // its derivative
 	GELUTanh      // x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2
 	GELUTanhSlope // its derivative
+
+	UnaryOps = iota // how many there are
 )
 
 // BinaryOp names an element-wise function of two arguments.
@@ -165,6 +167,8 @@ const (
 	Le
 	Gt
 	Ge
+
+	BinaryOps = iota // how many there are
 )
 
 // Compares reports whether op gives Bool.

@@ -16,6 +16,9 @@ const (
 
 // Unary sets out = op(x).
 func (*Backend) Unary(op backend.UnaryOp, out, x *backend.View) {
+	if briefUnary(op, out, x) {
+		return
+	}
 	switch x.DType {
 	case backend.F64:
 		unary(out, x, grainMath, pointwise[float64](op))
@@ -57,6 +60,9 @@ func unary[T element](out, x *backend.View, grain int, kernel func(out, x []T)) 
 
 // Binary sets out = op(x, y).
 func (*Backend) Binary(op backend.BinaryOp, out, x, y *backend.View) {
+	if briefBinary(op, out, x, y) {
+		return
+	}
 	switch x.DType {
 	case backend.F64:
 		binary[float64](op, out, x, y, grainScalar)
@@ -135,6 +141,9 @@ func compareOver[T element](n *nest, grain int, vector func(out []uint8, x, y []
 
 // Scalar sets out = op(x, s).
 func (*Backend) Scalar(op backend.BinaryOp, out, x *backend.View, s float64) {
+	if briefScalar(op, out, x, s) {
+		return
+	}
 	switch x.DType {
 	case backend.F64:
 		scalar(op, out, x, s, grainScalar)
