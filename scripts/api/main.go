@@ -189,6 +189,9 @@ func collect(f *ast.File, tests, examples map[string]bool) {
 		into := tests
 		if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && strings.HasPrefix(fn.Name.Name, "Example") {
 			into = examples
+			for name := range strings.SplitSeq(strings.TrimPrefix(fn.Name.Name, "Example"), "_") {
+				into[name] = true // what it is an Example of, by go doc's convention
+			}
 		}
 		ast.Inspect(d, func(n ast.Node) bool {
 			if id, ok := n.(*ast.Ident); ok && id.IsExported() {
