@@ -18,12 +18,12 @@ func ExampleLayerNorm() {
 		nn.NewGroupNorm(dev, tensor.F32, 2, 4, 1e-5), // groups of two channels
 	} {
 		nn.Initialize(norm, tensor.NewRand(1))
-		fmt.Println(norm.Forward(x))
+		fmt.Printf("%.3f\n", norm.Forward(x).Float64s())
 	}
 	// Output:
-	// f32[1 4] [[-1.342 -0.4472 0.4472 1.342]]
-	// f32[1 4] [[0.3651 0.7303 1.095 1.461]]
-	// f32[1 4] [[-1 1 -1 1]]
+	// [-1.342 -0.447 0.447 1.342]
+	// [0.365 0.730 1.095 1.461]
+	// [-1.000 1.000 -1.000 1.000]
 }
 
 func ExampleFunc() {
