@@ -7,7 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
-	"os"
+	"slices"
 	"strings"
 
 	"github.com/hone-ml/hone/nn"
@@ -27,55 +27,30 @@ const (
 type model struct {
 	Embed  *nn.Embedding `param:"embed"`
 	Places *nn.Embedding `param:"places"`
-	Blocks []*block      `param:"blocks"`
+	Blocks nn.Sequential `param:"blocks"`
 	Norm   *nn.RMSNorm   `param:"norm"`
 }
 
-type block struct {
-	Norm1 *nn.RMSNorm `param:"norm1"`
-	QKV   *nn.Linear  `param:"qkv"`
-	Out   *nn.Linear  `param:"out"`
-	Norm2 *nn.RMSNorm `param:"norm2"`
-	Up    *nn.Linear  `param:"up"`
-	Down  *nn.Linear  `param:"down"`
-}
-
 func newModel(layers int) *model {
-	cpu := tensor.CPU()
-	linear := func(in, out int) *nn.Linear { return nn.NewLinear(cpu, tensor.F32, in, out, false) }
-	norm := func() *nn.RMSNorm { return nn.NewRMSNorm(cpu, tensor.F32, width, 1e-6) }
-	m := &model{nn.NewEmbedding(cpu, tensor.F32, len(alphabet), width), nn.NewEmbedding(cpu, tensor.F32, length, width), nil, norm()}
+	cpu, dt := tensor.CPU(), tensor.F32
+	norm := func() *nn.RMSNorm { return nn.NewRMSNorm(cpu, dt, width, 1e-6) }
+	m := &model{Embed: nn.NewEmbedding(cpu, dt, len(alphabet), width), Places: nn.NewEmbedding(cpu, dt, length, width), Norm: norm()}
 	for range layers {
-		m.Blocks = append(m.Blocks, &block{norm(), linear(width, 3*width), linear(width, width), norm(), linear(width, 4*width), linear(4*width, width)})
+		attention := nn.NewMultiHeadAttention(cpu, dt, nn.AttentionConfig{Width: width, Heads: heads, Causal: true})
+		m.Blocks = append(m.Blocks, nn.Residual{Layer: nn.Sequential{norm(), attention}},
+			nn.Residual{Layer: nn.Sequential{norm(), nn.NewMLP(cpu, dt, nn.GELU{}, width, 4*width, width)}})
 	}
 	r := tensor.NewRand(1)
-	for _, p := range nn.Parameters(m) {
-		if p.Rank() == 1 {
-			p.Fill(1)
-		} else {
-			nn.Normal(0.08)(p, r)
-		}
-	}
+	nn.Initialize(m, r)
+	nn.Normal(0.1)(m.Embed.Weight, r)
+	nn.Normal(0.1)(m.Places.Weight, r)
 	return m
 }
 
 // hidden maps ids [B, T] to vectors [B, T, width].
 func (m *model) hidden(ids *tensor.Tensor) *tensor.Tensor {
 	places := tensor.Arange(ids.Scope(), tensor.I32, 0, float64(ids.Dim(1)), 1)
-	x := m.Embed.Forward(ids).Add(m.Places.Forward(places))
-	for _, b := range m.Blocks {
-		x = b.forward(x)
-	}
-	return m.Norm.Forward(x)
-}
-
-func (b *block) forward(x *tensor.Tensor) *tensor.Tensor {
-	n, t := x.Dim(0), x.Dim(1)
-	qkv := b.QKV.Forward(b.Norm1.Forward(x)).Reshape(n, t, 3, heads, width/heads)
-	part := func(i int) *tensor.Tensor { return qkv.Slice(2, i, i+1).Squeeze(2) }
-	mixed := tensor.Attention(part(0), part(1), part(2), tensor.AttentionOptions{Causal: true})
-	x = x.Add(b.Out.Forward(mixed.Reshape(n, t, width)))
-	return x.Add(b.Down.Forward(b.Up.Forward(b.Norm2.Forward(x)).SiLU()))
+	return m.Norm.Forward(m.Blocks.Forward(m.Embed.Forward(ids).Add(m.Places.Forward(places))))
 }
 
 // encode writes text into a row of ids, filled up with ends.
@@ -89,9 +64,7 @@ func encode(text string) []int32 {
 
 func backwards(word string) string {
 	b := []byte(word)
-	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
-		b[i], b[j] = b[j], b[i]
-	}
+	slices.Reverse(b)
 	return string(b)
 }
 
@@ -101,11 +74,11 @@ func batch(s *tensor.Scope, n int) (ids, targets *tensor.Tensor) {
 	x, y := make([]int32, 0, n*(length-1)), make([]int32, 0, n*(length-1))
 	for row := range n {
 		u := letters[row*(longest+1):]
-		word := make([]byte, 2+int(u[longest]*(longest-1)))
-		for i := range word {
-			word[i] = alphabet[2+int(u[i]*26)]
+		word := ""
+		for i := range 2 + int(u[longest]*(longest-1)) {
+			word += string(alphabet[2+int(u[i]*26)])
 		}
-		text := encode(string(word) + ">" + backwards(string(word)))
+		text := encode(word + ">" + backwards(word))
 		x = append(x, text[:length-1]...)
 		for i, next := range text[1:] {
 			if i < len(word) || i > 2*len(word) {
@@ -150,7 +123,7 @@ func train(m *model, steps int) error {
 		if err := opt.Step(grads); err != nil {
 			return err
 		}
-		if (step+1)%100 == 0 {
+		if (step+1)%50 == 0 {
 			fmt.Printf("step %4d  loss %.3f  hone -> %s\n", step+1, loss.Item(), m.answer("hone"))
 		}
 		grads.Zero()
@@ -160,16 +133,14 @@ func train(m *model, steps int) error {
 }
 
 func main() {
-	steps := flag.Int("steps", 800, "training steps")
 	flag.Parse()
 	for _, word := range flag.Args() {
 		if len(word) > longest || strings.Trim(word, alphabet[2:]) != "" {
-			fmt.Fprintf(os.Stderr, "chars: %q: want up to %d letters from a to z\n", word, longest)
-			os.Exit(2)
+			log.Fatalf("%q: want up to %d letters from a to z", word, longest)
 		}
 	}
 	m := newModel(2)
-	if err := train(m, *steps); err != nil {
+	if err := train(m, 300); err != nil {
 		log.Fatal(err)
 	}
 	for _, word := range append([]string{"go", "tensor"}, flag.Args()...) {

@@ -23,31 +23,11 @@ const (
 	points  = 100 // of each class
 )
 
-// A network is two hidden layers of 64.
-type network struct {
-	In     *nn.Linear `param:"in"`
-	Hidden *nn.Linear `param:"hidden"`
-	Out    *nn.Linear `param:"out"`
-}
-
-func newNetwork(seed uint64) *network {
-	cpu := tensor.CPU()
-	n := &network{
-		In:     nn.NewLinear(cpu, tensor.F32, 2, 64, true),
-		Hidden: nn.NewLinear(cpu, tensor.F32, 64, 64, true),
-		Out:    nn.NewLinear(cpu, tensor.F32, 64, classes, true),
-	}
-	r := tensor.NewRand(seed)
-	for _, l := range []*nn.Linear{n.In, n.Hidden, n.Out} {
-		nn.FanIn(math.Sqrt2)(l.Weight, r)
-		l.Bias.Fill(0)
-	}
+// newNetwork maps points [n, 2] to logits [n, classes] by two hidden layers of 64.
+func newNetwork(seed uint64) *nn.MLP {
+	n := nn.NewMLP(tensor.CPU(), tensor.F32, nn.ReLU{}, 2, 64, 64, classes)
+	nn.Initialize(n, tensor.NewRand(seed))
 	return n
-}
-
-// Forward gives the logits [n, classes] of points [n, 2].
-func (n *network) Forward(x *tensor.Tensor) *tensor.Tensor {
-	return n.Out.Forward(n.Hidden.Forward(n.In.Forward(x).ReLU()).ReLU())
 }
 
 // spirals are points [classes·points, 2] on arms that wind around each other, and their classes.
@@ -66,7 +46,7 @@ func spirals(p tensor.Place, r *tensor.Rand) (x, class *tensor.Tensor) {
 }
 
 // train returns the share of the points that the network gets right in the end.
-func train(n *network, steps int) (accuracy float64, err error) {
+func train(n *nn.MLP, steps int) (accuracy float64, err error) {
 	cpu := tensor.CPU()
 	x, class := spirals(cpu, tensor.NewRand(2))
 	opt := optim.NewAdamW(optim.Split(nn.Parameters(n), 0.01, 0.01), optim.AdamWConfig{})
@@ -91,7 +71,7 @@ func train(n *network, steps int) (accuracy float64, err error) {
 }
 
 // draw paints the class of every point in [−1.1, 1.1]², and the points that were learned from.
-func draw(n *network, side int) image.Image {
+func draw(n *nn.MLP, side int) image.Image {
 	scope := tensor.CPU().NewScope()
 	defer scope.Close()
 	line := tensor.Arange(scope, tensor.F32, 0, float64(side), 1).MulScalar(2.2 / float64(side)).AddScalar(-1.1)

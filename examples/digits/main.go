@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"log"
-	"math"
 	"strings"
 
 	"github.com/hone-ml/hone/nn"
@@ -23,36 +22,16 @@ var glyphs = [10]string{
 	"####..###..####", "####..####.####", "###..#.#..#..#.", "####.#####.####", "####.####..####",
 }
 
-// A network is two convolutions, each halved by pooling, and a linear layer.
-type network struct {
-	Conv1 *nn.Conv2d `param:"conv1"`
-	Conv2 *nn.Conv2d `param:"conv2"`
-	Out   *nn.Linear `param:"out"`
-}
-
-func newNetwork() *network {
-	cpu, o := tensor.CPU(), tensor.Conv2dOptions{Padding: [2]int{1, 1}}
-	n := &network{
-		Conv1: nn.NewConv2d(cpu, tensor.F32, 1, 8, [2]int{3, 3}, true, o),
-		Conv2: nn.NewConv2d(cpu, tensor.F32, 8, 16, [2]int{3, 3}, true, o),
-		Out:   nn.NewLinear(cpu, tensor.F32, 16*side/4*side/4, 10, true),
+// newNetwork maps images [n, 1, side, side] to logits [n, 10]: two convolutions, each halved by pooling.
+func newNetwork() nn.Sequential {
+	cpu, same, half := tensor.CPU(), tensor.Conv2dOptions{Padding: [2]int{1, 1}}, nn.MaxPool2d{Kernel: [2]int{2, 2}}
+	n := nn.Sequential{
+		nn.NewConv2d(cpu, tensor.F32, 1, 16, [2]int{3, 3}, true, same), nn.ReLU{}, half,
+		nn.NewConv2d(cpu, tensor.F32, 16, 32, [2]int{3, 3}, true, same), nn.ReLU{}, half,
+		nn.Flatten{}, nn.NewLinear(cpu, tensor.F32, 32*side/4*side/4, 10, true),
 	}
-	r := tensor.NewRand(1)
-	for _, p := range nn.Parameters(n) {
-		if p.Rank() == 1 {
-			p.Fill(0)
-		} else {
-			p.FillRandn(r, 0, math.Sqrt(2/float64(p.Len()/p.Dim(0))))
-		}
-	}
+	nn.Initialize(n, tensor.NewRand(1))
 	return n
-}
-
-// Forward maps images [n, 1, side, side] to logits [n, 10].
-func (n *network) Forward(x *tensor.Tensor) *tensor.Tensor {
-	x = tensor.MaxPool2d(n.Conv1.Forward(x).ReLU(), [2]int{2, 2}, tensor.Pool2dOptions{})
-	x = tensor.MaxPool2d(n.Conv2.Forward(x).ReLU(), [2]int{2, 2}, tensor.Pool2dOptions{})
-	return n.Out.Forward(x.Reshape(x.Dim(0), -1))
 }
 
 // draw makes n noisy images [n, 1, side, side] of digits of any size, place and slant, and their values [n].
@@ -90,8 +69,8 @@ func show(pixels []float32) {
 	}
 }
 
-func train(n *network, steps int) error {
-	opt := optim.NewAdamW(optim.Split(nn.Parameters(n), 3e-3, 0.01), optim.AdamWConfig{})
+func train(n nn.Sequential, steps int) error {
+	opt := optim.NewAdamW(optim.Split(nn.Parameters(n), 1e-2, 0.01), optim.AdamWConfig{})
 	schedule := optim.Cosine(10, steps)
 	grads := tensor.NewGrads(nn.Parameters(n), tensor.F32)
 	tape := tensor.CPU().NewTape()
@@ -115,7 +94,7 @@ func train(n *network, steps int) error {
 }
 
 // examine returns the share of n new digits that the network knows, and the first that it does not.
-func examine(n *network, count int) (accuracy float64, mistake []float32, is, taken int) {
+func examine(n nn.Sequential, count int) (accuracy float64, mistake []float32, is, taken int) {
 	s := tensor.CPU().NewScope()
 	defer s.Close()
 	s.UseRand(tensor.NewRand(1 << 32))
