@@ -53,8 +53,8 @@ func programOf(blocks []block) (program, output string) {
 	return fmt.Sprintf("package main\n\n%s\n%s\nfunc main() {\n%s}\n", imports.String(), declarations.String(), body.String()), output
 }
 
-// goRun runs a program as if it lay in this module, in a folder of its own.
-func goRun(t *testing.T, program string) string {
+// goBuild compiles a program as if it lay in this module, in a folder of its own.
+func goBuild(t *testing.T, program string) (binary string) {
 	t.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {
@@ -71,18 +71,24 @@ func goRun(t *testing.T, program string) string {
 			t.Fatal(err)
 		}
 	}
-	bin := filepath.Join(dir, "page.exe")
-	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "-o", bin, "./docs/page")
+	binary = filepath.Join(dir, "page.exe")
+	build := exec.CommandContext(t.Context(), "go", "build", "-overlay", overlay, "-o", binary, "./docs/page")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		var numbered strings.Builder
 		for i, line := range strings.Split(program, "\n") {
 			fmt.Fprintf(&numbered, "%3d  %s\n", i+1, line)
 		}
-		t.Fatalf("the page's blocks do not compile: %v\n%s\n%s", err, out, numbered.String())
+		t.Fatalf("the page's code does not compile: %v\n%s\n%s", err, out, numbered.String())
 	}
-	run := exec.CommandContext(t.Context(), bin)
-	run.Dir = dir
+	return binary
+}
+
+// goRun compiles and runs a program.
+func goRun(t *testing.T, program string) string {
+	t.Helper()
+	run := exec.CommandContext(t.Context(), goBuild(t, program))
+	run.Dir = t.TempDir()
 	out, err := run.CombinedOutput()
 	if err != nil {
 		t.Fatalf("the page's program fails: %v\n%s", err, out)
