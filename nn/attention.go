@@ -14,10 +14,10 @@ type AttentionConfig struct {
 	RoPE    *RoPE // rotates queries and keys; nil for none
 }
 
-// MultiHeadAttention is softmax(q·kᵀ/√D)·v in several heads, between linear projections. It has no dropout of its weights: the
-// fused kernel makes no matrix of them. torch.nn.MultiheadAttention keeps the first three projections in one in_proj_weight, q
-// above k above v; the names here are those of Llama and Qwen. (Vaswani et al., "Attention Is All You Need", 2017; Ainslie
-// et al., "GQA", 2023.)
+// MultiHeadAttention is softmax(q·kᵀ/√D)·v in several heads, between linear projections. It has no dropout
+// of its weights: the fused kernel makes no matrix of them. torch.nn.MultiheadAttention keeps the first
+// three projections in one in_proj_weight, q above k above v; the names here are those of Llama and Qwen.
+// (Vaswani et al., "Attention Is All You Need", 2017; Ainslie et al., "GQA", 2023.)
 type MultiHeadAttention struct {
 	Q Layer `param:"q_proj"` // Width → Heads·HeadDim
 	K Layer `param:"k_proj"` // KVWidth → KVHeads·HeadDim
@@ -27,8 +27,8 @@ type MultiHeadAttention struct {
 	Config AttentionConfig // without zeros that stand for something else
 }
 
-// NewMultiHeadAttention is a MultiHeadAttention whose parameters have no values yet. It panics unless the sizes are positive and
-// the heads divide as they must.
+// NewMultiHeadAttention is a MultiHeadAttention whose parameters have no values yet. It panics unless the
+// sizes are positive and the heads divide as they must.
 func NewMultiHeadAttention(p tensor.Place, dt tensor.DType, c AttentionConfig) *MultiHeadAttention {
 	const op = "nn.NewMultiHeadAttention"
 	positive(op, "Width", c.Width, "Heads", c.Heads)
@@ -66,9 +66,9 @@ func (a *MultiHeadAttention) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return a.join(tensor.Attention(q, k, v, tensor.AttentionOptions{Causal: a.Config.Causal}))
 }
 
-// CachedForward is causal self-attention of x [B, T, Width] and all positions before it that the cache holds; it appends those of x. So a
-// sequence given piece by piece computes what Forward computes of the whole. It panics if the attention is not causal, and as
-// KVCache.Attention does.
+// CachedForward is causal self-attention of x [B, T, Width] and all positions before it that the cache
+// holds; it appends those of x. So a sequence given piece by piece computes what Forward computes of the
+// whole. It panics if the attention is not causal, and as KVCache.Attention does.
 func (a *MultiHeadAttention) CachedForward(x *tensor.Tensor, c *KVCache) *tensor.Tensor {
 	if !a.Config.Causal {
 		fail("nn.MultiHeadAttention", []*tensor.Tensor{x}, "a cache serves causal attention only: set Config.Causal")
@@ -77,8 +77,8 @@ func (a *MultiHeadAttention) CachedForward(x *tensor.Tensor, c *KVCache) *tensor
 	return a.join(c.Attention(q, k, v))
 }
 
-// CrossForward is attention of x [B, T, Width] to all of memory [B, S, KVWidth], as large as x, never causal and without
-// positions.
+// CrossForward is attention of x [B, T, Width] to all of memory [B, S, KVWidth], as large as x, never
+// causal and without positions.
 func (a *MultiHeadAttention) CrossForward(x, memory *tensor.Tensor) *tensor.Tensor {
 	c := a.Config
 	q := a.heads(a.Q, x, c.Heads)
@@ -86,7 +86,8 @@ func (a *MultiHeadAttention) CrossForward(x, memory *tensor.Tensor) *tensor.Tens
 	return a.join(tensor.Attention(q, k, v, tensor.AttentionOptions{}))
 }
 
-// NewCache is an empty cache for a batch of sequences of at most capacity positions; dt is that of the activations.
+// NewCache is an empty cache for a batch of sequences of at most capacity positions; dt is that of the
+// activations.
 func (a *MultiHeadAttention) NewCache(p tensor.Place, dt tensor.DType, batch, capacity int) *KVCache {
 	return NewKVCache(p, dt, batch, capacity, a.Config.KVHeads, a.Config.HeadDim)
 }

@@ -2,30 +2,30 @@ package nn
 
 import "github.com/hone-ml/hone/tensor"
 
-// BatchNorm centres and normalises each channel over the batch and all positions, then scales and shifts it. Where the
-// scope of its input trains it takes the batch's own mean and variance, and moves the running ones towards them;
-// elsewhere it takes the running ones. Training changes the buffers: it is for one goroutine at a time. (Ioffe and
-// Szegedy, "Batch Normalization", 2015; torch.nn.BatchNorm1d, 2d and 3d.)
+// BatchNorm centres and normalises each channel over the batch and all positions, then scales and shifts
+// it. Where the scope of its input trains it takes the batch's own mean and variance, and moves the running
+// ones towards them; elsewhere it takes the running ones. Training changes the buffers: it is for one
+// goroutine at a time. (Ioffe and Szegedy, "Batch Normalization", 2015; torch.nn.BatchNorm1d, 2d and 3d.)
 type BatchNorm struct {
 	Weight *tensor.Tensor `param:"weight"` // [C]
 	Bias   *tensor.Tensor `param:"bias"`   // [C]
 
-	// The running statistics, F32 [C] (F64 for F64); of the variance the unbiased one. Batches, I64 [], is the number
-	// of batches that they have seen.
+	// The running statistics, F32 [C] (F64 for F64); of the variance the unbiased one. Batches, I64 [], is
+	// the number of batches that they have seen.
 	Mean    *tensor.Tensor `buffer:"running_mean"`
 	Var     *tensor.Tensor `buffer:"running_var"`
 	Batches *tensor.Tensor `buffer:"num_batches_tracked"`
 
 	Eps float64
-	// Momentum is the part of a batch in the running statistics; 0 makes these the mean of all batches, as PyTorch's
-	// None does.
+	// Momentum is the part of a batch in the running statistics; 0 makes these the mean of all batches, as
+	// PyTorch's None does.
 	Momentum float64
 	// Frozen takes the running statistics in training, too, and leaves them: for tuning with small batches.
 	Frozen bool
 }
 
-// NewBatchNorm is a BatchNorm with a momentum of 0.1 whose weight and bias have no values yet; the running mean is 0, the
-// variance 1.
+// NewBatchNorm is a BatchNorm with a momentum of 0.1 whose weight and bias have no values yet; the running
+// mean is 0, the variance 1.
 func NewBatchNorm(p tensor.Place, dt tensor.DType, channels int, eps float64) *BatchNorm {
 	positive("nn.NewBatchNorm", "channels", channels)
 	acc := dt.Accumulator()
@@ -36,8 +36,8 @@ func NewBatchNorm(p tensor.Place, dt tensor.DType, channels int, eps float64) *B
 	}
 }
 
-// Forward maps [N, C, ...] to the same shape. It is computed in F32 (F64 for F64) and rounded once. Training with a single
-// value for each channel panics: it has no variance.
+// Forward maps [N, C, ...] to the same shape. It is computed in F32 (F64 for F64) and rounded once.
+// Training with a single value for each channel panics: it has no variance.
 func (n *BatchNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
 	s := scopeOf("nn.BatchNorm", x)
 	channels := n.Weight.Len()
@@ -89,8 +89,8 @@ func (n *BatchNorm) ResetParameters(*tensor.Rand) {
 	n.Batches.Fill(0)
 }
 
-// batchNormOp normalises x [N, C, S] by its own statistics. One op keeps only x for backward, where the ops that it is
-// made of would keep three tensors of that size.
+// batchNormOp normalises x [N, C, S] by its own statistics. One op keeps only x for backward, where the ops
+// that it is made of would keep three tensors of that size.
 type batchNormOp struct{ eps float64 }
 
 // forward gives y, and mean and variance [1, C, 1].

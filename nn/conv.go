@@ -2,8 +2,8 @@ package nn
 
 import "github.com/hone-ml/hone/tensor"
 
-// Conv1d slides kernels over signals, see tensor.Conv1d. With Options.Causal no output sees later inputs; with as many
-// groups as channels it is depthwise. (torch.nn.Conv1d.)
+// Conv1d slides kernels over signals, see tensor.Conv1d. With Options.Causal no output sees later inputs;
+// with as many groups as channels it is depthwise. (torch.nn.Conv1d.)
 type Conv1d struct {
 	Weight  *tensor.Tensor `param:"weight"` // [out, in/groups, kernel]
 	Bias    *tensor.Tensor `param:"bias"`   // [out], or nil
@@ -35,8 +35,8 @@ type Conv2d struct {
 	Options tensor.Conv2dOptions
 }
 
-// NewConv2d is a Conv2d whose parameters have no values yet; kernel is rows and columns. It panics unless the groups divide
-// in and out.
+// NewConv2d is a Conv2d whose parameters have no values yet; kernel is rows and columns. It panics unless
+// the groups divide in and out.
 func NewConv2d(p tensor.Place, dt tensor.DType, in, out int, kernel [2]int, bias bool, o tensor.Conv2dOptions) *Conv2d {
 	positive("nn.NewConv2d", "in", in, "out", out, "kernel rows", kernel[0], "kernel columns", kernel[1])
 	c := &Conv2d{Weight: newParameter(p, dt, out, perGroup("nn.NewConv2d", in, out, o.Groups), kernel[0], kernel[1]), Options: o}

@@ -2,9 +2,9 @@ package nn
 
 import "github.com/hone-ml/hone/tensor"
 
-// Dropout zeroes elements with probability P and scales the others by 1/(1−P) where the scope of its input trains,
-// see tensor.Scope.Training; elsewhere it does nothing. The mask is drawn from the scope's Rand. (Srivastava et al.,
-// "Dropout", 2014; torch.nn.Dropout.)
+// Dropout zeroes elements with probability P and scales the others by 1/(1−P) where the scope of its input
+// trains, see tensor.Scope.Training; elsewhere it does nothing. The mask is drawn from the scope's Rand.
+// (Srivastava et al., "Dropout", 2014; torch.nn.Dropout.)
 type Dropout struct {
 	P float64 // in [0, 1)
 }

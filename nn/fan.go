@@ -6,8 +6,8 @@ import (
 	"github.com/hone-ml/hone/tensor"
 )
 
-// A FanMode says what an initialiser keeps: the variance of activations on the way forward, or that of gradients
-// on the way back.
+// A FanMode says what an initialiser keeps: the variance of activations on the way forward, or that of
+// gradients on the way back.
 type FanMode uint8
 
 const (

@@ -9,12 +9,13 @@ import (
 
 // Freeze makes parameters of a module constants: no gradient is computed for them, and NewGrads passes them
 // over. It takes those whose name matches one of the patterns, all of them if none is given. A pattern is
-// path.Match's, in which * stands for any characters, dots included: "embed.*", "layers.[0-5].*.weight". The error
-// names a pattern that is malformed or matches nothing; nothing is changed then. (torch's requires_grad_.)
+// path.Match's, in which * stands for any characters, dots included: "embed.*", "layers.[0-5].*.weight".
+// The error names a pattern that is malformed or matches nothing; nothing is changed then. (torch's
+// requires_grad_.)
 func Freeze(module any, patterns ...string) error { return setTrainable(module, false, patterns) }
 
-// Unfreeze makes parameters of a module trainable, chosen as in Freeze. A quantised one cannot be trained: the error
-// names it, and nothing is changed.
+// Unfreeze makes parameters of a module trainable, chosen as in Freeze. A quantised one cannot be trained:
+// the error names it, and nothing is changed.
 func Unfreeze(module any, patterns ...string) error { return setTrainable(module, true, patterns) }
 
 func setTrainable(module any, on bool, patterns []string) error {

@@ -12,7 +12,8 @@ type GroupNorm struct {
 	Eps    float64
 }
 
-// NewGroupNorm is a GroupNorm whose weight and bias have no values yet. It panics unless groups divides channels.
+// NewGroupNorm is a GroupNorm whose weight and bias have no values yet. It panics unless groups divides
+// channels.
 func NewGroupNorm(p tensor.Place, dt tensor.DType, groups, channels int, eps float64) *GroupNorm {
 	positive("nn.NewGroupNorm", "groups", groups, "channels", channels)
 	if channels%groups != 0 {

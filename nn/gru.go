@@ -2,15 +2,16 @@ package nn
 
 import "github.com/hone-ml/hone/tensor"
 
-// GRU is a recurrent network of gated units: of a = W_ih·x + b_ih and p = W_hh·h + b_hh each has the rows r, z and n, and
+// GRU is a recurrent network of gated units: of a = W_ih·x + b_ih and p = W_hh·h + b_hh each has the rows
+// r, z and n, and
 //
 //	r = σ(a.r + p.r)
 //	z = σ(a.z + p.z)
 //	n = tanh(a.n + r·p.n)
 //	h' = (1 − z)·n + z·h
 //
-// (Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014, with the reset gate behind the product;
-// torch.nn.GRU with batch_first.)
+// (Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014, with the reset gate
+// behind the product; torch.nn.GRU with batch_first.)
 type GRU struct {
 	Recurrent `param:""`
 }
@@ -20,22 +21,23 @@ func NewGRU(p tensor.Place, dt tensor.DType, c RecurrentConfig) *GRU {
 	return &GRU{Recurrent: newRecurrent("nn.NewGRU", p, dt, 3, c)}
 }
 
-// Forward maps [B, T, input] to the states after each step, [B, T, hidden], or [B, T, 2·hidden] if bidirectional, from an
-// initial state of zeros.
+// Forward maps [B, T, input] to the states after each step, [B, T, hidden], or [B, T, 2·hidden] if
+// bidirectional, from an initial state of zeros.
 func (g *GRU) Forward(x *tensor.Tensor) *tensor.Tensor {
 	y, _ := g.Run(x, nil)
 	return y
 }
 
-// Run is Forward from an initial state h [layers·directions, B, hidden], nil for zeros; it gives the final state in the same
-// form: layer by layer, forwards before backwards. States are computed in F32 (F64 for F64).
+// Run is Forward from an initial state h [layers·directions, B, hidden], nil for zeros; it gives the final
+// state in the same form: layer by layer, forwards before backwards. States are computed in F32 (F64 for
+// F64).
 func (g *GRU) Run(x, h *tensor.Tensor) (y, final *tensor.Tensor) {
 	y, states := g.run("nn.GRU", gruCell{}, x, h)
 	return y, states[0]
 }
 
-// gruCell keeps r, z, n and p.n. Its derivatives are those of p.r, p.z and p.n, and that of a.n; those of a.r and a.z equal the first
-// two.
+// gruCell keeps r, z, n and p.n. Its derivatives are those of p.r, p.z and p.n, and that of a.n; those of
+// a.r and a.z equal the first two.
 type gruCell struct{}
 
 func (gruCell) counts() (gates, kept, derivatives int) { return 3, 4, 4 }

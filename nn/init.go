@@ -24,15 +24,15 @@ func Constant(value float64) Init {
 	return func(p *tensor.Tensor, _ *tensor.Rand) { p.Fill(value) }
 }
 
-// FanIn draws a weight from the normal distribution with std gain/√in, which keeps the variance
-// of what it is multiplied with; in is that of Fans, of a vector its length. (LeCun et al., "Efficient BackProp",
+// FanIn draws a weight from the normal distribution with std gain/√in, which keeps the variance of what it
+// is multiplied with; in is that of Fans, of a vector its length. (LeCun et al., "Efficient BackProp",
 // 1998.)
 func FanIn(gain float64) Init {
 	return func(p *tensor.Tensor, r *tensor.Rand) { p.FillRandn(r, 0, gain/math.Sqrt(fanIn(p))) }
 }
 
-// TorchLinear draws as torch.nn.Linear and the convolutions do by default: uniform with bound 1/√in, for a weight; in
-// is that of Fans, of a vector its length.
+// TorchLinear draws as torch.nn.Linear and the convolutions do by default: uniform with bound 1/√in, for a
+// weight; in is that of Fans, of a vector its length.
 func TorchLinear() Init {
 	return func(p *tensor.Tensor, r *tensor.Rand) {
 		b := 1 / math.Sqrt(fanIn(p))

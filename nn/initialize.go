@@ -6,15 +6,15 @@ import (
 	"github.com/hone-ml/hone/tensor"
 )
 
-// A Resetter is a layer that knows the first values of its parameters. Those of this package draw what PyTorch's
-// do. A layer of your own that implements it draws everything below it.
+// A Resetter is a layer that knows the first values of its parameters. Those of this package draw what
+// PyTorch's do. A layer of your own that implements it draws everything below it.
 type Resetter interface {
 	ResetParameters(r *tensor.Rand)
 }
 
-// Initialize gives every parameter that is part of a Resetter its first values: in the module itself if it is one,
-// or in its tagged fields and elements, in order. A tensor outside of Resetters stays as it is, and one
-// that several share has the values that the last gave it.
+// Initialize gives every parameter that is part of a Resetter its first values: in the module itself if it
+// is one, or in its tagged fields and elements, in order. A tensor outside of Resetters stays as it is, and
+// one that several share has the values that the last gave it.
 func Initialize(module any, r *tensor.Rand) {
 	moduleValue("Initialize", module)
 	initialize(reflect.ValueOf(module), r, map[Resetter]bool{})

@@ -2,9 +2,9 @@ package nn
 
 import "github.com/hone-ml/hone/tensor"
 
-// KVCache holds the keys and values of one attention layer for a batch of sequences that grow together, so that each new
-// position costs one step. It is long-lived memory, for one goroutine at a time. (models.Cache is that of a whole language
-// model, with sequences of different lengths.)
+// KVCache holds the keys and values of one attention layer for a batch of sequences that grow together, so
+// that each new position costs one step. It is long-lived memory, for one goroutine at a time.
+// (models.Cache is that of a whole language model, with sequences of different lengths.)
 type KVCache struct {
 	keys, values *tensor.Tensor // [B, capacity, KV, D]
 	length       int
@@ -42,8 +42,8 @@ func (c *KVCache) Free() {
 	c.values.Free()
 }
 
-// Attention appends k and v [B, T, KV, D], and is causal attention of q [B, T, H, D] over all that is held then: [B, T, H, D]. It
-// panics if they do not fit, or on a tape: no gradient flows to what is held.
+// Attention appends k and v [B, T, KV, D], and is causal attention of q [B, T, H, D] over all that is held
+// then: [B, T, H, D]. It panics if they do not fit, or on a tape: no gradient flows to what is held.
 func (c *KVCache) Attention(q, k, v *tensor.Tensor) *tensor.Tensor {
 	const op = "nn.KVCache"
 	ts := []*tensor.Tensor{q, k, v, c.keys}

@@ -82,8 +82,8 @@ func (n *LayerNorm) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return tensor.LayerNorm(x, n.Weight, n.Bias, n.Eps)
 }
 
-// ResetParameters draws the weight and the bias uniformly with bound 1/√in, as torch.nn.Linear does. A quantised
-// weight panics.
+// ResetParameters draws the weight and the bias uniformly with bound 1/√in, as torch.nn.Linear does. A
+// quantised weight panics.
 func (l *Linear) ResetParameters(r *tensor.Rand) { resetWeight(l.Weight, l.Bias, r) }
 
 // resetWeight draws a weight [out, in, ...] and its bias, which may be nil, with bound 1/√fan-in.

@@ -4,10 +4,10 @@ import "github.com/hone-ml/hone/tensor"
 
 // For one class of many, see tensor.CrossEntropy, tensor.LinearCrossEntropy and tensor.NLL.
 
-// BCEWithLogits is the binary cross-entropy −t·log σ(x) − (1−t)·log(1 − σ(x)) of logits x and targets t in [0, 1], which have
-// one shape: x of a float dtype, t of any. posWeight, which may be nil, multiplies the first part: it broadcasts to x,
-// and above 1 it favours finding what is positive. It is computed without overflow, in F32 (F64 for F64).
-// (torch.nn.BCEWithLogitsLoss.)
+// BCEWithLogits is the binary cross-entropy −t·log σ(x) − (1−t)·log(1 − σ(x)) of logits x and targets t in
+// [0, 1], which have one shape: x of a float dtype, t of any. posWeight, which may be nil, multiplies the
+// first part: it broadcasts to x, and above 1 it favours finding what is positive. It is computed without
+// overflow, in F32 (F64 for F64). (torch.nn.BCEWithLogitsLoss.)
 func BCEWithLogits(logits, target, posWeight *tensor.Tensor, r ...Reduction) *tensor.Tensor {
 	const op = "nn.BCEWithLogits"
 	x, t := pair(op, logits, target)
@@ -25,10 +25,10 @@ func BCEWithLogits(logits, target, posWeight *tensor.Tensor, r ...Reduction) *te
 	return reduce(op, losses, r)
 }
 
-// KLDiv is the Kullback–Leibler divergence Σ p·(log p − logq) of the distributions p from those whose logarithms logq are: both
-// [..., V], logq of a float dtype. With Mean the sum is divided by the number of rows, as PyTorch's "batchmean" does for
-// a matrix; its "mean" divides by V, too, and is no divergence. PerElement gives the terms [..., V]. Where p is 0 the
-// term is 0. (torch.nn.KLDivLoss.)
+// KLDiv is the Kullback–Leibler divergence Σ p·(log p − logq) of the distributions p from those whose
+// logarithms logq are: both [..., V], logq of a float dtype. With Mean the sum is divided by the number of
+// rows, as PyTorch's "batchmean" does for a matrix; its "mean" divides by V, too, and is no divergence.
+// PerElement gives the terms [..., V]. Where p is 0 the term is 0. (torch.nn.KLDivLoss.)
 func KLDiv(logq, p *tensor.Tensor, r ...Reduction) *tensor.Tensor {
 	const op = "nn.KLDiv"
 	q, p := distributions(op, logq, p)

@@ -2,13 +2,14 @@ package nn
 
 import "github.com/hone-ml/hone/tensor"
 
-// LSTM is a recurrent network with long short-term memory: the gates i, f, g, o are the rows of W_ih·x + b_ih + W_hh·h + b_hh, and
+// LSTM is a recurrent network with long short-term memory: the gates i, f, g, o are the rows of W_ih·x +
+// b_ih + W_hh·h + b_hh, and
 //
 //	c' = σ(f)·c + σ(i)·tanh(g)
 //	h' = σ(o)·tanh(c')
 //
-// (Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997, with the forget gate of Gers et al., 2000; torch.nn.LSTM
-// with batch_first.)
+// (Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997, with the forget gate of Gers et al., 2000;
+// torch.nn.LSTM with batch_first.)
 type LSTM struct {
 	Recurrent `param:""`
 }
@@ -18,15 +19,16 @@ func NewLSTM(p tensor.Place, dt tensor.DType, c RecurrentConfig) *LSTM {
 	return &LSTM{Recurrent: newRecurrent("nn.NewLSTM", p, dt, 4, c)}
 }
 
-// Forward maps [B, T, input] to the states h after each step, [B, T, hidden], or [B, T, 2·hidden] if bidirectional, from
-// initial states of zeros.
+// Forward maps [B, T, input] to the states h after each step, [B, T, hidden], or [B, T, 2·hidden] if
+// bidirectional, from initial states of zeros.
 func (l *LSTM) Forward(x *tensor.Tensor) *tensor.Tensor {
 	y, _, _ := l.Run(x, nil, nil)
 	return y
 }
 
-// Run is Forward from initial states h and c [layers·directions, B, hidden], nil for zeros; it gives the final ones in the same
-// form: layer by layer, forwards before backwards. States are computed in F32 (F64 for F64).
+// Run is Forward from initial states h and c [layers·directions, B, hidden], nil for zeros; it gives the
+// final ones in the same form: layer by layer, forwards before backwards. States are computed in F32 (F64
+// for F64).
 func (l *LSTM) Run(x, h, c *tensor.Tensor) (y, finalH, finalC *tensor.Tensor) {
 	y, states := l.run("nn.LSTM", lstmCell{}, x, h, c)
 	return y, states[0], states[1]
@@ -47,7 +49,8 @@ func (lstmCell) step(x *tensor.Tensor, state []*tensor.Tensor, weight, _ *tensor
 	return []*tensor.Tensor{o.Mul(c.Tanh()), c}, []*tensor.Tensor{ifs, g, o}
 }
 
-// slopes are: of the gates i, f and g those by c' [T, B, 3, H], of o that by h', of c' that by h', and of c that by c'.
+// slopes are: of the gates i, f and g those by c' [T, B, 3, H], of o that by h', of c' that by h', and of c
+// that by c'.
 func (lstmCell) slopes(kept *tensor.Tensor, before, after []*tensor.Tensor) []*tensor.Tensor {
 	i, f, g, o := vector(kept, 0), vector(kept, 1), vector(kept, 2), vector(kept, 3)
 	tc := after[1].Tanh()

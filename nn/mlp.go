@@ -8,8 +8,8 @@ type MLP struct {
 	Activation Layer     `param:"activation"`
 }
 
-// NewMLP is an MLP with biases whose parameters have no values yet. widths are those of the input, the hidden layers
-// and the output: NewMLP(p, dt, ReLU{}, 2, 64, 64, 3). It panics with less than two widths.
+// NewMLP is an MLP with biases whose parameters have no values yet. widths are those of the input, the
+// hidden layers and the output: NewMLP(p, dt, ReLU{}, 2, 64, 64, 3). It panics with less than two widths.
 func NewMLP(p tensor.Place, dt tensor.DType, activation Layer, widths ...int) *MLP {
 	if len(widths) < 2 {
 		fail("nn.NewMLP", nil, "%d widths: give at least those of the input and the output", len(widths))
@@ -32,8 +32,8 @@ func (m *MLP) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return x
 }
 
-// GatedMLP is down(silu(gate(x))·up(x)), the feed-forward layer of Llama and Qwen, without biases; names are those of
-// their checkpoints. (Shazeer, "GLU Variants Improve Transformer", 2020.)
+// GatedMLP is down(silu(gate(x))·up(x)), the feed-forward layer of Llama and Qwen, without biases; names
+// are those of their checkpoints. (Shazeer, "GLU Variants Improve Transformer", 2020.)
 type GatedMLP struct {
 	Gate Layer `param:"gate_proj"`
 	Up   Layer `param:"up_proj"`

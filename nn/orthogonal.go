@@ -8,10 +8,11 @@ import (
 	"gonum.org/v1/gonum/lapack/lapack64"
 )
 
-// Orthogonal makes a weight [out, ...], as a matrix of out rows, gain times a matrix whose rows, or columns if there
-// are fewer of them, are orthonormal: the Q of the QR decomposition of a normal matrix, with the signs that make
-// it uniform among such. It takes time cubic in the shorter side. (Saxe et al., "Exact solutions to the nonlinear
-// dynamics of learning in deep linear neural networks", 2013; torch.nn.init.orthogonal_.)
+// Orthogonal makes a weight [out, ...], as a matrix of out rows, gain times a matrix whose rows, or columns
+// if there are fewer of them, are orthonormal: the Q of the QR decomposition of a normal matrix, with the
+// signs that make it uniform among such. It takes time cubic in the shorter side. (Saxe et al., "Exact
+// solutions to the nonlinear dynamics of learning in deep linear neural networks", 2013;
+// torch.nn.init.orthogonal_.)
 func Orthogonal(gain float64) Init {
 	return func(p *tensor.Tensor, r *tensor.Rand) {
 		if p.Rank() < 2 {

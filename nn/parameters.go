@@ -48,8 +48,8 @@ func Parameters(module any) iter.Seq2[string, *tensor.Tensor] {
 	return tensors("Parameters", module, "param")
 }
 
-// Buffers walks what a module keeps and saves beside its parameters: the tensors tagged `buffer:"name"`, such as
-// the running statistics of a BatchNorm, named and found as those of Parameters.
+// Buffers walks what a module keeps and saves beside its parameters: the tensors tagged `buffer:"name"`,
+// such as the running statistics of a BatchNorm, named and found as those of Parameters.
 func Buffers(module any) iter.Seq2[string, *tensor.Tensor] {
 	return tensors("Buffers", module, "buffer")
 }

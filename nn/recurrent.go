@@ -15,9 +15,9 @@ type RecurrentConfig struct {
 	Dropout       float64 // of what a layer gives the next one, where the scope trains
 }
 
-// Recurrent is what RNN, LSTM and GRU have in common: the weights of each layer and direction, by PyTorch's names and in its
-// order of gates, so that its checkpoints can be loaded. G is the number of gates: 1, 4 (input, forget, cell, output) and 3
-// (reset, update, new).
+// Recurrent is what RNN, LSTM and GRU have in common: the weights of each layer and direction, by PyTorch's
+// names and in its order of gates, so that its checkpoints can be loaded. G is the number of gates: 1, 4
+// (input, forget, cell, output) and 3 (reset, update, new).
 type Recurrent struct {
 	WeightIH []*tensor.Tensor `param:"weight_ih_l#"` // [G·hidden, input], above the first layer [G·hidden, directions·hidden]
 	WeightHH []*tensor.Tensor `param:"weight_hh_l#"` // [G·hidden, hidden]
@@ -85,8 +85,9 @@ func (r *Recurrent) passes(layer int) []passWeights {
 	return all
 }
 
-// run sends x [B, T, input] through all layers of cells from the initial states, each [layers·directions, B, hidden] or nil
-// for zeros, and gives what the last layer gives, [B, T, directions·hidden], and the final states.
+// run sends x [B, T, input] through all layers of cells from the initial states, each [layers·directions,
+// B, hidden] or nil for zeros, and gives what the last layer gives, [B, T, directions·hidden], and the
+// final states.
 func (r *Recurrent) run(op string, c cell, x *tensor.Tensor, initial ...*tensor.Tensor) (y *tensor.Tensor, final []*tensor.Tensor) {
 	s := scopeOf(op, x)
 	layers, hidden := len(r.WeightIH), r.WeightHH[0].Dim(1)

@@ -2,8 +2,8 @@ package nn
 
 import "github.com/hone-ml/hone/tensor"
 
-// A Reduction is what a loss makes of the losses of its elements. Losses take one as their last argument; without it
-// they are means.
+// A Reduction is what a loss makes of the losses of its elements. Losses take one as their last argument;
+// without it they are means.
 type Reduction uint8
 
 const (
@@ -34,8 +34,9 @@ func which(op string, r []Reduction) Reduction {
 	return r[0]
 }
 
-// pair checks that a prediction and its target have one shape, and gives both in F32 (F64 if the prediction is), in
-// which losses are computed. Shapes do not broadcast here: [N] against [N, 1] is a mistake whose mean looks well.
+// pair checks that a prediction and its target have one shape, and gives both in F32 (F64 if the prediction
+// is), in which losses are computed. Shapes do not broadcast here: [N] against [N, 1] is a mistake whose
+// mean looks well.
 func pair(op string, y, target *tensor.Tensor) (a, b *tensor.Tensor) {
 	if !y.DType().IsFloat() || !sameShape(y, target) {
 		fail(op, []*tensor.Tensor{y, target}, "needs a prediction of a float dtype and a target of the same shape")

@@ -2,23 +2,23 @@ package nn
 
 import "github.com/hone-ml/hone/tensor"
 
-// MSE is the squared error (y − target)²: y of a float dtype and target of the same shape, any dtype; computed in F32 (F64
-// for F64). Gradients flow to both. (torch.nn.MSELoss.)
+// MSE is the squared error (y − target)²: y of a float dtype and target of the same shape, any dtype;
+// computed in F32 (F64 for F64). Gradients flow to both. (torch.nn.MSELoss.)
 func MSE(y, target *tensor.Tensor, r ...Reduction) *tensor.Tensor {
 	a, b := pair("nn.MSE", y, target)
 	return reduce("nn.MSE", a.Sub(b).Square(), r)
 }
 
-// L1 is the absolute error |y − target|, with shapes and dtypes as in MSE. The derivative where they are equal is 0.
-// (torch.nn.L1Loss.)
+// L1 is the absolute error |y − target|, with shapes and dtypes as in MSE. The derivative where they are
+// equal is 0. (torch.nn.L1Loss.)
 func L1(y, target *tensor.Tensor, r ...Reduction) *tensor.Tensor {
 	a, b := pair("nn.L1", y, target)
 	return reduce("nn.L1", a.Sub(b).Abs(), r)
 }
 
-// Huber is half of the squared error where the error is below delta, and beyond it goes on in a straight line:
-// delta·(|y − target| − delta/2). Shapes and dtypes are as in MSE. It panics unless delta is positive. (Huber, "Robust
-// Estimation of a Location Parameter", 1964; torch.nn.HuberLoss.)
+// Huber is half of the squared error where the error is below delta, and beyond it goes on in a straight
+// line: delta·(|y − target| − delta/2). Shapes and dtypes are as in MSE. It panics unless delta is
+// positive. (Huber, "Robust Estimation of a Location Parameter", 1964; torch.nn.HuberLoss.)
 func Huber(y, target *tensor.Tensor, delta float64, r ...Reduction) *tensor.Tensor {
 	return reduce("nn.Huber", huber("nn.Huber", y, target, delta), r)
 }

@@ -2,8 +2,8 @@ package nn
 
 import "github.com/hone-ml/hone/tensor"
 
-// RNN is a recurrent network of Elman's: h' = tanh(W_ih·x + b_ih + W_hh·h + b_hh), or relu of that. (Elman, "Finding
-// Structure in Time", 1990; torch.nn.RNN with batch_first.)
+// RNN is a recurrent network of Elman's: h' = tanh(W_ih·x + b_ih + W_hh·h + b_hh), or relu of that. (Elman,
+// "Finding Structure in Time", 1990; torch.nn.RNN with batch_first.)
 type RNN struct {
 	Recurrent `param:""`
 	ReLU      bool // instead of tanh
@@ -14,15 +14,16 @@ func NewRNN(p tensor.Place, dt tensor.DType, c RecurrentConfig) *RNN {
 	return &RNN{Recurrent: newRecurrent("nn.NewRNN", p, dt, 1, c)}
 }
 
-// Forward maps [B, T, input] to the states after each step, [B, T, hidden], or [B, T, 2·hidden] if bidirectional, from an
-// initial state of zeros.
+// Forward maps [B, T, input] to the states after each step, [B, T, hidden], or [B, T, 2·hidden] if
+// bidirectional, from an initial state of zeros.
 func (r *RNN) Forward(x *tensor.Tensor) *tensor.Tensor {
 	y, _ := r.Run(x, nil)
 	return y
 }
 
-// Run is Forward from an initial state h [layers·directions, B, hidden], nil for zeros; it gives the final state in the same
-// form: layer by layer, forwards before backwards. States are computed in F32 (F64 for F64).
+// Run is Forward from an initial state h [layers·directions, B, hidden], nil for zeros; it gives the final
+// state in the same form: layer by layer, forwards before backwards. States are computed in F32 (F64 for
+// F64).
 func (r *RNN) Run(x, h *tensor.Tensor) (y, final *tensor.Tensor) {
 	y, states := r.run("nn.RNN", rnnCell{r.ReLU}, x, h)
 	return y, states[0]

@@ -2,10 +2,10 @@ package nn
 
 import "github.com/hone-ml/hone/tensor"
 
-// RoPE is rotary position embedding: it rotates pairs of a head's dimensions, element i with element i + D/2, by angles that
-// grow with the position, so that products of queries and keys depend on their distance. A model with many layers makes the
-// tables once, with tensor.RoPETable, and gives them to tensor.RoPE. (Su et al., "RoFormer", 2021; the layout of Llama and
-// Qwen.)
+// RoPE is rotary position embedding: it rotates pairs of a head's dimensions, element i with element i +
+// D/2, by angles that grow with the position, so that products of queries and keys depend on their
+// distance. A model with many layers makes the tables once, with tensor.RoPETable, and gives them to
+// tensor.RoPE. (Su et al., "RoFormer", 2021; the layout of Llama and Qwen.)
 type RoPE struct {
 	Theta float64 // the base of the wavelengths; 0 means 10,000
 }

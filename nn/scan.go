@@ -6,34 +6,36 @@ import (
 	"github.com/hone-ml/hone/tensor"
 )
 
-// A cell is a step of a recurrent network, forward beside backward. Vectors of the hidden width lie on the axis before the
-// last: G gates, K vectors that backward needs, D derivatives.
+// A cell is a step of a recurrent network, forward beside backward. Vectors of the hidden width lie on the
+// axis before the last: G gates, K vectors that backward needs, D derivatives.
 type cell interface {
 	// counts are the numbers of gates, of kept vectors and of derivatives.
 	counts() (gates, kept, derivatives int)
 
-	// biased reports whether the hidden bias has to be in the product with the hidden state, and cannot be added before.
+	// biased reports whether the hidden bias has to be in the product with the hidden state, and cannot be
+	// added before.
 	biased() bool
 
-	// step gives the next state, h first, from what the input gives to the gates, x [B, G, H], the state before it and the
-	// hidden weight and bias; and the vectors that backward needs, [B, H] or [B, n, H].
+	// step gives the next state, h first, from what the input gives to the gates, x [B, G, H], the state
+	// before it and the hidden weight and bias; and the vectors that backward needs, [B, H] or [B, n, H].
 	step(x *tensor.Tensor, state []*tensor.Tensor, weight, bias *tensor.Tensor) (next, keep []*tensor.Tensor)
 
-	// slopes are what the gradients of a step are multiples of, for all steps at once: from what was kept [T, B, K, H] and from the
-	// states [T, B, H] before and after each step.
+	// slopes are what the gradients of a step are multiples of, for all steps at once: from what was kept
+	// [T, B, K, H] and from the states [T, B, H] before and after each step.
 	slopes(kept *tensor.Tensor, before, after []*tensor.Tensor) []*tensor.Tensor
 
-	// back gives the derivatives of a step [B, n, H], of which the first G are those of the gates' products with the hidden
-	// state, and what flows to the state before it on other ways than these products (nil for nothing): from
-	// the gradient of the state and the slopes of the step.
+	// back gives the derivatives of a step [B, n, H], of which the first G are those of the gates' products
+	// with the hidden state, and what flows to the state before it on other ways than these products (nil
+	// for nothing): from the gradient of the state and the slopes of the step.
 	back(d []*tensor.Tensor, slopes []*tensor.Tensor) (derivatives, direct []*tensor.Tensor)
 
 	// inputs is the gradient of x of all steps, [T, B, G, H], in their derivatives [T, B, D, H].
 	inputs(derivatives *tensor.Tensor) *tensor.Tensor
 }
 
-// pass is a layer's way over time in one direction, as one op: recorded step by step it would keep, and run through, ten times
-// as many tensors. The products with the input are one for all steps, and so are those of the weights' gradients.
+// pass is a layer's way over time in one direction, as one op: recorded step by step it would keep, and run
+// through, ten times as many tensors. The products with the input are one for all steps, and so are those
+// of the weights' gradients.
 type pass struct {
 	cell
 	reverse bool
@@ -66,8 +68,8 @@ func (p pass) run(name string, x *tensor.Tensor, w passWeights, start []*tensor.
 	return out[0], out[1:]
 }
 
-// rows are where the states around step t of so many lie in buffers of one more row: in the order of time, so that the pass
-// from the end has its first state in the last row.
+// rows are where the states around step t of so many lie in buffers of one more row: in the order of time,
+// so that the pass from the end has its first state in the last row.
 func (p pass) rows(t int) (before, after int) {
 	if p.reverse {
 		return t + 1, t
@@ -93,8 +95,8 @@ func (p pass) around(states []*tensor.Tensor, n int) (before, after []*tensor.Te
 	return before, after
 }
 
-// together is about how many elements of a state are computed at a time before what they left behind is freed: few enough for
-// caches, enough to be worth it.
+// together is about how many elements of a state are computed at a time before what they left behind is
+// freed: few enough for caches, enough to be worth it.
 var together = 1 << 15
 
 // runs cuts steps into [lo, hi), in the order of the pass.
@@ -178,8 +180,8 @@ func fillVectors(to *tensor.Tensor, vectors []*tensor.Tensor) {
 	}
 }
 
-// backward has the gradients of h [T, B, H] and of the final states, each of which may be nil. It gives those of x, the weight,
-// the initial states and the bias.
+// backward has the gradients of h [T, B, H] and of the final states, each of which may be nil. It gives
+// those of x, the weight, the initial states and the bias.
 func (p pass) backward(count int, dy, saved []*tensor.Tensor) []*tensor.Tensor {
 	weight, kept, states := saved[0], saved[1], saved[2:]
 	s := weight.Scope()

@@ -38,8 +38,9 @@ func Load(path string, module any) error {
 }
 
 // LoadPartial fills what a module and a file have in common by name, and returns what only one of them has.
-// A shape or dtype that does not fit is an error as in Load, and nothing was changed. To load a part of a module
-// from a file whose other shapes differ, give a struct of that part, with the tag that it has in the module.
+// A shape or dtype that does not fit is an error as in Load, and nothing was changed. To load a part of a
+// module from a file whose other shapes differ, give a struct of that part, with the tag that it has in the
+// module.
 func LoadPartial(path string, module any) (*Unmatched, error) { return load(path, module, true) }
 
 // Unmatched are the names that a module and a file do not share.
@@ -124,7 +125,8 @@ func load(path string, module any, partial bool) (*Unmatched, error) {
 	return &problem.Unmatched, fill(f, source)
 }
 
-// fill copies the tensors out of f. What can fail, which is memory to convert in, is had before the first is changed.
+// fill copies the tensors out of f. What can fail, which is memory to convert in, is had before the first
+// is changed.
 func fill(f *safetensors.File, source map[*tensor.Tensor]safetensors.Info) error {
 	largest := map[*tensor.Device]int{}
 	for t, info := range source {

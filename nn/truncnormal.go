@@ -6,9 +6,9 @@ import (
 	"github.com/hone-ml/hone/tensor"
 )
 
-// TruncNormal draws from the normal distribution with mean 0 and a std, cut to [−bound, bound]: what falls outside
-// is drawn anew, in effect. The values come from uniform ones by the inverse of the distribution function, in F64.
-// (torch.nn.init.trunc_normal_, whose default bound is 2.)
+// TruncNormal draws from the normal distribution with mean 0 and a std, cut to [−bound, bound]: what falls
+// outside is drawn anew, in effect. The values come from uniform ones by the inverse of the distribution
+// function, in F64. (torch.nn.init.trunc_normal_, whose default bound is 2.)
 func TruncNormal(std, bound float64) Init {
 	return func(p *tensor.Tensor, r *tensor.Rand) {
 		if !(std > 0) || !(bound > 0) {

@@ -1,8 +1,9 @@
 package tensor
 
-// NLL is CrossEntropy of log-probabilities, such as LogSoftmax gives, instead of logits: the mean of −logp[target] over the
-// rows that count: logp [..., V] of a float dtype, targets [...] I32, a scalar F32 (F64 for F64), or with
-// o.PerRow [...]. The options are those of CrossEntropy. It panics as that does. (torch.nn.functional.nll_loss.)
+// NLL is CrossEntropy of log-probabilities, such as LogSoftmax gives, instead of logits: the mean of
+// −logp[target] over the rows that count: logp [..., V] of a float dtype, targets [...] I32, a scalar F32
+// (F64 for F64), or with o.PerRow [...]. The options are those of CrossEntropy. It panics as that does.
+// (torch.nn.functional.nll_loss.)
 func NLL(logp, targets *Tensor, o CrossEntropyOptions) *Tensor {
 	ins := []*Tensor{logp, targets}
 	s := scopeOf("NLL", ins)
