@@ -1,6 +1,10 @@
 package nn
 
-import "github.com/hone-ml/hone/tensor"
+import (
+	"slices"
+
+	"github.com/hone-ml/hone/tensor"
+)
 
 // BatchNorm centres and normalises each channel over the batch and all positions, then scales and shifts
 // it. Where the scope of its input trains it takes the batch's own mean and variance, and moves the running
@@ -94,29 +98,65 @@ func (n *BatchNorm) ResetParameters(*tensor.Rand) {
 type batchNormOp struct{ eps float64 }
 
 // forward gives y, and mean and variance [1, C, 1].
-func (op batchNormOp) forward(_ *tensor.Scope, in []*tensor.Tensor) (outputs, saved []*tensor.Tensor) {
-	x, w, b := in[0], in[1], in[2]
-	acc := accumulator(x)
-	a := x.To(acc)
-	mean := a.MeanKeep(0, 2)
-	centred := a.Sub(mean)
-	variance := centred.Square().MeanKeep(0, 2)
-	rstd := variance.AddScalar(op.eps).Rsqrt()
-	y := centred.Mul(rstd.Mul(w.To(acc).Unsqueeze(1))).Add(b.To(acc).Unsqueeze(1))
-	return []*tensor.Tensor{y.To(x.DType()), mean, variance}, []*tensor.Tensor{x, w, mean, rstd}
+func (op batchNormOp) forward(s *tensor.Scope, in []*tensor.Tensor) (outputs, saved []*tensor.Tensor) {
+	x, acc, channels := in[0], accumulator(in[0]), in[0].Dim(1)
+	w, b := in[1].To(acc).Reshape(1, channels, 1), in[2].To(acc).Reshape(1, channels, 1)
+	y := tensor.Empty(s, x.DType(), x.Shape()...)
+	mean, variance := tensor.Empty(s, acc, 1, channels, 1), tensor.Empty(s, acc, 1, channels, 1)
+	byChannels([]*tensor.Tensor{x, w, b}, []*tensor.Tensor{y, mean, variance}, func(in []*tensor.Tensor) []*tensor.Tensor {
+		x, w, b := in[0].To(acc), in[1], in[2]
+		mean := x.MeanKeep(0, 2)
+		centred := x.Sub(mean)
+		variance := centred.Square().MeanKeep(0, 2)
+		rstd := variance.AddScalar(op.eps).Rsqrt()
+		return []*tensor.Tensor{centred.Mul(rstd.Mul(w)).Add(b), mean, variance}
+	})
+	return []*tensor.Tensor{y, mean, variance}, []*tensor.Tensor{x, w, mean, variance}
 }
 
 func (op batchNormOp) backward(dys, saved []*tensor.Tensor, needs []bool) []*tensor.Tensor {
-	x, w, mean, rstd := saved[0], saved[1], saved[2], saved[3]
-	acc := accumulator(x)
-	dy := dys[0].To(acc)
-	xhat := x.To(acc).Sub(mean).Mul(rstd)
-	db := dy.SumKeep(0, 2)
-	dw := dy.Mul(xhat).SumKeep(0, 2)
+	x, w := saved[0], saved[1]
+	s, acc, channels := dys[0].Scope(), accumulator(x), x.Dim(1)
+	part := float64(channels) / float64(x.Len())
+	dw, db := tensor.Empty(s, acc, 1, channels, 1), tensor.Empty(s, acc, 1, channels, 1)
+	out := []*tensor.Tensor{dw, db}
 	var dx *tensor.Tensor
 	if needs[0] {
-		part := 1 / float64(x.Len()/w.Len())
-		dx = dy.Sub(db.MulScalar(part)).Sub(xhat.Mul(dw.MulScalar(part))).Mul(rstd.Mul(w.To(acc).Unsqueeze(1)))
+		dx = tensor.Empty(s, x.DType(), x.Shape()...)
+		out = append(out, dx)
 	}
+	byChannels(append(saved, dys[0]), out, func(in []*tensor.Tensor) []*tensor.Tensor {
+		x, w, mean, rstd, dy := in[0].To(acc), in[1], in[2], in[3].AddScalar(op.eps).Rsqrt(), in[4].To(acc)
+		xhat := x.Sub(mean).Mul(rstd)
+		db, dw := dy.SumKeep(0, 2), dy.Mul(xhat).SumKeep(0, 2)
+		if !needs[0] {
+			return []*tensor.Tensor{dw, db}
+		}
+		toward := db.MulScalar(part).Add(xhat.Mul(dw.MulScalar(part)))
+		return []*tensor.Tensor{dw, db, dy.Sub(toward).Mul(rstd.Mul(w))}
+	})
 	return []*tensor.Tensor{dx, dw.Reshape(w.Len()), db.Reshape(w.Len())}
+}
+
+// channelsAtOnce is about how many elements byChannels works on at a time: what is made of them stays in
+// caches.
+const channelsAtOnce = 1 << 17
+
+// byChannels computes out from in, tensors with channels on the second of three axes, by a function of some
+// channels.
+func byChannels(in, out []*tensor.Tensor, fn func(in []*tensor.Tensor) []*tensor.Tensor) {
+	channels := in[0].Dim(1)
+	step := max(1, channelsAtOnce*channels/in[0].Len())
+	for lo := 0; lo < channels; lo += step {
+		hi := min(lo+step, channels)
+		tensor.Block(func(t ...*tensor.Tensor) []*tensor.Tensor {
+			for i := range t {
+				t[i] = t[i].Slice(1, lo, hi)
+			}
+			for i, v := range fn(t[:len(in)]) {
+				t[len(in)+i].CopyFrom(v)
+			}
+			return nil
+		}, slices.Concat(in, out)...)
+	}
 }

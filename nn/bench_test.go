@@ -10,6 +10,8 @@ import (
 // benchStep measures a training step of a layer, forward and backward, and its forward pass alone.
 func benchStep(b *testing.B, l nn.Layer, shape ...int) {
 	d := tensor.CPU()
+	d.Poison(false) // as in use
+	defer d.Poison(true)
 	r := tensor.NewRand(1)
 	nn.Initialize(l, r)
 	x := tensor.Randn(d, tensor.F32, r, 1, shape...)

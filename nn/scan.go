@@ -45,12 +45,11 @@ type pass struct {
 func (p pass) run(name string, x *tensor.Tensor, w passWeights, start []*tensor.Tensor) (hs *tensor.Tensor, end []*tensor.Tensor) {
 	s := x.Scope()
 	acc := accumulator(x)
-	inputs := start
 	bias := w.bih
 	if w.bhh != nil && !p.biased() {
 		bias = w.bih.In(s).Add(w.bhh)
 	}
-	inputs = append([]*tensor.Tensor{tensor.Linear(x, w.ih, bias).To(acc), w.hh.In(s).To(acc)}, inputs...)
+	inputs := append([]*tensor.Tensor{tensor.Linear(x, w.ih, bias).To(acc), w.hh.In(s).To(acc)}, start...)
 	if w.bhh != nil && p.biased() {
 		inputs = append(inputs, w.bhh.In(s).To(acc))
 	}
@@ -61,7 +60,7 @@ func (p pass) run(name string, x *tensor.Tensor, w passWeights, start []*tensor.
 			return p.forward(s, states, in)
 		},
 		Backward: func(dy, saved []*tensor.Tensor, needs []bool) []*tensor.Tensor {
-			return p.backward(states, dy, saved)[:len(needs)] // without that of a bias that is not there
+			return p.backward(states, dy, saved, needs)
 		},
 	}
 	out := tensor.Custom(op, inputs...)
@@ -181,8 +180,8 @@ func fillVectors(to *tensor.Tensor, vectors []*tensor.Tensor) {
 }
 
 // backward has the gradients of h [T, B, H] and of the final states, each of which may be nil. It gives
-// those of x, the weight, the initial states and the bias.
-func (p pass) backward(count int, dy, saved []*tensor.Tensor) []*tensor.Tensor {
+// those of x, the weight, the initial states and the bias, if there is one.
+func (p pass) backward(count int, dy, saved []*tensor.Tensor, needs []bool) []*tensor.Tensor {
 	weight, kept, states := saved[0], saved[1], saved[2:]
 	s := weight.Scope()
 	gates, _, derivatives := p.counts()
@@ -236,9 +235,14 @@ func (p pass) backward(count int, dy, saved []*tensor.Tensor) []*tensor.Tensor {
 			return nil
 		}, args...)
 	})
-	before, _ := p.around(states, steps)
 	products := d.Slice(2, 0, gates).Reshape(steps*batch, gates*hidden)
-	dw := products.T().MatMul(before[0].Reshape(steps*batch, hidden))
-	out := append([]*tensor.Tensor{p.inputs(d).Reshape(steps, batch, gates*hidden), dw}, carry...)
-	return append(out, products.Sum(0))
+	out := append([]*tensor.Tensor{p.inputs(d).Reshape(steps, batch, gates*hidden), nil}, carry...)
+	if needs[1] {
+		before, _ := p.around(states, steps)
+		out[1] = products.T().MatMul(before[0].Reshape(steps*batch, hidden))
+	}
+	if len(needs) > len(out) {
+		out = append(out, products.Sum(0))
+	}
+	return out
 }
