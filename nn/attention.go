@@ -66,6 +66,26 @@ func (a *MultiHeadAttention) Forward(x *tensor.Tensor) *tensor.Tensor {
 	return a.join(tensor.Attention(q, k, v, tensor.AttentionOptions{Causal: a.Config.Causal}))
 }
 
+// PaddedForward is Forward of rows of different lengths: of row b of x [B, T, Width] the first lengths[b]
+// positions count, and see each other only. Behind them the heads give zeros, so that the result is O's bias.
+// It panics unless there are B lengths from 0 to T. (The key_padding_mask of torch.nn.MultiheadAttention.)
+func (a *MultiHeadAttention) PaddedForward(x *tensor.Tensor, lengths []int) *tensor.Tensor {
+	q, k, v := a.project(x, 0)
+	batch, steps := x.Dim(0), x.Dim(1)
+	if len(lengths) != batch {
+		fail("nn.MultiHeadAttention", []*tensor.Tensor{x}, "%d lengths for %d rows", len(lengths), batch)
+	}
+	segments := make([]tensor.Segment, batch)
+	for b, n := range lengths {
+		if n < 0 || n > steps {
+			fail("nn.MultiHeadAttention", []*tensor.Tensor{x}, "row %d has %d positions, not %d", b, steps, n)
+		}
+		lo, hi := int32(b*steps), int32(b*steps+n)
+		segments[b] = tensor.Segment{Q0: lo, Q1: hi, K0: lo, K1: hi}
+	}
+	return a.join(tensor.Attention(q, k, v, tensor.AttentionOptions{Causal: a.Config.Causal, Segments: segments}))
+}
+
 // CachedForward is causal self-attention of x [B, T, Width] and all positions before it that the cache
 // holds; it appends those of x. So a sequence given piece by piece computes what Forward computes of the
 // whole. It panics if the attention is not causal, and as KVCache.Attention does.

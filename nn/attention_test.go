@@ -88,6 +88,29 @@ func TestAttentionByPiecesEqualsTheWhole(t *testing.T) {
 	}
 }
 
+func TestPaddedRowsAreAsRowsAlone(t *testing.T) {
+	d, f32 := tensor.CPU(), tensor.F32
+	r := tensor.NewRand(17)
+	lengths := []int{3, 5, 0, 1}
+	for _, causal := range []bool{false, true} {
+		a := nn.NewMultiHeadAttention(d, f32, nn.AttentionConfig{Width: 8, Heads: 4, KVHeads: 2, Bias: true, Causal: causal, RoPE: &nn.RoPE{}})
+		nn.Initialize(a, r)
+		s := d.NewScope()
+		x := tensor.Randn(s, f32, r, 1, 4, 5, 8)
+		y := a.PaddedForward(x, lengths)
+		for b, n := range lengths {
+			got := y.Slice(0, b, b+1)
+			alone := a.Forward(x.Slice(0, b, b+1).Slice(1, 0, n))
+			near(t, "a row", got.Slice(1, 0, n).Float64s(), alone.Float64s(), 1e-6)
+			bias := a.O.(*nn.Linear).Bias.In(s).Expand(1, 5-n, 8)
+			near(t, "behind it", got.Slice(1, n, 5).Float64s(), bias.Float64s(), 0)
+		}
+		s.Close()
+	}
+	a := nn.NewMultiHeadAttention(d, tensor.F64, nn.AttentionConfig{Width: 4, Heads: 2, Causal: true})
+	checkGradients(t, a, func(x ...T) T { return a.PaddedForward(x[0], []int{2, 0, 3}) }, randn(r, 3, 3, 4))
+}
+
 func TestRoPEDependsOnDistanceOnly(t *testing.T) {
 	s := tensor.CPU().NewScope()
 	defer s.Close()
@@ -120,6 +143,8 @@ func TestAttentionSaysWhatItWants(t *testing.T) {
 	nn.Initialize(a, tensor.NewRand(1))
 	x := tensor.Zeros(s, f32, 2, 3, 8)
 	mustSay(t, "rank", func() { a.Forward(tensor.Zeros(s, f32, 3, 8)) }, "nn.MultiHeadAttention f32[3 8]", "needs x [B, T, width]")
+	mustSay(t, "lengths", func() { a.PaddedForward(x, []int{3}) }, "nn.MultiHeadAttention f32[2 3 8]", "1 lengths for 2 rows")
+	mustSay(t, "a length", func() { a.PaddedForward(x, []int{3, 4}) }, "nn.MultiHeadAttention f32[2 3 8]", "row 1 has 3 positions, not 4")
 	cache := a.NewCache(d, f32, 2, 4)
 	a.CachedForward(x, cache)
 	mustSay(t, "capacity", func() { a.CachedForward(x, cache) }, "nn.KVCache f32[2 3 2 4], f32[2 3 2 4], f32[2 3 2 4], f32[2 4 2 4]", "3 positions are held and 3 more do not fit: the capacity is 4")

@@ -58,7 +58,7 @@ func (gruCell) slopes(kept *tensor.Tensor, before, _ []*tensor.Tensor) []*tensor
 	r, z, n, hn := vector(kept, 0), vector(kept, 1), vector(kept, 2), vector(kept, 3)
 	byN := z.Neg().AddScalar(1).Mul(fromTanh(n))
 	return []*tensor.Tensor{
-		stack(byN.Mul(hn).Mul(fromSigmoid(r)), before[0].Sub(n).Mul(fromSigmoid(z)), byN.Mul(r), byN),
+		tensor.Stack(2, byN.Mul(hn).Mul(fromSigmoid(r)), before[0].Sub(n).Mul(fromSigmoid(z)), byN.Mul(r), byN),
 		z,
 	}
 }

@@ -61,6 +61,18 @@ func ExampleMultiHeadAttention_CrossForward() {
 	// Output: [2 3 32]
 }
 
+func ExampleMultiHeadAttention_PaddedForward() {
+	dev := tensor.CPU()
+	attention := nn.NewMultiHeadAttention(dev, tensor.F32, nn.AttentionConfig{Width: 32, Heads: 4})
+	nn.Initialize(attention, tensor.NewRand(1))
+	s := dev.NewScope()
+	defer s.Close()
+	x := tensor.Ones(s, tensor.F32, 2, 6, 32) // two sentences of six and of four tokens
+	y := attention.PaddedForward(x, []int{6, 4})
+	fmt.Println(y.Shape(), y.Index(1).Slice(0, 4, 6).Abs().Sum().Item())
+	// Output: [2 6 32] 0
+}
+
 func ExampleRoPE_From() {
 	s := tensor.CPU().NewScope()
 	defer s.Close()

@@ -55,7 +55,7 @@ func (lstmCell) slopes(kept *tensor.Tensor, before, after []*tensor.Tensor) []*t
 	i, f, g, o := vector(kept, 0), vector(kept, 1), vector(kept, 2), vector(kept, 3)
 	tc := after[1].Tanh()
 	return []*tensor.Tensor{
-		stack(g.Mul(fromSigmoid(i)), before[1].Mul(fromSigmoid(f)), i.Mul(fromTanh(g))),
+		tensor.Stack(2, g.Mul(fromSigmoid(i)), before[1].Mul(fromSigmoid(f)), i.Mul(fromTanh(g))),
 		tc.Mul(fromSigmoid(o)),
 		o.Mul(fromTanh(tc)),
 		f,

@@ -15,6 +15,10 @@
 // Initialize draw all of them as PyTorch does. Layers that tell training from evaluation ask the scope of their
 // input, see tensor.Scope.Training.
 //
+// Losses here are of numbers, distributions and vectors; those of classes, tensor.CrossEntropy with
+// weights, smoothing and ignored targets, tensor.NLL, and tensor.LinearCrossEntropy, which is fused with
+// the head, are in package tensor.
+//
 // Layers may be used by several goroutines at once, each with a scope of its own, while nobody changes their
 // parameters; BatchNorm in training and a KVCache are the exceptions. What does not fit panics with a
 // *tensor.Error that names the layer and the shapes.

@@ -64,11 +64,3 @@ func fromSigmoid(y *tensor.Tensor) *tensor.Tensor { return y.Sub(y.Square()) }
 
 // vector is the i-th of vectors [..., n, H].
 func vector(x *tensor.Tensor, i int) *tensor.Tensor { return x.Slice(-2, i, i+1).Squeeze(-2) }
-
-// stack puts vectors [..., H] on an axis before the last.
-func stack(vectors ...*tensor.Tensor) *tensor.Tensor {
-	for i, v := range vectors {
-		vectors[i] = v.Unsqueeze(v.Rank() - 1)
-	}
-	return tensor.Cat(-2, vectors...)
-}
