@@ -19,25 +19,44 @@ func benchmark(b *testing.B, s *tensor.Scope, step func()) {
 	}
 }
 
+// smallOps are ops on tensors of one element, [1] and [1, 1].
+var smallOps = []struct {
+	name string
+	fn   func(x, matrix T)
+}{
+	{"Add", func(x, _ T) { x.Add(x) }},
+	{"AddScalar", func(x, _ T) { x.AddScalar(1) }},
+	{"Exp", func(x, _ T) { x.Exp() }},
+	{"Lt", func(x, _ T) { x.Lt(x) }},
+	{"broadcast Mul", func(x, m T) { x.Mul(m) }},
+	{"To", func(x, _ T) { x.To(tensor.BF16) }},
+	{"Reshape", func(x, _ T) { x.Reshape(1, 1) }},
+	{"Sum", func(x, _ T) { x.Sum() }},
+	{"Where", func(x, _ T) { tensor.Where(x.GtScalar(0), x, x) }},
+	{"MatMul", func(_, m T) { m.MatMul(m) }},
+}
+
 // What an op costs beside its arithmetic.
 func BenchmarkOpOnOneElement(b *testing.B) {
-	for name, open := range map[string]func() *tensor.Scope{"scope": tensor.CPU().NewScope, "tape": tensor.CPU().NewTape} {
-		b.Run(name, func(b *testing.B) {
-			s, w := open(), paramOf(tensor.CPU(), []float32{1})
-			tensor.CPU().Poison(false)
-			defer tensor.CPU().Poison(true)
-			defer s.Close()
-			b.ReportAllocs()
-			x := w.In(s)
-			y, i := x, 0
-			for b.Loop() {
-				if y, i = y.Add(x), i+1; i%100 == 0 {
-					s.Reset()
-					x = w.In(s)
-					y = x
+	for _, c := range smallOps {
+		for name, open := range map[string]func() *tensor.Scope{"scope": tensor.CPU().NewScope, "tape": tensor.CPU().NewTape} {
+			b.Run(c.name+"/"+name, func(b *testing.B) {
+				s, w := open(), paramOf(tensor.CPU(), []float32{1})
+				tensor.CPU().Poison(false)
+				defer tensor.CPU().Poison(true)
+				defer s.Close()
+				b.ReportAllocs()
+				x := w.In(s)
+				m := x.Reshape(1, 1)
+				for i := 1; b.Loop(); i++ {
+					if c.fn(x, m); i%100 == 0 {
+						s.Reset()
+						x = w.In(s)
+						m = x.Reshape(1, 1)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }
 

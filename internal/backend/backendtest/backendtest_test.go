@@ -138,6 +138,28 @@ func (m mutant) ScatterAdd(out, index, x *backend.View) {
 	m.Backend.ScatterAdd(out, index, x)
 	m.after("ScatterAdd", out)
 }
+func (m mutant) Scan(out, a, b *backend.View, axis int, start float64, reverse bool) {
+	if m.key == "no start" {
+		start = 0
+	}
+	m.Backend.Scan(out, a, b, axis, start, reverse && m.key != "from the front")
+	m.after("Scan", out)
+}
+func (m mutant) Sort(index, x *backend.View, descending bool) {
+	if m.key == "unstable" && descending { // the ascending order, backwards
+		whole := *index
+		m.Backend.Sort(&whole, x, false)
+		if last := index.Rank - 1; last >= 0 && index.Shape[last] == x.Shape[last] {
+			for i := range index.Len() / max(index.Shape[last], 1) {
+				n := index.Shape[last]
+				slices.Reverse(unsafe.Slice((*int32)(index.Ptr), index.Len())[i*n : i*n+n])
+			}
+			return
+		}
+	}
+	m.Backend.Sort(index, x, descending)
+	m.after("Sort", index)
+}
 func (m mutant) Softmax(out, x *backend.View) { m.Backend.Softmax(out, x); m.after("Softmax", out) }
 func (m mutant) SoftmaxBackward(dx, dy, y *backend.View) {
 	m.Backend.SoftmaxBackward(dx, dy, y)
@@ -347,6 +369,13 @@ func TestSuiteCatchesEveryMutant(t *testing.T) {
 		{"bits that depend on the processors", "MatMulAdd", scheduled, ""},
 		{"a thousandth too much", "Gather", nudge, ""},
 		{"a thousandth too much", "ScatterAdd", nudge, ""},
+		{"a thousandth too much", "Scan", nudge, ""},
+		{"a write behind the output", "Scan", overrun, ""},
+		{"bits that depend on the processors", "Scan", scheduled, ""},
+		{"begun with 0", "no start", nil, "Scan"},
+		{"reverse ignored", "from the front", nil, "Scan"},
+		{"another place", "Sort", bump, ""},
+		{"equals turned around", "unstable", nil, "Sort"},
 		{"a thousandth too much", "Softmax", nudge, ""},
 		{"a thousandth too much", "SoftmaxBackward", nudge, "Softmax"},
 		{"a thousandth too much", "RMSNorm", nudge, ""},
