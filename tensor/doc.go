@@ -17,6 +17,9 @@
 // error and panics with an *Error that names the op and every shape; running out of memory panics with
 // an *OOMError before memory is touched. Try turns both into errors.
 //
+// Operands have one dtype: nothing is promoted, and a number beside a tensor takes the tensor's dtype. Shapes
+// broadcast. docs/types.md has the table of dtypes.
+//
 // Sums accumulate in F32 (F64 for F64) in a fixed order: the same seed gives the same bits whatever
 // GOMAXPROCS is.
 package tensor

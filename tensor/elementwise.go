@@ -324,8 +324,12 @@ func (t *Tensor) To(dt DType) *Tensor {
 		return t
 	}
 	s := scopeOfAny("To", []*Tensor{t})
-	out := cheaply(alloc(s, dt, t.view.Dims()...), []*Tensor{t}, func(out *Tensor, in []*Tensor) { convert("To", out, in[0]) })
-	if !dt.IsFloat() || !t.view.DType.IsFloat() {
+	out := alloc(s, dt, t.view.Dims()...)
+	convert("To", out, t)
+	if s.selective {
+		out.repeatable([]*Tensor{t}, func(out *Tensor, in []*Tensor) { convert("To", out, in[0]) })
+	}
+	if s.tape == nil || !dt.IsFloat() || !t.view.DType.IsFloat() {
 		return out
 	}
 	return record1("To", out, []*Tensor{t}, nil, func(g *gradient) { g.Add(0, g.Output(0)) })
@@ -334,21 +338,26 @@ func (t *Tensor) To(dt DType) *Tensor {
 // Where is x where cond, a Bool, is true and y elsewhere. The three shapes broadcast.
 func Where(cond, x, y *Tensor) *Tensor {
 	s := scopeOf("Where", []*Tensor{cond, x, y})
-	in := bring(s, []*Tensor{cond, x, y})
-	cond, x, y = in[0], in[1], in[2]
+	cond, x, y = cond.In(s), x.In(s), y.In(s)
 	if cond.view.DType != Bool || x.view.DType != y.view.DType {
-		fail("Where", in, "needs a bool condition and two operands of one dtype")
+		fail("Where", []*Tensor{cond, x, y}, "needs a bool condition and two operands of one dtype")
 	}
-	shape := broadcast("Where", x, y)
+	shape := x.view.Dims()
+	if !sameDims(x, y) {
+		shape = broadcast("Where", x, y)
+	}
 	if len(cond.view.Dims()) > len(shape) || !expands(cond.view.Dims(), shape) {
 		shape = broadcast("Where", cond, x.Expand(shape...))
 	}
-	out := cheaply(alloc(s, x.view.DType, shape...), in, func(out *Tensor, in []*Tensor) {
-		shape := out.view.Dims()
-		cv, xv, yv := expand(&in[0].view, shape), expand(&in[1].view, shape), expand(&in[2].view, shape)
-		out.dev.backend.Where(&out.view, &cv, &xv, &yv)
-	})
-	return record1("Where", out, in, []*Tensor{cond}, func(g *gradient) {
+	out := alloc(s, x.view.DType, shape...)
+	out.choose(cond, x, y)
+	if s.selective {
+		out.repeatable([]*Tensor{cond, x, y}, func(out *Tensor, in []*Tensor) { out.choose(in[0], in[1], in[2]) })
+	}
+	if s.tape == nil {
+		return out
+	}
+	return record1("Where", out, []*Tensor{cond, x, y}, []*Tensor{cond}, func(g *gradient) {
 		cond, dy := g.Saved(0), g.Output(0)
 		zero := Zeros(g.scope, dy.view.DType)
 		if g.Needs(1) {
@@ -358,4 +367,9 @@ func Where(cond, x, y *Tensor) *Tensor {
 			g.addReduced(2, Where(cond, zero, dy))
 		}
 	})
+}
+
+// choose sets t, new memory, to x where cond is true and to y elsewhere.
+func (t *Tensor) choose(cond, x, y *Tensor) {
+	t.dev.backend.Where(&t.view, cond.spread(t, 0), x.spread(t, 1), y.spread(t, 2))
 }

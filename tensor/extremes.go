@@ -81,7 +81,7 @@ func (t *Tensor) truths(op string, reduce backend.ReduceOp, axes []int) *Tensor 
 		fail(op, []*Tensor{t}, "not defined for %s; compare first, as NeScalar(0) does", t.view.DType)
 	}
 	shape, _ := foldedShape(op, t, axes)
-	out := alloc(s, Bool, shape...)
+	out := alloc(s, Bool, shape[:t.view.Rank]...)
 	s.dev.backend.Reduce(reduce, &out.view, &t.view)
 	return out
 }

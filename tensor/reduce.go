@@ -9,17 +9,17 @@ func fold(name string, op backend.ReduceOp, t *Tensor, axes []int) (out *Tensor,
 		fail(name, []*Tensor{t}, "not defined for bool; convert with To")
 	}
 	shape, n := foldedShape(name, t, axes)
-	out = alloc(s, t.view.DType, shape...)
+	out = alloc(s, t.view.DType, shape[:t.view.Rank]...)
 	s.dev.backend.Reduce(op, &out.view, &t.view)
 	return out, n
 }
 
 // foldedShape is t's shape with the axes, all of them if none is given, of length 1, and the number of elements
 // that become one.
-func foldedShape(name string, t *Tensor, axes []int) (shape []int, n int) {
-	shape, n = t.Shape(), 1
+func foldedShape(name string, t *Tensor, axes []int) (shape [MaxRank]int, n int) {
+	shape, n = t.view.Shape, 1
 	if len(axes) == 0 {
-		for i := range shape {
+		for i := range t.view.Rank {
 			n *= shape[i]
 			shape[i] = 1
 		}
@@ -41,7 +41,8 @@ func squeezed(t, out *Tensor, axes []int) *Tensor {
 	for _, a := range axes {
 		drop[t.axis("Reduce", a)] = true
 	}
-	var shape []int
+	var room [MaxRank]int
+	shape := room[:0]
 	for i, d := range out.view.Dims() {
 		if !drop[i] {
 			shape = append(shape, d)
@@ -53,6 +54,9 @@ func squeezed(t, out *Tensor, axes []int) *Tensor {
 // SumKeep sums over the axes, all of them if none is given, and keeps them with length 1.
 func (t *Tensor) SumKeep(axes ...int) *Tensor {
 	out, _ := fold("Sum", backend.Sum, t, axes)
+	if out.scope.tape == nil {
+		return out
+	}
 	return record1("Sum", out, []*Tensor{t}, nil, func(g *gradient) {
 		g.Add(0, g.Output(0).Expand(g.node.inputs[0].view.Dims()...))
 	})

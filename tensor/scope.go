@@ -25,7 +25,7 @@ type Scope struct {
 	again     bool         // a Checkpoint computes here for the second time
 	mode      trainingMode // see Training
 
-	spare [2]backend.View // operands as kernels see them, see Tensor.spread
+	spare [3]backend.View // operands as kernels see them, see Tensor.spread
 }
 
 // NewScope is a scope that records nothing: for inference.

@@ -1,6 +1,10 @@
 package tensor
 
-import "github.com/hone-ml/hone/internal/backend"
+import (
+	"slices"
+
+	"github.com/hone-ml/hone/internal/backend"
+)
 
 // Views copy nothing: the result shares memory with t. They work on long-lived tensors too, but not on a
 // trainable one: bring it into a scope with In first, so that its gradient can flow.
@@ -10,27 +14,28 @@ import "github.com/hone-ml/hone/internal/backend"
 func (t *Tensor) Reshape(shape ...int) *Tensor {
 	t.viewable("Reshape")
 	t.unquantized("Reshape")
-	dims := append(make([]int, 0, MaxRank), shape...)
+	var room [MaxRank]int
+	dims := append(room[:0], shape...)
 	infer, n := -1, 1
 	for i, d := range dims {
 		switch {
 		case d == -1 && infer < 0:
 			infer = i
 		case d < 0:
-			fail("Reshape", []*Tensor{t}, "cannot have shape %v", shape)
+			fail("Reshape", []*Tensor{t}, "cannot have shape %v", slices.Clone(shape))
 		default:
 			n *= d
 		}
 	}
 	if infer >= 0 {
 		if n == 0 {
-			fail("Reshape", []*Tensor{t}, "-1 could be any number in %v", shape)
+			fail("Reshape", []*Tensor{t}, "-1 could be any number in %v", slices.Clone(shape))
 		}
 		dims[infer] = t.Len() / n
 		n *= dims[infer]
 	}
 	if n != t.Len() || len(dims) > MaxRank {
-		fail("Reshape", []*Tensor{t}, "%d elements cannot have shape %v", t.Len(), shape)
+		fail("Reshape", []*Tensor{t}, "%d elements cannot have shape %v", t.Len(), slices.Clone(shape))
 	}
 	if !t.view.Contiguous() {
 		return t.Contiguous().Reshape(dims...)
@@ -259,7 +264,7 @@ func (t *Tensor) viewable(op string) {
 
 // derive records out as computed from t alone, with nothing saved.
 func (t *Tensor) derive(op string, out *Tensor, backward func(*gradient)) *Tensor {
-	if t.scope == nil {
+	if t.scope == nil || t.scope.tape == nil {
 		return out
 	}
 	return record1(op, out, []*Tensor{t}, nil, backward)

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/cpu/simd"
 )
 
 // What an element-wise operation costs beside its loop counts where tensors are small: a loss, a mask of a few
@@ -212,4 +213,57 @@ func briefScalar(op backend.BinaryOp, out, x *backend.View, s float64) bool {
 		return loopsU8().runScalar(op, n, out, x, convertOne[uint8](s))
 	}
 	return false
+}
+
+// briefWhere does what Where does, if it can.
+func briefWhere(out, cond, x, y *backend.View) bool {
+	n := brief(out, cond, x, y)
+	if n < 0 {
+		return false
+	}
+	c := slice[uint8](cond.Ptr, n)
+	switch out.DType.Size() {
+	case 1:
+		choose(slice[uint8](out.Ptr, n), c, slice[uint8](x.Ptr, n), slice[uint8](y.Ptr, n))
+	case 2:
+		simd.Where(slice[uint16](out.Ptr, n), c, slice[uint16](x.Ptr, n), slice[uint16](y.Ptr, n))
+	case 4:
+		simd.Where(slice[uint32](out.Ptr, n), c, slice[uint32](x.Ptr, n), slice[uint32](y.Ptr, n))
+	default:
+		choose(slice[uint64](out.Ptr, n), c, slice[uint64](x.Ptr, n), slice[uint64](y.Ptr, n))
+	}
+	return true
+}
+
+// briefSum sums all of x, if it can: one block of what the general way does.
+func briefSum(out, x *backend.View) bool {
+	n := brief(x)
+	if n <= 0 || out.Len() != 1 {
+		return false
+	}
+	switch x.DType {
+	case backend.F32:
+		put(out.DType, out.Ptr, rowSum(slice[float32](x.Ptr, n)))
+	case backend.F64:
+		put(out.DType, out.Ptr, rowSum(slice[float64](x.Ptr, n)))
+	case backend.BF16:
+		put(out.DType, out.Ptr, rowSum(slice[uint16](x.Ptr, n)))
+	default:
+		return false
+	}
+	return true
+}
+
+// briefConvert copies n elements that lie dense in memory to another dtype.
+func briefConvert[D, S number](n int, out, x *backend.View, kernel func(dst []D, src []S)) {
+	ws := getWorkspace()
+	defer ws.put()
+	src := load(x.DType, x.Ptr, 1, n, take[S](ws, n))
+	if sizeOf[D]() == sizeOf[S]() && isFloat[D]() == isFloat[S]() && out.DType != backend.Bool {
+		store(out.DType, out.Ptr, 1, cast[D](src)) // both compute in one type
+		return
+	}
+	dst := destination(out.DType, out.Ptr, 1, n, take[D](ws, n))
+	kernel(dst, src)
+	store(out.DType, out.Ptr, 1, dst)
 }

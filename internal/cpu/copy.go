@@ -10,6 +10,11 @@ import (
 // Copy sets out = x, converting dtypes.
 func (*Backend) Copy(out, x *backend.View) {
 	if out.DType == x.DType {
+		if n := brief(out, x); n >= 0 {
+			n *= out.DType.Size()
+			copy(slice[byte](out.Ptr, n), slice[byte](x.Ptr, n))
+			return
+		}
 		switch out.DType.Size() {
 		case 1:
 			move[uint8](out, x)
@@ -143,6 +148,10 @@ func convertToBool(out, x *backend.View) {
 }
 
 func convert[D, S number](out, x *backend.View, kernel func(dst []D, src []S)) {
+	if n := brief(out, x); n >= 0 {
+		briefConvert(n, out, x, kernel)
+		return
+	}
 	n := newNest(out, x)
 	last := n.rank - 1
 	// Floats of 16 bits become F32 where they belong, without a stop in scratch.

@@ -185,6 +185,9 @@ func scalar[T number](op backend.BinaryOp, out, x *backend.View, s T, grain int)
 
 // Where sets out = cond ? x : y.
 func (*Backend) Where(out, cond, x, y *backend.View) {
+	if briefWhere(out, cond, x, y) {
+		return
+	}
 	switch out.DType.Size() {
 	case 1:
 		where(out, cond, x, y, grainScalar, choose[uint8])

@@ -32,6 +32,9 @@ func (*Backend) Reduce(op backend.ReduceOp, out, x *backend.View) {
 		product(out, x)
 		return
 	}
+	if op == backend.Sum && briefSum(out, x) {
+		return
+	}
 	switch x.DType {
 	case backend.F64:
 		if op == backend.Sum {
