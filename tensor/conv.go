@@ -28,13 +28,13 @@ func Conv1d(x, weight, bias *Tensor, o Conv1dOptions) *Tensor {
 	ins := []*Tensor{x, weight, bias}
 	scopeOf("Conv1d", ins)
 	checkConv("Conv1d", ins, 3, "x [N, C, L] and weight [O, C/groups, K]")
-	w := window{kernel: [2]int{1, weight.Dim(2)}, stride: [2]int{1, o.Stride}, dilation: [2]int{1, o.Dilation}, size: [2]int{1, x.Dim(2)}}
-	w.before[1], w.after[1] = o.Padding, o.Padding
+	w := backend.Window{Kernel: [2]int{1, weight.Dim(2)}, Stride: [2]int{1, o.Stride}, Dilation: [2]int{1, o.Dilation}, Size: [2]int{1, x.Dim(2)}}
+	w.Before[1], w.After[1] = o.Padding, o.Padding
 	if o.Causal {
 		if o.Padding != 0 {
 			fail("Conv1d", ins, "Causal decides the padding: leave Padding %d out", o.Padding)
 		}
-		w.before[1] = (w.kernel[1] - 1) * max(o.Dilation, 1)
+		w.Before[1] = (w.Kernel[1] - 1) * max(o.Dilation, 1)
 	}
 	return convolve("Conv1d", ins, w, o.Groups)
 }
@@ -47,9 +47,9 @@ func Conv2d(x, weight, bias *Tensor, o Conv2dOptions) *Tensor {
 	ins := []*Tensor{x, weight, bias}
 	scopeOf("Conv2d", ins)
 	checkConv("Conv2d", ins, 4, "x [N, C, H, W] and weight [O, C/groups, KH, KW]")
-	return convolve("Conv2d", ins, window{
-		kernel: [2]int{weight.Dim(2), weight.Dim(3)}, stride: o.Stride, dilation: o.Dilation,
-		before: o.Padding, after: o.Padding, size: [2]int{x.Dim(2), x.Dim(3)},
+	return convolve("Conv2d", ins, backend.Window{
+		Kernel: [2]int{weight.Dim(2), weight.Dim(3)}, Stride: o.Stride, Dilation: o.Dilation,
+		Before: o.Padding, After: o.Padding, Size: [2]int{x.Dim(2), x.Dim(3)},
 	}, o.Groups)
 }
 
@@ -74,10 +74,11 @@ type convolution struct {
 	step      int // images at a time
 }
 
-// partPatches is about how many elements patches have at a time: they should stay in the second-level cache.
-var partPatches = 1 << 18
+// partPatches is about how many elements patches have at a time: few enough to stay in a cache, many enough that
+// the products are worth dividing.
+var partPatches = 1 << 20
 
-func convolve(op string, ins []*Tensor, w window, groups int) *Tensor {
+func convolve(op string, ins []*Tensor, w backend.Window, groups int) *Tensor {
 	if groups == 0 {
 		groups = 1
 	}
@@ -87,33 +88,34 @@ func convolve(op string, ins []*Tensor, w window, groups int) *Tensor {
 		fail(op, ins, "%d channels in %d groups need a weight [O, C/groups, ...] with O a multiple of the groups", channels, groups)
 	}
 	c := &convolution{window: newWindow(op, ins, w), n: x.Dim(0), groups: groups, in: channels / groups, out: outs / groups}
-	parts := max(1, (c.n*channels*c.taps()*c.places()+partPatches-1)/partPatches)
+	parts := max(1, (c.n*channels*c.Taps()*c.Places()+partPatches-1)/partPatches)
 	c.step = max(1, (c.n+parts-1)/parts)
 
 	s := scopeOf(op, ins)
 	ins = bring(s, ins)
 	x, weight = ins[0], ins[1].detached().Contiguous()
-	shape := []int{c.n, outs, c.result[0], c.result[1]}
+	shape := []int{c.n, outs, c.Result[0], c.Result[1]}
 	if x.view.Rank == 3 {
-		shape = []int{c.n, outs, c.result[1]}
+		shape = []int{c.n, outs, c.Result[1]}
 	}
 	out := alloc(s, x.view.DType, shape...)
+	if fused, ok := backend.Fused[backend.DepthwiseConvolver](s.dev.backend); ok && c.in == 1 && c.out == 1 {
+		c.depthwise(fused, out, x, weight, ins[2])
+		return record1(op, out, ins, []*Tensor{x, weight}, func(g *gradient) { c.depthwiseBackward(fused, g) })
+	}
 	c.forward(out, x, weight, ins[2])
 	return record1(op, out, ins, []*Tensor{x, weight}, c.backward)
 }
 
 // matrixOf is weights [O, C/groups, kernel...] as a matrix for each group.
 func (c *convolution) matrixOf(w *backend.View) backend.View {
-	return backend.NewView(w.Ptr, w.DType, c.groups, c.out, c.in*c.taps())
+	return backend.NewView(w.Ptr, w.DType, c.groups, c.out, c.in*c.Taps())
 }
 
-// columns are the patches of images [n, C, H, W]: [groups, in·taps, n·places].
-func (c *convolution) columns(s *Scope, images *backend.View) backend.View {
-	frame := c.pad(s, images, 0)
-	patches := c.patches(&frame)
-	cols := alloc(s, images.DType, patches.Dims()...)
-	s.dev.backend.Copy(&cols.view, &patches)
-	return backend.NewView(cols.view.Ptr, images.DType, c.groups, c.in*c.taps(), images.Shape[0]*c.places())
+// matrices are the patches of images [n, C, H, W]: a matrix [in·taps, n·places] for each group.
+func (c *convolution) matrices(s *Scope, images *backend.View) backend.View {
+	cols := c.columns(s, images)
+	return backend.NewView(cols.Ptr, cols.DType, c.groups, c.in*c.Taps(), images.Shape[0]*c.Places())
 }
 
 // channelsFirst is images [n, C, H, W] as a view [C, n, H, W].
@@ -136,9 +138,9 @@ func (c *convolution) forward(out, x, weight, bias *Tensor) {
 	}
 	c.eachPart(out.scope, func(s *Scope, lo, hi int) {
 		part := images.Slice(0, lo, hi)
-		cols := c.columns(s, &part)
-		y := alloc(s, dt.Accumulator(), c.groups*c.out, hi-lo, c.result[0], c.result[1])
-		product := backend.NewView(y.view.Ptr, y.view.DType, c.groups, c.out, (hi-lo)*c.places())
+		cols := c.matrices(s, &part)
+		y := alloc(s, dt.Accumulator(), c.groups*c.out, hi-lo, c.Result[0], c.Result[1])
+		product := backend.NewView(y.view.Ptr, y.view.DType, c.groups, c.out, (hi-lo)*c.Places())
 		b.MatMul(&product, &kernels, &cols, false)
 		to := channelsFirst(results.Slice(0, lo, hi))
 		if bias == nil {
@@ -174,10 +176,10 @@ func (c *convolution) backward(g *gradient) {
 			from := channelsFirst(results.Slice(0, lo, hi))
 			rows := alloc(s, dy.view.DType, from.Dims()...)
 			s.dev.backend.Copy(&rows.view, &from)
-			d := backend.NewView(rows.view.Ptr, rows.view.DType, c.groups, c.out, (hi-lo)*c.places())
+			d := backend.NewView(rows.view.Ptr, rows.view.DType, c.groups, c.out, (hi-lo)*c.Places())
 			if dw != nil {
 				part, to := images.Slice(0, lo, hi), c.matrixOf(&dw.view)
-				cols := permuted(c.columns(s, &part), 0, 2, 1)
+				cols := permuted(c.matrices(s, &part), 0, 2, 1)
 				s.dev.backend.MatMul(&to, &d, &cols, true)
 			}
 			if dx != nil {
@@ -193,31 +195,26 @@ func (c *convolution) backward(g *gradient) {
 	if dw != nil && !accumulate {
 		g.Add(1, dw)
 	}
-	if g.Needs(2) {
-		// over images and places, in the accumulator's dtype, as addReduced does
-		sum := alloc(g.scope, acc, 1, c.groups*c.out, 1, 1)
-		wide := dy.detached().To(acc).view
-		wide = asImages(&wide)
-		g.scope.dev.backend.Reduce(backend.Sum, &sum.view, &wide)
-		g.Add(2, sum.Reshape(c.groups*c.out))
+	c.biasGradient(g, acc)
+}
+
+// biasGradient sums over images and places, in the accumulator's dtype, as addReduced does.
+func (c *convolution) biasGradient(g *gradient, acc DType) {
+	if !g.Needs(2) {
+		return
 	}
+	sum := alloc(g.scope, acc, 1, c.groups*c.out, 1, 1)
+	wide := g.Output(0).detached().To(acc).view
+	wide = asImages(&wide)
+	g.scope.dev.backend.Reduce(backend.Sum, &sum.view, &wide)
+	g.Add(2, sum.Reshape(c.groups*c.out))
 }
 
 // imagesGradient sets to [n, C, H, W] to the gradient of images from that of their results d [groups, out,
 // n·places]: columns of the transposed kernels' product, added up where their patches overlap.
 func (c *convolution) imagesGradient(s *Scope, to *backend.View, kernels backend.View, d *backend.View, acc DType) {
-	b := s.dev.backend
-	cols := alloc(s, acc, c.groups, c.in*c.taps(), d.Shape[2])
-	b.MatMul(&cols.view, &kernels, d, false)
-	frame := *to
-	if c.padded() || acc != to.DType {
-		frame = c.frame(s, acc, to.Shape[0], to.Shape[1]).view
-	}
-	b.Fill(&frame, 0)
-	columns := backend.NewView(cols.view.Ptr, acc, c.groups*c.in, c.taps(), to.Shape[0], c.places())
-	c.spread(s.dev, &frame, &columns)
-	if frame.Ptr != to.Ptr {
-		picture := c.picture(&frame)
-		b.Copy(to, &picture)
-	}
+	cols := alloc(s, acc, c.groups, c.in*c.Taps(), d.Shape[2])
+	s.dev.backend.MatMul(&cols.view, &kernels, d, false)
+	columns := backend.NewView(cols.view.Ptr, acc, c.groups*c.in, c.Taps(), to.Shape[0], c.Places())
+	c.sum(s, to, &columns)
 }

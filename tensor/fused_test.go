@@ -327,3 +327,34 @@ func TestLargeLogitsDoNotOverflow(t *testing.T) {
 		s.Close()
 	}
 }
+
+func TestFusedConvolutionsAndPoolsEqualTheirTwins(t *testing.T) {
+	images := func(weight ...int) func(d *tensor.Device, dt tensor.DType) []T {
+		return func(d *tensor.Device, dt tensor.DType) []T {
+			r := tensor.NewRand(6)
+			return []T{param(d, r, dt, 3, 4, 9, 7), param(d, r, dt, weight...), param(d, r, dt, weight[0])}
+		}
+	}
+	for _, o := range []tensor.Conv2dOptions{{}, {Padding: [2]int{1, 1}}, {Stride: [2]int{2, 1}, Padding: [2]int{0, 2}}, {Dilation: [2]int{2, 3}, Padding: [2]int{2, 1}}} {
+		for groups, weight := range map[int][]int{1: {5, 4, 3, 3}, 2: {6, 2, 2, 3}, 4: {4, 1, 3, 2}} {
+			o := o
+			o.Groups = groups
+			compareTwins(t, images(weight...), func(x ...T) T { return tensor.Conv2d(x[0], x[1], x[2], o) })
+			compareTwins(t, images(weight...), func(x ...T) T { // not contiguous, and a constant image
+				return tensor.Conv2d(x[0].Detach().Transpose(2, 3), x[1], nil, o)
+			})
+		}
+		u := tensor.UnfoldOptions{Stride: o.Stride, Padding: o.Padding, Dilation: o.Dilation}
+		compareTwins(t, images(1), func(x ...T) T { return tensor.Unfold(x[0].Transpose(2, 3), [2]int{2, 3}, u) })
+		compareTwins(t, images(1), func(x ...T) T {
+			return tensor.Fold(tensor.Unfold(x[0], [2]int{2, 3}, u).Square(), [2]int{9, 7}, [2]int{2, 3}, u)
+		})
+	}
+	for _, o := range []tensor.Pool2dOptions{{}, {Stride: [2]int{1, 2}, Padding: [2]int{1, 1}}, {Stride: [2]int{2, 1}, Dilation: [2]int{1, 2}}} {
+		compareTwins(t, images(1), func(x ...T) T { return tensor.MaxPool2d(x[0].Transpose(2, 3), [2]int{2, 3}, o) })
+	}
+	compareTwins(t, images(1), func(x ...T) T { // the window misses the signal between its two elements
+		y := tensor.MaxPool1d(x[0].Reshape(3, -1, 2), 2, tensor.Pool1dOptions{Stride: 1, Padding: 1, Dilation: 3})
+		return y.MaskedFill(y.GtScalar(-1e30).Not(), 1)
+	})
+}

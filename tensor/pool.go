@@ -26,7 +26,7 @@ type Pool2dOptions struct {
 
 // MaxPool1d is the maximum of windows of a signal x [N, C, L] of a float dtype: [N, C, L'], where
 // L' = (L + 2·padding − dilation·(kernel−1) − 1)/stride + 1. NaN wins, and of equal maxima the first one gets the
-// gradient. (torch.nn.functional.max_pool1d.)
+// gradient; a dilated window that sees nothing but padding gives −Inf. (torch.nn.functional.max_pool1d.)
 func MaxPool1d(x *Tensor, kernel int, o Pool1dOptions) *Tensor {
 	return maxPool("MaxPool1d", x, signalWindow("MaxPool1d", x, kernel, o))
 }
@@ -77,8 +77,8 @@ func signalWindow(op string, x *Tensor, kernel int, o Pool1dOptions) window {
 		o.Stride = kernel
 	}
 	pad := [2]int{0, o.Padding}
-	return poolWindow(op, x, window{kernel: [2]int{1, kernel}, stride: [2]int{1, o.Stride}, dilation: [2]int{1, o.Dilation},
-		before: pad, after: pad, size: [2]int{1, x.Dim(2)}})
+	return poolWindow(op, x, backend.Window{Kernel: [2]int{1, kernel}, Stride: [2]int{1, o.Stride}, Dilation: [2]int{1, o.Dilation},
+		Before: pad, After: pad, Size: [2]int{1, x.Dim(2)}})
 }
 
 func imageWindow(op string, x *Tensor, kernel [2]int, o Pool2dOptions) window {
@@ -88,15 +88,15 @@ func imageWindow(op string, x *Tensor, kernel [2]int, o Pool2dOptions) window {
 			o.Stride[i] = kernel[i]
 		}
 	}
-	return poolWindow(op, x, window{kernel: kernel, stride: o.Stride, dilation: o.Dilation,
-		before: o.Padding, after: o.Padding, size: [2]int{x.Dim(2), x.Dim(3)}})
+	return poolWindow(op, x, backend.Window{Kernel: kernel, Stride: o.Stride, Dilation: o.Dilation,
+		Before: o.Padding, After: o.Padding, Size: [2]int{x.Dim(2), x.Dim(3)}})
 }
 
-func poolWindow(op string, x *Tensor, w window) window {
-	w = newWindow(op, []*Tensor{x}, w)
+func poolWindow(op string, x *Tensor, from backend.Window) window {
+	w := newWindow(op, []*Tensor{x}, from)
 	for i := range 2 {
-		if w.before[i] > w.kernel[i]/2 {
-			fail(op, []*Tensor{x}, "a padding of %d is more than half of the kernel %d: a window would see nothing else", w.before[i], w.kernel[i])
+		if w.Before[i] > w.Kernel[i]/2 {
+			fail(op, []*Tensor{x}, "a padding of %d is more than half of the kernel %d: a window would see nothing else", w.Before[i], w.Kernel[i])
 		}
 	}
 	return w
@@ -104,9 +104,9 @@ func poolWindow(op string, x *Tensor, w window) window {
 
 // pooled is a new tensor for the results of x.
 func (w *window) pooled(s *Scope, x *Tensor) *Tensor {
-	shape := []int{x.Dim(0), x.Dim(1), w.result[0], w.result[1]}
+	shape := []int{x.Dim(0), x.Dim(1), w.Result[0], w.Result[1]}
 	if x.view.Rank == 3 {
-		shape = []int{x.Dim(0), x.Dim(1), w.result[1]}
+		shape = []int{x.Dim(0), x.Dim(1), w.Result[1]}
 	}
 	return alloc(s, x.view.DType, shape...)
 }
@@ -114,6 +114,21 @@ func (w *window) pooled(s *Scope, x *Tensor) *Tensor {
 func maxPool(op string, x *Tensor, w window) *Tensor {
 	out := w.pooled(x.scope, x)
 	b := out.dev.backend
+	if fused, ok := backend.Fused[backend.MaxPooler](b); ok {
+		index := alloc(x.scope, I32, out.view.Dims()...)
+		temporary(out.dev, out.scope, func(s *Scope) {
+			images := contiguousIn(s, &x.view, x.view.DType)
+			fused.MaxPool(&out.view, &index.view, &images, w.Window)
+		})
+		return record1(op, out, []*Tensor{x}, []*Tensor{index}, func(g *gradient) {
+			dx := g.New(0)
+			temporary(g.scope.dev, g.scope, func(s *Scope) {
+				dy := contiguousIn(s, &g.Output(0).view, dx.view.DType)
+				fused.MaxPoolBackward(&dx.view, &dy, &g.Saved(0).view)
+			})
+			g.Add(0, dx)
+		})
+	}
 	temporary(out.dev, out.scope, func(s *Scope) {
 		images, to := asImages(&x.view), asImages(&out.view)
 		frame := w.pad(s, &images, math.Inf(-1))
@@ -155,7 +170,7 @@ func avgPool(op string, x *Tensor, w window, excludePadding bool) *Tensor {
 	temporary(out.dev, out.scope, func(s *Scope) {
 		images := asImages(&x.view)
 		frame := w.pad(s, &images, 0)
-		sum := alloc(s, acc, images.Shape[0], images.Shape[1], w.result[0], w.result[1])
+		sum := alloc(s, acc, images.Shape[0], images.Shape[1], w.Result[0], w.Result[1])
 		b.Fill(&sum.view, 0)
 		w.eachTap(func(i, j int) {
 			v := w.tap(&frame, i, j)
@@ -193,22 +208,22 @@ func avgPool(op string, x *Tensor, w window, excludePadding bool) *Tensor {
 
 // shares is what an element of each window counts for in its mean, as a view of shape.
 func (w *window) shares(s *Scope, dt DType, shape []int, excludePadding bool) backend.View {
-	values := make([]float64, w.places())
+	values := make([]float64, w.Places())
 	for i := range values {
-		values[i] = 1 / float64(w.taps())
+		values[i] = 1 / float64(w.Taps())
 		if excludePadding {
-			values[i] = 1 / float64(w.inside(0, i/w.result[1])*w.inside(1, i%w.result[1]))
+			values[i] = 1 / float64(w.inside(0, i/w.Result[1])*w.inside(1, i%w.Result[1]))
 		}
 	}
-	t := FromSlice(s, values, w.result[0], w.result[1]).To(dt)
+	t := FromSlice(s, values, w.Result[0], w.Result[1]).To(dt)
 	return expand(&t.view, shape)
 }
 
 // inside is how many elements of the window at a place of an axis are not padding.
 func (w *window) inside(axis, place int) int {
 	n := 0
-	for k := range w.kernel[axis] {
-		if at := place*w.stride[axis] + k*w.dilation[axis] - w.before[axis]; at >= 0 && at < w.size[axis] {
+	for k := range w.Kernel[axis] {
+		if at := place*w.Stride[axis] + k*w.Dilation[axis] - w.Before[axis]; at >= 0 && at < w.Size[axis] {
 			n++
 		}
 	}
@@ -223,7 +238,7 @@ func adaptiveAvgPool(op string, x *Tensor, size [2]int) *Tensor {
 			fail(op, []*Tensor{x}, "cannot be pooled to %d windows: there must be at least one, and something in it", n)
 		}
 	}
-	w := window{result: size}
+	w := window{backend.Window{Result: size}}
 	out, acc := w.pooled(x.scope, x), x.view.DType.Accumulator()
 	b := out.dev.backend
 	temporary(out.dev, out.scope, func(s *Scope) {

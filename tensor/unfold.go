@@ -10,8 +10,8 @@ type UnfoldOptions struct {
 	Dilation [2]int // distance of the kernel's elements; 0 means 1
 }
 
-func (o UnfoldOptions) window(kernel, size [2]int) window {
-	return window{kernel: kernel, stride: o.Stride, dilation: o.Dilation, before: o.Padding, after: o.Padding, size: size}
+func (o UnfoldOptions) window(kernel, size [2]int) backend.Window {
+	return backend.Window{Kernel: kernel, Stride: o.Stride, Dilation: o.Dilation, Before: o.Padding, After: o.Padding, Size: size}
 }
 
 // Unfold is what a kernel sees of images x [N, C, H, W] at each of its L places, as columns: [N, C·KH·KW, L]. Its
@@ -23,7 +23,7 @@ func Unfold(x *Tensor, kernel [2]int, o UnfoldOptions) *Tensor {
 		fail("Unfold", ins, "needs x [N, C, H, W]")
 	}
 	w := newWindow("Unfold", ins, o.window(kernel, [2]int{x.Dim(2), x.Dim(3)}))
-	out := alloc(s, x.view.DType, x.Dim(0), x.Dim(1)*w.taps(), w.places())
+	out := alloc(s, x.view.DType, x.Dim(0), x.Dim(1)*w.Taps(), w.Places())
 	w.unfold(out, x)
 	return record1("Unfold", out, ins, nil, func(g *gradient) {
 		dx := g.New(0)
@@ -44,10 +44,10 @@ func Fold(x *Tensor, size, kernel [2]int, o UnfoldOptions) *Tensor {
 		fail("Fold", ins, "cannot make images of %d × %d", size[0], size[1])
 	}
 	w := newWindow("Fold", ins, o.window(kernel, size))
-	if x.Dim(1)%w.taps() != 0 || x.Dim(2) != w.places() {
-		fail("Fold", ins, "images of %d × %d have columns [N, C·%d, %d] for this kernel", size[0], size[1], w.taps(), w.places())
+	if x.Dim(1)%w.Taps() != 0 || x.Dim(2) != w.Places() {
+		fail("Fold", ins, "images of %d × %d have columns [N, C·%d, %d] for this kernel", size[0], size[1], w.Taps(), w.Places())
 	}
-	out := alloc(s, x.view.DType, x.Dim(0), x.Dim(1)/w.taps(), size[0], size[1])
+	out := alloc(s, x.view.DType, x.Dim(0), x.Dim(1)/w.Taps(), size[0], size[1])
 	w.fold(out, x)
 	return record1("Fold", out, ins, nil, func(g *gradient) {
 		dx := g.New(0)
@@ -59,26 +59,23 @@ func Fold(x *Tensor, size, kernel [2]int, o UnfoldOptions) *Tensor {
 // unfold sets columns [N, C·taps, L] to the patches of images [N, C, H, W].
 func (w *window) unfold(columns, images *Tensor) {
 	temporary(columns.dev, columns.scope, func(s *Scope) {
-		frame := w.pad(s, &images.view, 0)
-		patches := permuted(w.patches(&frame), 3, 0, 1, 2, 4, 5)
-		to := backend.NewView(columns.view.Ptr, columns.view.DType, patches.Dims()...)
-		s.dev.backend.Copy(&to, &patches)
+		cols := permuted(w.columns(s, &images.view), 2, 0, 1, 3)
+		to := backend.NewView(columns.view.Ptr, columns.view.DType, cols.Dims()...)
+		s.dev.backend.Copy(&to, &cols)
 	})
 }
 
 // fold sets images [N, C, H, W] to the sums of columns [N, C·taps, L].
 func (w *window) fold(images, columns *Tensor) {
 	temporary(images.dev, images.scope, func(s *Scope) {
-		b, acc := s.dev.backend, images.view.DType.Accumulator()
 		n, c := images.Dim(0), images.Dim(1)
-		cols := alloc(s, acc, n, c*w.taps(), w.places())
-		b.Copy(&cols.view, &columns.view)
-		frame := w.frame(s, acc, n, c)
-		b.Fill(&frame.view, 0)
-		from := backend.NewView(cols.view.Ptr, acc, n, c, w.taps(), w.places())
-		first := permuted(from, 1, 2, 0, 3)
-		w.spread(s.dev, &frame.view, &first)
-		picture := w.picture(&frame.view)
-		b.Copy(&images.view, &picture)
+		from := columns.view
+		if !from.Contiguous() {
+			from = contiguousIn(s, &from, from.DType)
+		}
+		from = permuted(backend.NewView(from.Ptr, from.DType, n, c, w.Taps(), w.Places()), 1, 2, 0, 3)
+		cols := alloc(s, images.view.DType.Accumulator(), c, w.Taps(), n, w.Places())
+		s.dev.backend.Copy(&cols.view, &from)
+		w.sum(s, &images.view, &cols.view)
 	})
 }

@@ -50,6 +50,10 @@ var (
 	_ backend.Adafactorer    = (*Backend)(nil)
 	_ backend.SquareSummer   = (*Backend)(nil)
 
+	_ backend.Unfolder           = (*Backend)(nil)
+	_ backend.DepthwiseConvolver = (*Backend)(nil)
+	_ backend.MaxPooler          = (*Backend)(nil)
+
 	_ backend.Quantizer         = (*Backend)(nil)
 	_ backend.QuantizedMatMuler = (*Backend)(nil)
 )
