@@ -1,10 +1,10 @@
-"""Writes nn/testdata/{layers,recurrent,attention,losses,inits}.safetensors: the layers, losses and initialisers of torch.nn."""
+"""Writes nn/testdata/{network,layers,recurrent,attention,losses,inits}.safetensors: the layers, losses and initialisers of torch.nn."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from common import ROOT, Random, save
+from common import ROOT, Random, save, save_file
 
 DATA = ROOT / "nn/testdata"
 
@@ -254,7 +254,33 @@ def fans(out: dict) -> None:
         out[name + ".bounds"] = torch.tensor(bounds)
 
 
+class Network(nn.Module):
+    """One of each kind of state: names with dots and without, both directions, buffers."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.conv, self.norm = nn.Embedding(11, 6), nn.Conv1d(6, 8, 3, padding=1), nn.BatchNorm1d(8)
+        self.rnn = nn.LSTM(8, 5, 2, bidirectional=True, batch_first=True)
+        self.head = nn.Sequential(nn.LayerNorm(10), nn.Linear(10, 7), nn.GELU(), nn.Linear(7, 3))
+
+    def forward(self, ids):
+        x = self.norm(self.conv(self.embed(ids).transpose(1, 2)))
+        return self.head(self.rnn(x.transpose(1, 2))[0])
+
+
+def network() -> None:
+    """A state_dict as torch and safetensors write it, and what the network makes of an input."""
+    c, net = Cases(45), Network()
+    c.fill(net)
+    net(c.rand.ints(11, 4, 9))  # moves the running statistics
+    net.eval()
+    ids = c.rand.ints(11, 2, 9)
+    save_file(net.state_dict(), DATA / "network.safetensors")
+    save(DATA / "network_io.safetensors", {"ids": ids, "y": net(ids)})
+
+
 def main() -> None:
+    network()
     torch.manual_seed(41)
     c = Cases(41)
     norms(c)
