@@ -25,6 +25,9 @@ const (
 	tileWork = 1 << 19
 	// manyTiles is the number of tiles from which there are enough for any balance.
 	manyTiles = 16
+	// ownRows is the least height of tiles whose tasks pack the rows of a that they need themselves, into memory
+	// that stays in their processor's cache. Lower ones would go through b too often.
+	ownRows = 48
 	// The micro-kernel reads an operand of its dtype where it is if copying it would not be regained soon:
 	// a for up to so many columns of b, unless it goes by columns further apart than farA, which compete for
 	// the same places in the cache, and b for up to so many rows of a, unless b's rows lie further
@@ -69,8 +72,10 @@ type block struct {
 	ks *kernels
 
 	aInPlace, bInPlace   bool // the micro-kernel reads the operand where it is; in b, whole panels only
+	aIsOwn               bool // a tile's task packs its rows of a
 	aIsPacked, bIsPacked bool // the workspace has it from the block before
 
+	rows         int // the height of a tile: all have the same, but for the last
 	depth        int // k is divided into blocks of this depth, whole slabs; the last may be less deep
 	packTasksA   int // of the tasks of packing, those that pack a
 	across, cols int // tiles side by side, and their width
@@ -89,23 +94,18 @@ func (bl *block) multiply(w *Workspace, r runner) {
 	if bl.bInPlace {
 		bl.unpackedB = bl.n / ks.nr * ks.nr
 	}
-	bl.pack(w, r)
-
 	panels := ceilDiv(bl.n, ks.nr)
-	rows := bl.rows()
-	down := ceilDiv(bl.m, rows)
+	bl.rows = ceilDiv(ceilDiv(bl.m, ceilDiv(bl.m, blockRows)), ks.mr) * ks.mr
 	wide := panels
-	if down < manyTiles {
+	if bl.aIsOwn = !bl.aInPlace && bl.m >= manyTiles*ownRows; bl.aIsOwn {
+		bl.rows = min(bl.rows, bl.m/manyTiles/ks.mr*ks.mr)
+	} else if down := ceilDiv(bl.m, bl.rows); down < manyTiles {
 		wide = ceilDiv(panels, ceilDiv(manyTiles, down))
-		wide = min(panels, max(wide, ceilDiv(tileWork, rows*ks.nr*bl.k)))
+		wide = min(panels, max(wide, ceilDiv(tileWork, bl.rows*ks.nr*bl.k)))
 	}
 	bl.across, bl.cols = ceilDiv(panels, wide), wide*ks.nr
-	r.run(w, down*bl.across, tiling{bl})
-}
-
-// rows is the height of a tile: all have the same, but for the last.
-func (bl *block) rows() int {
-	return ceilDiv(ceilDiv(bl.m, ceilDiv(bl.m, blockRows)), bl.ks.mr) * bl.ks.mr
+	bl.pack(w, r)
+	r.run(w, ceilDiv(bl.m, bl.rows)*bl.across, tiling{bl})
 }
 
 // pack packs what is neither read in place nor packed already.
@@ -115,8 +115,8 @@ func (bl *block) pack(w *Workspace, r runner) {
 	depths, slabs := ceilDiv(bl.k, bl.depth), ceilDiv(bl.k, slabK)
 
 	bl.packTasksA = 0
-	if !bl.aInPlace {
-		tiles := ceilDiv(bl.m, bl.rows())
+	if !bl.aInPlace && !bl.aIsOwn {
+		tiles := ceilDiv(bl.m, bl.rows)
 		bl.packedA = w.a.grow(bl.m*bl.k*size + depths*tiles*slack)
 		switch {
 		case bl.aIsPacked:
@@ -144,7 +144,7 @@ func (bl *block) pack(w *Workspace, r runner) {
 func (bl *block) packCols() int { return max(1, packWork/(bl.depth*bl.ks.nr)) * bl.ks.nr }
 
 // slabRows and slabCols are the rows of a and the columns of b in a slab: whole tiles, and whole panels.
-func (bl *block) slabRows() int { return ceilDiv(slabLanes, bl.rows()) * bl.rows() }
+func (bl *block) slabRows() int { return ceilDiv(slabLanes, bl.rows) * bl.rows }
 func (bl *block) slabCols() int { return ceilDiv(slabLanes, bl.ks.nr) * bl.ks.nr }
 
 // packing is the job of packing both operands.
@@ -161,8 +161,8 @@ func (bl packing) do(w *Workspace, task int) {
 	case inA && bl.a.RowStride == 1:
 		bl.slabOfA(w, task/slabs*bl.slabRows(), task%slabs*slabK)
 	case inA:
-		i, p := task/depths*bl.rows(), task%depths*bl.depth
-		bl.ks.packA(w, bl.panelsOfA(p, depth(p), i), bl.a.from(i, p), min(bl.rows(), bl.m-i), depth(p))
+		i, p := task/depths*bl.rows, task%depths*bl.depth
+		bl.ks.packA(w, bl.panelsOfA(p, depth(p), i), bl.a.from(i, p), min(bl.rows, bl.m-i), depth(p))
 	case bl.b.ColStride == 1:
 		bl.slabOfB(w, bl.unpackedB+task/slabs*bl.slabCols(), task%slabs*slabK)
 	default:
@@ -180,9 +180,9 @@ func (bl *block) slabOfA(w *Workspace, i, p int) {
 	first := p / bl.depth * bl.depth
 	kb := min(bl.depth, bl.k-first)
 	a := ks.staged(w, bl.a.from(i, p), rows, k)
-	for tile := 0; tile < rows; tile += bl.rows() {
+	for tile := 0; tile < rows; tile += bl.rows {
 		panels := bl.panelsOfA(first, kb, i+tile)
-		height := min(bl.rows(), rows-tile)
+		height := min(bl.rows, rows-tile)
 		for row := 0; row < height; {
 			h := panelRows(height-row, ks.mr)
 			ks.packPanel(unsafe.Add(panels, (row*kb+(p-first)*h)*size), h, a.from(tile+row, 0), h, k)
@@ -207,7 +207,7 @@ func (bl *block) slabOfB(w *Workspace, j, p int) {
 // panelsOfA is the address of the packed rows of the tile at row i, columns from p on, kb deep. There is
 // slack behind each tile: tasks must not write into each other's.
 func (bl *block) panelsOfA(p, kb, i int) unsafe.Pointer {
-	tiles := p/bl.depth*ceilDiv(bl.m, bl.rows()) + i/bl.rows()
+	tiles := p/bl.depth*ceilDiv(bl.m, bl.rows) + i/bl.rows
 	return unsafe.Add(bl.packedA, (p*bl.m+kb*i)*bl.ks.dtype.Size()+tiles*slack)
 }
 
@@ -225,14 +225,21 @@ func (bl *block) panelOfB(p, kb, j int) (unsafe.Pointer, int) {
 type tiling struct{ *block }
 
 func (bl tiling) do(w *Workspace, task int) {
-	i, j := task/bl.across*bl.rows(), task%bl.across*bl.cols
-	m, end := min(bl.rows(), bl.m-i), min(j+bl.cols, bl.n)
+	i, j := task/bl.across*bl.rows, task%bl.across*bl.cols
+	m, end := min(bl.rows, bl.m-i), min(j+bl.cols, bl.n)
 	ks := bl.ks
 	size := ks.dtype.Size()
 	for p := 0; p < bl.k; p += bl.depth {
 		kb := min(bl.depth, bl.k-p)
+		var panelsA unsafe.Pointer
+		if bl.aIsOwn {
+			panelsA = w.a.grow(m * kb * size)
+			ks.packA(w, panelsA, bl.a.from(i, p), m, kb)
+		} else if !bl.aInPlace {
+			panelsA = bl.panelsOfA(p, kb, i)
+		}
 		var nextA ahead
-		if after := p + bl.depth; after < bl.k && !bl.aInPlace {
+		if after := p + bl.depth; after < bl.k && !bl.aInPlace && !bl.aIsOwn {
 			deep := min(bl.depth, bl.k-after)
 			nextA = ahead{uintptr(bl.panelsOfA(after, deep, i)), m * deep * size}
 		}
@@ -248,7 +255,7 @@ func (bl tiling) do(w *Workspace, task int) {
 				h := panelRows(m-row, ks.mr)
 				a, ars, acs := bl.a.at(i+row, p), bl.a.RowStride*size, bl.a.ColStride*size
 				if !bl.aInPlace {
-					a, ars, acs = unsafe.Add(bl.panelsOfA(p, kb, i), row*kb*size), size, h*size
+					a, ars, acs = unsafe.Add(panelsA, row*kb*size), size, h*size
 				}
 				next := uintptr(b)
 				if nextB.bytes > 0 {

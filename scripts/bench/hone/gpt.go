@@ -17,28 +17,20 @@ const (
 
 // A gpt is GPT-2's architecture with a tied head, made of the layers that a user has.
 type gpt struct {
-	Embed  *nn.Embedding `param:"wte"`
-	Places *nn.Embedding `param:"wpe"`
-	Blocks []*gptBlock   `param:"h"`
-	Norm   *nn.LayerNorm `param:"ln_f"`
-}
-
-type gptBlock struct {
-	Norm1 *nn.LayerNorm `param:"ln_1"`
-	QKV   *nn.Linear    `param:"attn.c_attn"`
-	Out   *nn.Linear    `param:"attn.c_proj"`
-	Norm2 *nn.LayerNorm `param:"ln_2"`
-	Up    *nn.Linear    `param:"mlp.c_fc"`
-	Down  *nn.Linear    `param:"mlp.c_proj"`
+	Embed  *nn.Embedding `param:"embed"`
+	Places *nn.Embedding `param:"places"`
+	Blocks nn.Sequential `param:"blocks"`
+	Norm   *nn.LayerNorm `param:"norm"`
 }
 
 func newGPT() *gpt {
-	cpu := tensor.CPU()
-	linear := func(in, out int) *nn.Linear { return nn.NewLinear(cpu, tensor.F32, in, out, true) }
-	norm := func() *nn.LayerNorm { return nn.NewLayerNorm(cpu, tensor.F32, gptWidth, 1e-5) }
-	m := &gpt{Embed: nn.NewEmbedding(cpu, tensor.F32, gptVocab, gptWidth), Places: nn.NewEmbedding(cpu, tensor.F32, gptTokens, gptWidth), Norm: norm()}
+	cpu, dt := tensor.CPU(), tensor.F32
+	norm := func() *nn.LayerNorm { return nn.NewLayerNorm(cpu, dt, gptWidth, 1e-5) }
+	m := &gpt{Embed: nn.NewEmbedding(cpu, dt, gptVocab, gptWidth), Places: nn.NewEmbedding(cpu, dt, gptTokens, gptWidth), Norm: norm()}
 	for range gptLayers {
-		m.Blocks = append(m.Blocks, &gptBlock{norm(), linear(gptWidth, 3*gptWidth), linear(gptWidth, gptWidth), norm(), linear(gptWidth, 4*gptWidth), linear(4*gptWidth, gptWidth)})
+		attention := nn.NewMultiHeadAttention(cpu, dt, nn.AttentionConfig{Width: gptWidth, Heads: gptHeads, Bias: true, Causal: true})
+		m.Blocks = append(m.Blocks, nn.Residual{Layer: nn.Sequential{norm(), attention}},
+			nn.Residual{Layer: nn.Sequential{norm(), nn.NewMLP(cpu, dt, nn.GELU{}, gptWidth, 4*gptWidth, gptWidth)}})
 	}
 	r := tensor.NewRand(1)
 	for _, p := range nn.Parameters(m) {
@@ -48,15 +40,7 @@ func newGPT() *gpt {
 }
 
 func (m *gpt) hidden(ids *tensor.Tensor) *tensor.Tensor {
-	x := m.Embed.Forward(ids).Add(m.Places.Weight)
-	for _, b := range m.Blocks {
-		qkv := b.QKV.Forward(b.Norm1.Forward(x)).Reshape(gptRows, gptTokens, 3, gptHeads, gptWidth/gptHeads)
-		part := func(i int) *tensor.Tensor { return qkv.Slice(2, i, i+1).Squeeze(2) }
-		a := tensor.Attention(part(0), part(1), part(2), tensor.AttentionOptions{Causal: true})
-		x = x.Add(b.Out.Forward(a.Reshape(gptRows, gptTokens, gptWidth)))
-		x = x.Add(b.Down.Forward(b.Up.Forward(b.Norm2.Forward(x)).GELU()))
-	}
-	return m.Norm.Forward(x)
+	return m.Norm.Forward(m.Blocks.Forward(m.Embed.Forward(ids).Add(m.Places.Weight)))
 }
 
 // trainGPT is a training step of the tiny GPT: forward, backward, clipping, AdamW.
