@@ -13,7 +13,7 @@ func convStep(d *tensor.Device, dt tensor.DType, batch, groups int) outcome {
 	o := tensor.Conv2dOptions{Padding: [2]int{1, 1}, Groups: groups}
 	return evaluate(d, func(d *tensor.Device) []T {
 		r := tensor.NewRand(1)
-		return []T{param(d, r, dt, batch, 8, 20, 20), param(d, r, dt, 16, 8/groups, 3, 3), param(d, r, dt, 16)}
+		return []T{param(d, r, dt, batch, 8, 20, 20), param(d, r, dt, 8, 8/groups, 3, 3), param(d, r, dt, 8)}
 	}, func(x ...T) T { return tensor.Conv2d(x[0], x[1], x[2], o) })
 }
 
@@ -32,7 +32,7 @@ func TestConvolutionsOfLowPrecisionRoundOnce(t *testing.T) {
 				return func(d *tensor.Device) []T {
 					s, r := d.NewScope(), tensor.NewRand(3)
 					defer s.Close()
-					in := convert(tensor.Randn(s, tensor.F32, r, 1, 3, 8, 9, 9), tensor.Randn(s, tensor.F32, r, 1, 16, 8/groups, 3, 3), tensor.Randn(s, tensor.F32, r, 1, 16))
+					in := convert(tensor.Randn(s, tensor.F32, r, 1, 3, 8, 9, 9), tensor.Randn(s, tensor.F32, r, 1, 8, 8/groups, 3, 3), tensor.Randn(s, tensor.F32, r, 1, 8))
 					for i := range in {
 						in[i] = s.Keep(in[i].To(want))
 						in[i].SetTrainable(true)

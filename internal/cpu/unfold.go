@@ -24,12 +24,11 @@ func (*Backend) Unfold(columns, images *backend.View, w backend.Window) {
 func unfold[T element](columns, images *backend.View, w *backend.Window) {
 	n, c := images.Shape[0], images.Shape[1]
 	plane, places, taps := w.Size[0]*w.Size[1], w.Places(), w.Taps()
-	size := sizeOf[T]()
+	size, kernel := sizeOf[T](), tapsOf(w)
 	pool.Run(c*taps*n, 1+grainCheap/max(places, 1), func(lo, hi int) {
 		for task := lo; task < hi; task++ {
 			channel, k, image := task/(taps*n), task/n%taps, task%n
-			t := newTap(w, k)
-			readTap(&t, slice[T](unsafe.Add(columns.Ptr, task*places*size), places),
+			readTap(&kernel[k], slice[T](unsafe.Add(columns.Ptr, task*places*size), places),
 				slice[T](unsafe.Add(images.Ptr, (image*c+channel)*plane*size), plane))
 		}
 	})
@@ -47,15 +46,14 @@ func (*Backend) Fold(images, columns *backend.View, w backend.Window) {
 func foldColumns[T float](images, columns *backend.View, w *backend.Window) {
 	n, c := images.Shape[0], images.Shape[1]
 	plane, places, taps := w.Size[0]*w.Size[1], w.Places(), w.Taps()
-	add := arithmetic[T](backend.Add)
+	add, kernel := arithmetic[T](backend.Add), tapsOf(w)
 	pool.Run(n*c, 1+grainCheap/max(taps*places, 1), func(lo, hi int) {
 		for task := lo; task < hi; task++ {
 			image, channel := task/c, task%c
 			dst := slice[T](images.Ptr, n*c*plane)[task*plane:][:plane]
 			clear(dst)
-			for k := range taps {
-				t := newTap(w, k)
-				addTap(&t, dst, slice[T](columns.Ptr, c*taps*n*places)[((channel*taps+k)*n+image)*places:][:places], add)
+			for k := range kernel {
+				addTap(&kernel[k], dst, slice[T](columns.Ptr, c*taps*n*places)[((channel*taps+k)*n+image)*places:][:places], add)
 			}
 		}
 	})
@@ -69,11 +67,16 @@ type tap struct {
 	y0, y1, x0, x1 int
 }
 
-func newTap(w *backend.Window, k int) tap {
-	t := tap{w: w, top: k/w.Kernel[1]*w.Dilation[0] - w.Before[0], left: k%w.Kernel[1]*w.Dilation[1] - w.Before[1]}
-	t.y0, t.y1 = visible(t.top, w.Stride[0], w.Size[0], w.Result[0])
-	t.x0, t.x1 = visible(t.left, w.Stride[1], w.Size[1], w.Result[1])
-	return t
+// tapsOf is the taps of a kernel.
+func tapsOf(w *backend.Window) []tap {
+	taps := make([]tap, w.Taps())
+	for k := range taps {
+		t := tap{w: w, top: k/w.Kernel[1]*w.Dilation[0] - w.Before[0], left: k%w.Kernel[1]*w.Dilation[1] - w.Before[1]}
+		t.y0, t.y1 = visible(t.top, w.Stride[0], w.Size[0], w.Result[0])
+		t.x0, t.x1 = visible(t.left, w.Stride[1], w.Size[1], w.Result[1])
+		taps[k] = t
+	}
+	return taps
 }
 
 // visible is the range of places p in [0, places) for which p·stride + first lies in [0, size).
