@@ -34,6 +34,7 @@ func TestTheHoneColumnCompiles(t *testing.T) {
 
 import (
 	"context"
+	"image"
 	"io"
 
 	"github.com/hone-ml/hone/data"
@@ -42,7 +43,11 @@ import (
 	"github.com/hone-ml/hone/optim"
 	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/tensor/gradcheck"
+	"github.com/hone-ml/hone/tensor/npy"
+	"github.com/hone-ml/hone/tensor/tensorimage"
+	"github.com/hone-ml/hone/tensor/tensormat"
 	"github.com/hone-ml/hone/tokenizer"
+	"gonum.org/v1/gonum/mat"
 )
 
 func column(ctx context.Context, dev *tensor.Device, s, tape *tensor.Scope, x, y, w, bias, mask, index, targets, loss *tensor.Tensor,

@@ -70,6 +70,9 @@ func (t *Tensor) ScatterAdd(axis int, index, src *Tensor) *Tensor {
 	ins := []*Tensor{t, index, src}
 	s := scopeOf("ScatterAdd", ins)
 	axis = t.checkAlong("ScatterAdd", axis, ins)
+	if t.view.DType == Bool {
+		fail("ScatterAdd", ins, "needs a dtype of numbers")
+	}
 	ins = bring(s, ins)
 	flat := t.places("ScatterAdd", ins, axis)
 	out := alloc(s, t.view.DType, t.view.Dims()...)
@@ -120,8 +123,8 @@ func (t *Tensor) IndexAdd(axis int, index, src *Tensor) *Tensor {
 	checkIndex("IndexAdd", ins, 1)
 	want := t.Shape()
 	want[axis] = index.Len()
-	if !src.hasShape(want...) || src.view.DType != t.view.DType {
-		fail("IndexAdd", ins, "needs src %v of the same dtype", want)
+	if !src.hasShape(want...) || src.view.DType != t.view.DType || t.view.DType == Bool {
+		fail("IndexAdd", ins, "needs src %v of the same dtype of numbers", want)
 	}
 	ins = bring(s, ins)
 	flat := ins[1].detached().Contiguous()

@@ -81,7 +81,7 @@ func TestTheTableOfDTypesIsTrue(t *testing.T) {
 		"floats":  tensor.DType.IsFloat,
 		"Bool":    func(dt tensor.DType) bool { return dt == tensor.Bool },
 	}
-	gives := map[string]tensor.DType{"Bool": tensor.Bool, "I32": tensor.I32}
+	gives := map[string]tensor.DType{"Bool": tensor.Bool, "I32": tensor.I32, "I64": tensor.I64}
 	name := regexp.MustCompile("`([A-Z][A-Za-z0-9]*)`")
 	listed := map[string]bool{}
 	_, table, _ := strings.Cut(string(page), "| ops | dtypes | result |")
