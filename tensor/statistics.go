@@ -120,7 +120,10 @@ func (t *Tensor) NormKeep(p float64, axes ...int) *Tensor {
 		fail("Norm", []*Tensor{t}, "p is not a number")
 	}
 	dt := t.view.DType
-	x := t.detached().To(dt.Accumulator()).Abs()
+	x := t.detached().To(dt.Accumulator())
+	if p != 2 {
+		x = x.Abs()
+	}
 	sum := func(x *Tensor) *Tensor {
 		out, _ := fold("Norm", backend.Sum, x, axes)
 		return out

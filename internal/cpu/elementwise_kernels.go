@@ -309,15 +309,29 @@ func arithmeticScalar[T number](op backend.BinaryOp) func(out, x []T, s T) {
 	panic(fmt.Sprintf("cpu: binary operation %d with a scalar", op))
 }
 
+// powScalar multiplies where the exponent is a small whole number.
 func powScalar[T number](out, x []T, s T) {
-	if s == 2 {
+	switch s {
+	case 1:
+		copy(out, x)
+	case 2:
 		for i, v := range x {
 			out[i] = v * v
 		}
-		return
-	}
-	for i, v := range x {
-		out[i] = T(math.Pow(float64(v), float64(s)))
+	case 3:
+		for i, v := range x {
+			f := float64(v)
+			out[i] = T(f * f * f)
+		}
+	case 4:
+		for i, v := range x {
+			f := float64(v) * float64(v)
+			out[i] = T(f * f)
+		}
+	default:
+		for i, v := range x {
+			out[i] = T(math.Pow(float64(v), float64(s)))
+		}
 	}
 }
 

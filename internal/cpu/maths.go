@@ -16,11 +16,48 @@ func pointwise[T float](op backend.UnaryOp) func(out, x []T) {
 	switch op {
 	case backend.Neg, backend.Square, backend.Sign, backend.ReLU:
 		return integerUnary[T](op)
+	case backend.Floor, backend.Ceil, backend.Trunc, backend.Round:
+		return rounding[T](op)
+	}
+	if isFloat32[T]() {
+		if f := composed32(op); f != nil {
+			return func(out, x []T) { f(cast[float32](out), cast[float32](x)) }
+		}
 	}
 	f := mathFunction(op)
 	return func(out, x []T) {
 		for i, v := range x {
 			out[i] = T(f(float64(v)))
+		}
+	}
+}
+
+// rounding has loops of its own: these functions are one instruction, a call would be ten.
+func rounding[T float](op backend.UnaryOp) func(out, x []T) {
+	switch op {
+	case backend.Floor:
+		return func(out, x []T) {
+			for i, v := range x {
+				out[i] = T(math.Floor(float64(v)))
+			}
+		}
+	case backend.Ceil:
+		return func(out, x []T) {
+			for i, v := range x {
+				out[i] = T(math.Ceil(float64(v)))
+			}
+		}
+	case backend.Trunc:
+		return func(out, x []T) {
+			for i, v := range x {
+				out[i] = T(math.Trunc(float64(v)))
+			}
+		}
+	default:
+		return func(out, x []T) {
+			for i, v := range x {
+				out[i] = T(math.RoundToEven(float64(v)))
+			}
 		}
 	}
 }
@@ -82,14 +119,6 @@ func mathFunction(op backend.UnaryOp) func(float64) float64 {
 		return math.Erf
 	case backend.Erfc:
 		return math.Erfc
-	case backend.Floor:
-		return math.Floor
-	case backend.Ceil:
-		return math.Ceil
-	case backend.Trunc:
-		return math.Trunc
-	case backend.Round:
-		return math.RoundToEven
 	case backend.Softplus:
 		return softplus
 	case backend.GELU:
@@ -118,12 +147,18 @@ func numberFunction[T number](op backend.BinaryOp) func(x, y T) T {
 	case backend.Hypot:
 		return func(x, y T) T { return T(math.Hypot(float64(x), float64(y))) }
 	case backend.Remainder:
-		if isFloat[T]() {
+		switch {
+		case isFloat32[T]():
+			return func(x, y T) T { return T(floorMod32(float64(x), float64(y))) }
+		case isFloat[T]():
 			return func(x, y T) T { return T(floorMod(float64(x), float64(y))) }
 		}
 		return remainder[T]
 	case backend.Fmod:
-		if isFloat[T]() {
+		switch {
+		case isFloat32[T]():
+			return func(x, y T) T { return T(mod32(float64(x), float64(y))) }
+		case isFloat[T]():
 			return func(x, y T) T { return T(math.Mod(float64(x), float64(y))) }
 		}
 		return func(x, y T) T { return x - x/y*y }
@@ -134,6 +169,33 @@ func numberFunction[T number](op backend.BinaryOp) func(x, y T) T {
 // floorMod has the sign of y, as Python's %.
 func floorMod(x, y float64) float64 {
 	m := math.Mod(x, y)
+	if m != 0 && (m < 0) != (y < 0) {
+		m += y
+	}
+	return m
+}
+
+// mod32 is math.Mod of numbers that float32 holds, without its loop where the quotient is not too large: then
+// the product of the whole quotient and y has at most 53 bits, and the difference from x is exact. A quotient
+// that was rounded up to a whole number is one too large.
+func mod32(x, y float64) float64 {
+	q := math.Trunc(x / y)
+	if !(math.Abs(q) < 1<<28) || y == 0 || math.IsInf(y, 0) {
+		return math.Mod(x, y)
+	}
+	m := x - float64(q*y)
+	switch {
+	case m == 0:
+		return math.Copysign(0, x)
+	case (m < 0) != (x < 0):
+		m += math.Copysign(y, x)
+	}
+	return m
+}
+
+// floorMod32 is floorMod of numbers that float32 holds.
+func floorMod32(x, y float64) float64 {
+	m := mod32(x, y)
 	if m != 0 && (m < 0) != (y < 0) {
 		m += y
 	}

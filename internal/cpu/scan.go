@@ -79,9 +79,22 @@ func scanAlong[T, A number](n *nest, ws *workspace, at *coords, steps [3]int, le
 		count := min(length, blockLen)
 		a, b := load(dt, x, stride(1), count, take[T](ws, count)), load(dt, y, stride(2), count, take[T](ws, count))
 		dst := destination(dt, p, stride(0), count, take[T](ws, count))
-		for i := range dst {
-			acc = A(A(a[i])*acc) + A(b[i]) // not fused: the same everywhere
-			dst[i] = T(acc)
+		switch {
+		case steps[1] == 0 && a[0] == 1: // a sum, which need not wait for products
+			for i := range dst {
+				acc += A(b[i])
+				dst[i] = T(acc)
+			}
+		case steps[2] == 0 && b[0] == 0:
+			for i := range dst {
+				acc *= A(a[i])
+				dst[i] = T(acc)
+			}
+		default:
+			for i := range dst {
+				acc = A(A(a[i])*acc) + A(b[i]) // not fused: the same everywhere
+				dst[i] = T(acc)
+			}
 		}
 		store(dt, p, stride(0), dst)
 		p, x, y = unsafe.Add(p, count*steps[0]), unsafe.Add(x, count*steps[1]), unsafe.Add(y, count*steps[2])

@@ -65,9 +65,43 @@ func sortRows[T element](index, x *backend.View, descending bool, order func(pla
 // orderNarrow sorts keys of 32 bits with their places in the 32 bits below.
 func orderNarrow[T element](places []int32, row []T, key func(T) uint64, flip uint64) {
 	packed := func(i int) uint64 { return (key(row[i])^flip)<<32 | uint64(i) }
-	first := smallest(len(row), len(places), packed, slices.Sort[[]uint64], func(a, b uint64) bool { return a < b })
+	first := smallest(len(row), len(places), packed, sortPacked, func(a, b uint64) bool { return a < b })
 	for i := range places {
 		places[i] = int32(uint32(first[i]))
+	}
+}
+
+// sortPacked sorts keys with places below them, which ascend: many by their digits, the least one first (a radix
+// sort, whose passes keep the order of equals).
+func sortPacked(items []uint64) {
+	const radix, few = 8, 200
+	if len(items) < few {
+		slices.Sort(items)
+		return
+	}
+	from, to := items, make([]uint64, len(items))
+	for shift := 32; shift < 64; shift += radix {
+		var starts [1 << radix]int
+		for _, v := range from {
+			starts[uint8(v>>shift)]++
+		}
+		if starts[uint8(from[0]>>shift)] == len(from) { // one digit for all
+			continue
+		}
+		at := 0
+		for i, count := range starts {
+			starts[i] = at
+			at += count
+		}
+		for _, v := range from {
+			digit := uint8(v >> shift)
+			to[starts[digit]] = v
+			starts[digit]++
+		}
+		from, to = to, from
+	}
+	if &from[0] != &items[0] {
+		copy(items, from)
 	}
 }
 
