@@ -349,3 +349,29 @@ func TestClippingByValueEqualsPyTorch(t *testing.T) {
 		t.Errorf("%v, want %v", grads.Of(p).Float64s(), want)
 	}
 }
+
+func TestAdamWithPackedMomentsAddsTheDecayToTheGradientToo(t *testing.T) {
+	for _, dt := range []tensor.DType{tensor.F32, tensor.BF16} {
+		for _, gradType := range []tensor.DType{tensor.F32, tensor.BF16} {
+			first := func(moments optim.Moments, decay float64) []float64 {
+				p := drawn(dt, 1, 90, 300)
+				o := optim.NewAdam([]optim.Group{{Params: []*tensor.Tensor{p}, LR: 0.1, WeightDecay: decay}}, optim.AdamConfig{Moments: moments})
+				grads := tensor.NewGrads(named(p), gradType)
+				grads.Flat().FillRandn(tensor.NewRand(2), 0, 1)
+				if err := o.Step(grads); err != nil {
+					t.Fatal(err)
+				}
+				return p.Float64s()
+			}
+			// The first update is made before the moments are packed.
+			for _, moments := range []optim.Moments{optim.MomentsBF16, optim.Moments8Bit} {
+				what := fmt.Sprintf("%s, %s gradients, %s moments", dt, gradType, moments)
+				got, want := first(moments, 2), first(optim.MomentsF32, 2)
+				wantNear(t, what, got, want, map[tensor.DType]float64{tensor.F32: 1e-6, tensor.BF16: 4e-3}[dt])
+				if apart(want, first(moments, 0)) < 1e-3 {
+					t.Errorf("%s: the decay changes nothing: the test shows nothing", what)
+				}
+			}
+		}
+	}
+}

@@ -37,9 +37,16 @@ func (*Backend) AdamW(s backend.AdamWState, grad, hyper *backend.View, a backend
 		LR: h[0], WeightDecay: h[1], C1: h[2], C2: h[3], GradScale: h[4],
 		Beta1: a.Beta1, Beta2: a.Beta2, Eps: a.Eps, Step: uint32(h[5]), Stream: a.Stream,
 	}
+	l2 := float32(0)
+	if a.Coupled {
+		l2, step.WeightDecay = step.WeightDecay, 0
+		if s.M.DType == backend.F32 {
+			l2, step.L2 = 0, l2 // the sweep adds it
+		}
+	}
 	pool.Run(n, grainCheap, func(lo, hi int) {
-		if a.Coupled {
-			coupledAdam(state.Slice(lo, hi), &w, step)
+		if l2 != 0 {
+			penalisedAdam(state.Slice(lo, hi), &w, step, l2)
 		} else {
 			simd.AdamW(state.Slice(lo, hi), step)
 		}
@@ -49,30 +56,26 @@ func (*Backend) AdamW(s backend.AdamWState, grad, hyper *backend.View, a backend
 	})
 }
 
-// coupledBlock is how many elements go through coupledAdam together: few enough for the second-level cache.
-const coupledBlock = 1 << 13
+// penalisedLen is how many elements go through penalisedAdam together: few enough for the second-level cache.
+const penalisedLen = 1 << 13
 
-// coupledAdam is AdamW without decay of the weights, with gradients to which it has been added.
-func coupledAdam(s simd.AdamWState, w *weights, h simd.AdamWHyper) {
-	decay, gradScale := h.WeightDecay, h.GradScale
-	if h.WeightDecay = 0; decay == 0 {
-		simd.AdamW(s, h)
-		return
-	}
-	h.GradScale = 1
+// penalisedAdam is the sweep with l2 times the weights added to the gradients.
+func penalisedAdam(s simd.AdamWState, w *weights, h simd.AdamWHyper, l2 float32) {
 	ws := getWorkspace()
 	defer ws.put()
-	sum, scratch := take[float32](ws, coupledBlock), take[float32](ws, coupledBlock)
-	for lo := 0; lo < s.Len(); lo += coupledBlock {
-		b := s.Slice(lo, min(lo+coupledBlock, s.Len()))
+	sum, scratch := take[float32](ws, penalisedLen), take[float32](ws, penalisedLen)
+	gradScale := h.GradScale
+	h.GradScale = 1
+	for lo := 0; lo < s.Len(); lo += penalisedLen {
+		b := s.Slice(lo, min(lo+penalisedLen, s.Len()))
 		n := b.Len()
 		grad := b.Grad
 		if b.Grad16 != nil {
-			grad, b.Grad16 = sum[:n], nil
-			simd.BF16ToF32(grad, s.Grad16[lo:lo+n])
+			grad = sum[:n]
+			simd.BF16ToF32(grad, b.Grad16)
 		}
-		b.Grad = sum[:n]
-		simd.MulScaleAdd(b.Grad, grad, gradScale, w.load(b.First, b.First+n, scratch), decay)
+		b.Grad, b.Grad16 = sum[:n], nil
+		simd.MulScaleAdd(b.Grad, grad, gradScale, w.load(b.First, b.First+n, scratch), l2)
 		simd.AdamW(b, h)
 	}
 }

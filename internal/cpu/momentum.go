@@ -40,15 +40,17 @@ func (*Backend) SGD(s backend.MomentumState, grad, hyper *backend.View, a backen
 	h := slice[float32](hyper.Ptr, backend.SGDHyper)
 	lr, decay, gradScale, fresh := h[0], h[1], h[2], h[3]
 	momentum := float32(a.Momentum)
+	keep := float32(1 - float64(lr)*float64(decay))
 	overMomentum(s, grad, func(b momentumBlock) {
+		if b.m == nil {
+			simd.MulScaleAdd(b.w, b.w, keep, b.grad, -lr*gradScale)
+			return
+		}
 		simd.MulScaleAdd(b.u, b.grad, gradScale, b.w, decay)
-		switch {
-		case b.m == nil:
-		case a.Nesterov:
-			simd.MulScaleAdd(b.m, b.m, momentum, b.u, fresh)
+		simd.MulScaleAdd(b.m, b.m, momentum, b.u, fresh)
+		if a.Nesterov {
 			simd.Axpy(b.u, momentum, b.m)
-		default:
-			simd.MulScaleAdd(b.m, b.m, momentum, b.u, fresh)
+		} else {
 			b.u = b.m
 		}
 		simd.Axpy(b.w, -lr, b.u)

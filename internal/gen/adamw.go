@@ -68,7 +68,7 @@ type sweep struct {
 	master, param, remainder reg.GPVirtual
 	m, v, grad               reg.GPVirtual
 
-	decay, beta1, rest1, beta2, rest2, c2, eps, step, gradScale operand.Op
+	decay, beta1, rest1, beta2, rest2, c2, eps, step, gradScale, l2 operand.Op
 
 	half, one, low, magnitude, sign, quietNaN operand.Op // bits
 
@@ -115,7 +115,11 @@ func (s *sweep) emit() {
 // prepare loads the constants: into registers, where there are many of them.
 func (s *sweep) prepare() {
 	constants := s.pointerAt(adamWConstants)
-	for i, c := range []*operand.Op{&s.decay, &s.beta1, &s.rest1, &s.beta2, &s.rest2, &s.c2, &s.eps, &s.step, &s.gradScale} {
+	ops := []*operand.Op{&s.decay, &s.beta1, &s.rest1, &s.beta2, &s.rest2, &s.c2, &s.eps, &s.step, &s.gradScale, &s.l2}
+	if !s.penalises() {
+		ops = ops[:len(ops)-1]
+	}
+	for i, c := range ops {
 		m := operand.Mem{Base: constants, Disp: 64 * i}
 		*c = m
 		if s.wide() {
@@ -164,6 +168,11 @@ func (s *sweep) turn() {
 func (s *sweep) vector(disp int, noise reg.VecVirtual) {
 	g, t := s.readGrad(disp), s.vec()
 	s.VMULPS(s.gradScale, g, g)
+	var w reg.VecVirtual
+	if s.penalises() {
+		w = s.readWeight(disp)
+		s.VFMADD231PS(s.l2, w, g)
+	}
 	m, v := s.readMoments(disp)
 	s.VMULPS(s.beta1, m, m)
 	s.VFMADD231PS(s.rest1, g, m)
@@ -176,11 +185,17 @@ func (s *sweep) vector(disp int, noise reg.VecVirtual) {
 	s.VADDPS(s.eps, v, v)
 	s.VMULPS(s.step, m, m)
 	s.VDIVPS(v, m, m)
-	w := s.readWeight(disp)
+	if !s.penalises() {
+		w = s.readWeight(disp)
+	}
 	s.VMULPS(s.decay, w, w)
 	s.VSUBPS(m, w, w)
 	s.writeWeight(w, disp)
 }
+
+// penalises reports whether the kernel adds l2·w to the gradient. Those of packed moments are bound by computing,
+// and would take a tenth longer: what needs it adds it before.
+func (s *sweep) penalises() bool { return s.moments == moments32 }
 
 func (s *sweep) readGrad(disp int) reg.VecVirtual {
 	if s.grads16 {

@@ -40,7 +40,7 @@ func neonSweep(f *arm64.File, name, doc string, weights int, grads16 bool) {
 	l.Stream("grad", field(adamWGrad), map[bool]int{true: 2, false: 4}[grads16])
 
 	// In the order in which package simd names them.
-	c := a.Vs(9)
+	c := a.Vs(10)
 	a.Scope(func() {
 		p := field(adamWConstants)
 		for i, v := range c {
@@ -49,11 +49,12 @@ func neonSweep(f *arm64.File, name, doc string, weights int, grads16 bool) {
 	})
 	constant := func(i int) arm64.Group { return c[i : i+1] }
 	decay, beta1, rest1, beta2, rest2 := constant(0), constant(1), constant(2), constant(3), constant(4)
-	c2, eps, step, gradScale := constant(5), constant(6), constant(7), constant(8)
+	c2, eps, step, gradScale, l2 := constant(5), constant(6), constant(7), constant(8), constant(9)
 	read, write := neonWeights(a, weights)
 	l.Step = func(s *arm64.Step) {
-		g, m, v, t := s.Read("grad"), s.Read("m"), s.Read("v"), s.Vs(s.Vectors)
+		g, w, m, v, t := s.Read("grad"), read(s), s.Read("m"), s.Read("v"), s.Vs(s.Vectors)
 		s.FMUL(g, g, gradScale)
+		s.FMLA(g, w, l2)
 		s.FMUL(m, m, beta1)
 		s.FMLA(m, g, rest1)
 		s.Write("m", m)
@@ -66,7 +67,6 @@ func neonSweep(f *arm64.File, name, doc string, weights int, grads16 bool) {
 		s.FADD(v, v, eps)
 		s.FMUL(m, m, step)
 		s.FDIV(m, m, v)
-		w := read(s)
 		s.FMUL(w, w, decay)
 		s.FSUB(w, w, m)
 		write(s, w)
@@ -104,13 +104,16 @@ func neonWeights(a *arm64.Func, weights int) (read func(s *arm64.Step) arm64.Gro
 	half, magnitude, sign, zero := arm64.Same(a.Bits(0x8000)), arm64.Same(a.Bits(0x7fffffff)), arm64.Same(a.Bits(1<<31)), a.Vs(1)
 	a.Zero(zero)
 	read = func(s *arm64.Step) arm64.Group {
-		p, r, w := s.Read("param"), s.ReadRaw("remainder"), s.Vs(s.Vectors)
-		s.SSHLL(r, r)
-		s.AND(w, p, magnitude)
-		s.ADD(w, w, r)
-		s.SMAX(w, w, zero)
-		s.AND(p, p, sign)
-		s.ORR(w, w, p)
+		w := s.Vs(s.Vectors)
+		s.Scope(func() {
+			p, r := s.Read("param"), s.ReadRaw("remainder")
+			s.SSHLL(r, r)
+			s.AND(w, p, magnitude)
+			s.ADD(w, w, r)
+			s.SMAX(w, w, zero)
+			s.AND(p, p, sign)
+			s.ORR(w, w, p)
+		})
 		return w
 	}
 	return read, func(s *arm64.Step, w arm64.Group) {

@@ -9,6 +9,7 @@ import (
 // AdamWHyper are the numbers of one step of AdamW, as backend.AdamWer documents them.
 type AdamWHyper struct {
 	LR, WeightDecay   float32
+	L2                float32 // times the weight is added to the gradient; 0 with packed moments
 	C1, C2            float32 // bias corrections 1/(1−β1ᵗ) and 1/(1−β2ᵗ)
 	GradScale         float32 // multiplies the gradient first
 	Beta1, Beta2, Eps float64
@@ -115,6 +116,7 @@ const (
 	eps                   // ε
 	step                  // lr/(1−β1ᵗ)
 	gradScale             // multiplies the gradient
+	l2                    // times the weight is added to it
 	adamWConstants        // how many there are
 )
 
@@ -126,6 +128,7 @@ func (h *AdamWHyper) constants() [adamWConstants]float32 {
 		c2: h.C2, eps: float32(h.Eps),
 		step:      float32(float64(h.LR) * float64(h.C1)),
 		gradScale: h.GradScale,
+		l2:        h.L2,
 	}
 }
 
@@ -187,7 +190,7 @@ func spreadMap(m *backend.DynamicMap) (rows [mapRows][16]float32) {
 	return rows
 }
 
-// AdamW does one step over the state in one sweep over memory, with g the gradient times its scale:
+// AdamW does one step over the state in one sweep over memory, with g the gradient times its scale, plus L2·w:
 //
 //	w ← w·(1 − lr·wd);  m ← β1·m + (1−β1)·g;  v ← β2·v + (1−β2)·g²
 //	w ← w − lr·(m·c1) / (√(v·c2) + ε)

@@ -19,84 +19,88 @@ TEXT ·adamWMasterMoments32Grads32AVX2(SB), NOSPLIT, $0-8
 turn:
 	VMOVUPS     (DI)(R8*4), Y0
 	VMULPS      512(AX), Y0, Y0
-	VMOVUPS     (BX)(R8*4), Y2
-	VMOVUPS     (SI)(R8*4), Y3
-	VMULPS      64(AX), Y2, Y2
-	VFMADD231PS 128(AX), Y0, Y2
-	VMULPS      192(AX), Y3, Y3
+	VMOVUPS     (DX)(R8*4), Y2
+	VFMADD231PS 576(AX), Y2, Y0
+	VMOVUPS     (BX)(R8*4), Y3
+	VMOVUPS     (SI)(R8*4), Y4
+	VMULPS      64(AX), Y3, Y3
+	VFMADD231PS 128(AX), Y0, Y3
+	VMULPS      192(AX), Y4, Y4
 	VMULPS      256(AX), Y0, Y1
-	VFMADD231PS Y0, Y1, Y3
-	VMOVUPS     Y2, (BX)(R8*4)
-	VMOVUPS     Y3, (SI)(R8*4)
-	VMULPS      320(AX), Y3, Y3
-	VSQRTPS     Y3, Y3
-	VADDPS      384(AX), Y3, Y3
-	VMULPS      448(AX), Y2, Y2
-	VDIVPS      Y3, Y2, Y2
-	VMOVUPS     (DX)(R8*4), Y0
-	VMULPS      (AX), Y0, Y0
-	VSUBPS      Y2, Y0, Y0
-	VMOVUPS     Y0, (DX)(R8*4)
+	VFMADD231PS Y0, Y1, Y4
+	VMOVUPS     Y3, (BX)(R8*4)
+	VMOVUPS     Y4, (SI)(R8*4)
+	VMULPS      320(AX), Y4, Y4
+	VSQRTPS     Y4, Y4
+	VADDPS      384(AX), Y4, Y4
+	VMULPS      448(AX), Y3, Y3
+	VDIVPS      Y4, Y3, Y3
+	VMULPS      (AX), Y2, Y2
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     Y2, (DX)(R8*4)
 	VMOVUPS     64(DI)(R8*4), Y0
 	VMULPS      512(AX), Y0, Y0
-	VMOVUPS     64(BX)(R8*4), Y2
-	VMOVUPS     64(SI)(R8*4), Y3
-	VMULPS      64(AX), Y2, Y2
-	VFMADD231PS 128(AX), Y0, Y2
-	VMULPS      192(AX), Y3, Y3
+	VMOVUPS     64(DX)(R8*4), Y2
+	VFMADD231PS 576(AX), Y2, Y0
+	VMOVUPS     64(BX)(R8*4), Y3
+	VMOVUPS     64(SI)(R8*4), Y4
+	VMULPS      64(AX), Y3, Y3
+	VFMADD231PS 128(AX), Y0, Y3
+	VMULPS      192(AX), Y4, Y4
 	VMULPS      256(AX), Y0, Y1
-	VFMADD231PS Y0, Y1, Y3
-	VMOVUPS     Y2, 64(BX)(R8*4)
-	VMOVUPS     Y3, 64(SI)(R8*4)
-	VMULPS      320(AX), Y3, Y3
-	VSQRTPS     Y3, Y3
-	VADDPS      384(AX), Y3, Y3
-	VMULPS      448(AX), Y2, Y2
-	VDIVPS      Y3, Y2, Y2
-	VMOVUPS     64(DX)(R8*4), Y0
-	VMULPS      (AX), Y0, Y0
-	VSUBPS      Y2, Y0, Y0
-	VMOVUPS     Y0, 64(DX)(R8*4)
+	VFMADD231PS Y0, Y1, Y4
+	VMOVUPS     Y3, 64(BX)(R8*4)
+	VMOVUPS     Y4, 64(SI)(R8*4)
+	VMULPS      320(AX), Y4, Y4
+	VSQRTPS     Y4, Y4
+	VADDPS      384(AX), Y4, Y4
+	VMULPS      448(AX), Y3, Y3
+	VDIVPS      Y4, Y3, Y3
+	VMULPS      (AX), Y2, Y2
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     Y2, 64(DX)(R8*4)
 	VMOVUPS     32(DI)(R8*4), Y0
 	VMULPS      512(AX), Y0, Y0
-	VMOVUPS     32(BX)(R8*4), Y2
-	VMOVUPS     32(SI)(R8*4), Y3
-	VMULPS      64(AX), Y2, Y2
-	VFMADD231PS 128(AX), Y0, Y2
-	VMULPS      192(AX), Y3, Y3
+	VMOVUPS     32(DX)(R8*4), Y2
+	VFMADD231PS 576(AX), Y2, Y0
+	VMOVUPS     32(BX)(R8*4), Y3
+	VMOVUPS     32(SI)(R8*4), Y4
+	VMULPS      64(AX), Y3, Y3
+	VFMADD231PS 128(AX), Y0, Y3
+	VMULPS      192(AX), Y4, Y4
 	VMULPS      256(AX), Y0, Y1
-	VFMADD231PS Y0, Y1, Y3
-	VMOVUPS     Y2, 32(BX)(R8*4)
-	VMOVUPS     Y3, 32(SI)(R8*4)
-	VMULPS      320(AX), Y3, Y3
-	VSQRTPS     Y3, Y3
-	VADDPS      384(AX), Y3, Y3
-	VMULPS      448(AX), Y2, Y2
-	VDIVPS      Y3, Y2, Y2
-	VMOVUPS     32(DX)(R8*4), Y0
-	VMULPS      (AX), Y0, Y0
-	VSUBPS      Y2, Y0, Y0
-	VMOVUPS     Y0, 32(DX)(R8*4)
+	VFMADD231PS Y0, Y1, Y4
+	VMOVUPS     Y3, 32(BX)(R8*4)
+	VMOVUPS     Y4, 32(SI)(R8*4)
+	VMULPS      320(AX), Y4, Y4
+	VSQRTPS     Y4, Y4
+	VADDPS      384(AX), Y4, Y4
+	VMULPS      448(AX), Y3, Y3
+	VDIVPS      Y4, Y3, Y3
+	VMULPS      (AX), Y2, Y2
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     Y2, 32(DX)(R8*4)
 	VMOVUPS     96(DI)(R8*4), Y0
 	VMULPS      512(AX), Y0, Y0
-	VMOVUPS     96(BX)(R8*4), Y2
-	VMOVUPS     96(SI)(R8*4), Y3
-	VMULPS      64(AX), Y2, Y2
-	VFMADD231PS 128(AX), Y0, Y2
-	VMULPS      192(AX), Y3, Y3
+	VMOVUPS     96(DX)(R8*4), Y2
+	VFMADD231PS 576(AX), Y2, Y0
+	VMOVUPS     96(BX)(R8*4), Y3
+	VMOVUPS     96(SI)(R8*4), Y4
+	VMULPS      64(AX), Y3, Y3
+	VFMADD231PS 128(AX), Y0, Y3
+	VMULPS      192(AX), Y4, Y4
 	VMULPS      256(AX), Y0, Y1
-	VFMADD231PS Y0, Y1, Y3
-	VMOVUPS     Y2, 96(BX)(R8*4)
-	VMOVUPS     Y3, 96(SI)(R8*4)
-	VMULPS      320(AX), Y3, Y3
-	VSQRTPS     Y3, Y3
-	VADDPS      384(AX), Y3, Y3
-	VMULPS      448(AX), Y2, Y2
-	VDIVPS      Y3, Y2, Y2
-	VMOVUPS     96(DX)(R8*4), Y0
-	VMULPS      (AX), Y0, Y0
-	VSUBPS      Y2, Y0, Y0
-	VMOVUPS     Y0, 96(DX)(R8*4)
+	VFMADD231PS Y0, Y1, Y4
+	VMOVUPS     Y3, 96(BX)(R8*4)
+	VMOVUPS     Y4, 96(SI)(R8*4)
+	VMULPS      320(AX), Y4, Y4
+	VSQRTPS     Y4, Y4
+	VADDPS      384(AX), Y4, Y4
+	VMULPS      448(AX), Y3, Y3
+	VDIVPS      Y4, Y3, Y3
+	VMULPS      (AX), Y2, Y2
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     Y2, 96(DX)(R8*4)
 	ADDQ        $0x20, R8
 	SUBQ        $0x20, CX
 	JNZ         turn
@@ -119,87 +123,91 @@ turn:
 	VPMOVZXWD   (DI)(R8*2), Y0
 	VPSLLD      $0x10, Y0, Y0
 	VMULPS      512(AX), Y0, Y0
-	VMOVUPS     (BX)(R8*4), Y2
-	VMOVUPS     (SI)(R8*4), Y3
-	VMULPS      64(AX), Y2, Y2
-	VFMADD231PS 128(AX), Y0, Y2
-	VMULPS      192(AX), Y3, Y3
+	VMOVUPS     (DX)(R8*4), Y2
+	VFMADD231PS 576(AX), Y2, Y0
+	VMOVUPS     (BX)(R8*4), Y3
+	VMOVUPS     (SI)(R8*4), Y4
+	VMULPS      64(AX), Y3, Y3
+	VFMADD231PS 128(AX), Y0, Y3
+	VMULPS      192(AX), Y4, Y4
 	VMULPS      256(AX), Y0, Y1
-	VFMADD231PS Y0, Y1, Y3
-	VMOVUPS     Y2, (BX)(R8*4)
-	VMOVUPS     Y3, (SI)(R8*4)
-	VMULPS      320(AX), Y3, Y3
-	VSQRTPS     Y3, Y3
-	VADDPS      384(AX), Y3, Y3
-	VMULPS      448(AX), Y2, Y2
-	VDIVPS      Y3, Y2, Y2
-	VMOVUPS     (DX)(R8*4), Y0
-	VMULPS      (AX), Y0, Y0
-	VSUBPS      Y2, Y0, Y0
-	VMOVUPS     Y0, (DX)(R8*4)
+	VFMADD231PS Y0, Y1, Y4
+	VMOVUPS     Y3, (BX)(R8*4)
+	VMOVUPS     Y4, (SI)(R8*4)
+	VMULPS      320(AX), Y4, Y4
+	VSQRTPS     Y4, Y4
+	VADDPS      384(AX), Y4, Y4
+	VMULPS      448(AX), Y3, Y3
+	VDIVPS      Y4, Y3, Y3
+	VMULPS      (AX), Y2, Y2
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     Y2, (DX)(R8*4)
 	VPMOVZXWD   32(DI)(R8*2), Y0
 	VPSLLD      $0x10, Y0, Y0
 	VMULPS      512(AX), Y0, Y0
-	VMOVUPS     64(BX)(R8*4), Y2
-	VMOVUPS     64(SI)(R8*4), Y3
-	VMULPS      64(AX), Y2, Y2
-	VFMADD231PS 128(AX), Y0, Y2
-	VMULPS      192(AX), Y3, Y3
+	VMOVUPS     64(DX)(R8*4), Y2
+	VFMADD231PS 576(AX), Y2, Y0
+	VMOVUPS     64(BX)(R8*4), Y3
+	VMOVUPS     64(SI)(R8*4), Y4
+	VMULPS      64(AX), Y3, Y3
+	VFMADD231PS 128(AX), Y0, Y3
+	VMULPS      192(AX), Y4, Y4
 	VMULPS      256(AX), Y0, Y1
-	VFMADD231PS Y0, Y1, Y3
-	VMOVUPS     Y2, 64(BX)(R8*4)
-	VMOVUPS     Y3, 64(SI)(R8*4)
-	VMULPS      320(AX), Y3, Y3
-	VSQRTPS     Y3, Y3
-	VADDPS      384(AX), Y3, Y3
-	VMULPS      448(AX), Y2, Y2
-	VDIVPS      Y3, Y2, Y2
-	VMOVUPS     64(DX)(R8*4), Y0
-	VMULPS      (AX), Y0, Y0
-	VSUBPS      Y2, Y0, Y0
-	VMOVUPS     Y0, 64(DX)(R8*4)
+	VFMADD231PS Y0, Y1, Y4
+	VMOVUPS     Y3, 64(BX)(R8*4)
+	VMOVUPS     Y4, 64(SI)(R8*4)
+	VMULPS      320(AX), Y4, Y4
+	VSQRTPS     Y4, Y4
+	VADDPS      384(AX), Y4, Y4
+	VMULPS      448(AX), Y3, Y3
+	VDIVPS      Y4, Y3, Y3
+	VMULPS      (AX), Y2, Y2
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     Y2, 64(DX)(R8*4)
 	VPMOVZXWD   16(DI)(R8*2), Y0
 	VPSLLD      $0x10, Y0, Y0
 	VMULPS      512(AX), Y0, Y0
-	VMOVUPS     32(BX)(R8*4), Y2
-	VMOVUPS     32(SI)(R8*4), Y3
-	VMULPS      64(AX), Y2, Y2
-	VFMADD231PS 128(AX), Y0, Y2
-	VMULPS      192(AX), Y3, Y3
+	VMOVUPS     32(DX)(R8*4), Y2
+	VFMADD231PS 576(AX), Y2, Y0
+	VMOVUPS     32(BX)(R8*4), Y3
+	VMOVUPS     32(SI)(R8*4), Y4
+	VMULPS      64(AX), Y3, Y3
+	VFMADD231PS 128(AX), Y0, Y3
+	VMULPS      192(AX), Y4, Y4
 	VMULPS      256(AX), Y0, Y1
-	VFMADD231PS Y0, Y1, Y3
-	VMOVUPS     Y2, 32(BX)(R8*4)
-	VMOVUPS     Y3, 32(SI)(R8*4)
-	VMULPS      320(AX), Y3, Y3
-	VSQRTPS     Y3, Y3
-	VADDPS      384(AX), Y3, Y3
-	VMULPS      448(AX), Y2, Y2
-	VDIVPS      Y3, Y2, Y2
-	VMOVUPS     32(DX)(R8*4), Y0
-	VMULPS      (AX), Y0, Y0
-	VSUBPS      Y2, Y0, Y0
-	VMOVUPS     Y0, 32(DX)(R8*4)
+	VFMADD231PS Y0, Y1, Y4
+	VMOVUPS     Y3, 32(BX)(R8*4)
+	VMOVUPS     Y4, 32(SI)(R8*4)
+	VMULPS      320(AX), Y4, Y4
+	VSQRTPS     Y4, Y4
+	VADDPS      384(AX), Y4, Y4
+	VMULPS      448(AX), Y3, Y3
+	VDIVPS      Y4, Y3, Y3
+	VMULPS      (AX), Y2, Y2
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     Y2, 32(DX)(R8*4)
 	VPMOVZXWD   48(DI)(R8*2), Y0
 	VPSLLD      $0x10, Y0, Y0
 	VMULPS      512(AX), Y0, Y0
-	VMOVUPS     96(BX)(R8*4), Y2
-	VMOVUPS     96(SI)(R8*4), Y3
-	VMULPS      64(AX), Y2, Y2
-	VFMADD231PS 128(AX), Y0, Y2
-	VMULPS      192(AX), Y3, Y3
+	VMOVUPS     96(DX)(R8*4), Y2
+	VFMADD231PS 576(AX), Y2, Y0
+	VMOVUPS     96(BX)(R8*4), Y3
+	VMOVUPS     96(SI)(R8*4), Y4
+	VMULPS      64(AX), Y3, Y3
+	VFMADD231PS 128(AX), Y0, Y3
+	VMULPS      192(AX), Y4, Y4
 	VMULPS      256(AX), Y0, Y1
-	VFMADD231PS Y0, Y1, Y3
-	VMOVUPS     Y2, 96(BX)(R8*4)
-	VMOVUPS     Y3, 96(SI)(R8*4)
-	VMULPS      320(AX), Y3, Y3
-	VSQRTPS     Y3, Y3
-	VADDPS      384(AX), Y3, Y3
-	VMULPS      448(AX), Y2, Y2
-	VDIVPS      Y3, Y2, Y2
-	VMOVUPS     96(DX)(R8*4), Y0
-	VMULPS      (AX), Y0, Y0
-	VSUBPS      Y2, Y0, Y0
-	VMOVUPS     Y0, 96(DX)(R8*4)
+	VFMADD231PS Y0, Y1, Y4
+	VMOVUPS     Y3, 96(BX)(R8*4)
+	VMOVUPS     Y4, 96(SI)(R8*4)
+	VMULPS      320(AX), Y4, Y4
+	VSQRTPS     Y4, Y4
+	VADDPS      384(AX), Y4, Y4
+	VMULPS      448(AX), Y3, Y3
+	VDIVPS      Y4, Y3, Y3
+	VMULPS      (AX), Y2, Y2
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     Y2, 96(DX)(R8*4)
 	ADDQ        $0x20, R8
 	SUBQ        $0x20, CX
 	JNZ         turn
@@ -1902,128 +1910,132 @@ TEXT ·adamWRoundedMoments32Grads32AVX2(SB), NOSPLIT, $0-8
 turn:
 	VMOVUPS      (R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      (SI)(R9*4), Y2
-	VMOVUPS      (DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
+	VMOVUPS      (DX)(R9*4), Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      (SI)(R9*4), Y3
+	VMOVUPS      (DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
 	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, (SI)(R9*4)
-	VMOVUPS      Y3, (DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      (DX)(R9*4), Y0
-	VMULPS       (AX), Y0, Y0
-	VSUBPS       Y2, Y0, Y0
-	VMOVUPS      Y0, (DX)(R9*4)
-	VCMPPS       $0x03, Y0, Y0, Y1
-	VMOVUPS      quietNaN<>+0(SB), Y2
-	VBLENDVPS    Y1, Y2, Y0, Y0
-	VPSRLD       $0x10, Y0, Y1
-	VPAND        one<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y0, Y0
-	VPADDD       almostHalf<>+0(SB), Y0, Y1
-	VPSRLD       $0x10, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X0
-	VPACKUSDW    X0, X1, X0
-	VMOVDQU      X0, (BX)(R9*2)
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, (SI)(R9*4)
+	VMOVUPS      Y4, (DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VMOVUPS      Y2, (DX)(R9*4)
+	VCMPPS       $0x03, Y2, Y2, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y0
+	VPAND        one<>+0(SB), Y0, Y0
+	VPADDD       Y0, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, (BX)(R9*2)
 	VMOVUPS      64(R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      64(SI)(R9*4), Y2
-	VMOVUPS      64(DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
+	VMOVUPS      64(DX)(R9*4), Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      64(SI)(R9*4), Y3
+	VMOVUPS      64(DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
 	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, 64(SI)(R9*4)
-	VMOVUPS      Y3, 64(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      64(DX)(R9*4), Y0
-	VMULPS       (AX), Y0, Y0
-	VSUBPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 64(DX)(R9*4)
-	VCMPPS       $0x03, Y0, Y0, Y1
-	VMOVUPS      quietNaN<>+0(SB), Y2
-	VBLENDVPS    Y1, Y2, Y0, Y0
-	VPSRLD       $0x10, Y0, Y1
-	VPAND        one<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y0, Y0
-	VPADDD       almostHalf<>+0(SB), Y0, Y1
-	VPSRLD       $0x10, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X0
-	VPACKUSDW    X0, X1, X0
-	VMOVDQU      X0, 32(BX)(R9*2)
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, 64(SI)(R9*4)
+	VMOVUPS      Y4, 64(DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 64(DX)(R9*4)
+	VCMPPS       $0x03, Y2, Y2, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y0
+	VPAND        one<>+0(SB), Y0, Y0
+	VPADDD       Y0, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 32(BX)(R9*2)
 	VMOVUPS      32(R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      32(SI)(R9*4), Y2
-	VMOVUPS      32(DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
+	VMOVUPS      32(DX)(R9*4), Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      32(SI)(R9*4), Y3
+	VMOVUPS      32(DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
 	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, 32(SI)(R9*4)
-	VMOVUPS      Y3, 32(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      32(DX)(R9*4), Y0
-	VMULPS       (AX), Y0, Y0
-	VSUBPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 32(DX)(R9*4)
-	VCMPPS       $0x03, Y0, Y0, Y1
-	VMOVUPS      quietNaN<>+0(SB), Y2
-	VBLENDVPS    Y1, Y2, Y0, Y0
-	VPSRLD       $0x10, Y0, Y1
-	VPAND        one<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y0, Y0
-	VPADDD       almostHalf<>+0(SB), Y0, Y1
-	VPSRLD       $0x10, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X0
-	VPACKUSDW    X0, X1, X0
-	VMOVDQU      X0, 16(BX)(R9*2)
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, 32(SI)(R9*4)
+	VMOVUPS      Y4, 32(DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 32(DX)(R9*4)
+	VCMPPS       $0x03, Y2, Y2, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y0
+	VPAND        one<>+0(SB), Y0, Y0
+	VPADDD       Y0, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 16(BX)(R9*2)
 	VMOVUPS      96(R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      96(SI)(R9*4), Y2
-	VMOVUPS      96(DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
+	VMOVUPS      96(DX)(R9*4), Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      96(SI)(R9*4), Y3
+	VMOVUPS      96(DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
 	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, 96(SI)(R9*4)
-	VMOVUPS      Y3, 96(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      96(DX)(R9*4), Y0
-	VMULPS       (AX), Y0, Y0
-	VSUBPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 96(DX)(R9*4)
-	VCMPPS       $0x03, Y0, Y0, Y1
-	VMOVUPS      quietNaN<>+0(SB), Y2
-	VBLENDVPS    Y1, Y2, Y0, Y0
-	VPSRLD       $0x10, Y0, Y1
-	VPAND        one<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y0, Y0
-	VPADDD       almostHalf<>+0(SB), Y0, Y1
-	VPSRLD       $0x10, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X0
-	VPACKUSDW    X0, X1, X0
-	VMOVDQU      X0, 48(BX)(R9*2)
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, 96(SI)(R9*4)
+	VMOVUPS      Y4, 96(DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 96(DX)(R9*4)
+	VCMPPS       $0x03, Y2, Y2, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y0
+	VPAND        one<>+0(SB), Y0, Y0
+	VPADDD       Y0, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 48(BX)(R9*2)
 	ADDQ         $0x20, R9
 	SUBQ         $0x20, CX
 	JNZ          turn
@@ -2057,131 +2069,135 @@ turn:
 	VPMOVZXWD    (R8)(R9*2), Y0
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      (SI)(R9*4), Y2
-	VMOVUPS      (DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
+	VMOVUPS      (DX)(R9*4), Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      (SI)(R9*4), Y3
+	VMOVUPS      (DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
 	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, (SI)(R9*4)
-	VMOVUPS      Y3, (DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      (DX)(R9*4), Y0
-	VMULPS       (AX), Y0, Y0
-	VSUBPS       Y2, Y0, Y0
-	VMOVUPS      Y0, (DX)(R9*4)
-	VCMPPS       $0x03, Y0, Y0, Y1
-	VMOVUPS      quietNaN<>+0(SB), Y2
-	VBLENDVPS    Y1, Y2, Y0, Y0
-	VPSRLD       $0x10, Y0, Y1
-	VPAND        one<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y0, Y0
-	VPADDD       almostHalf<>+0(SB), Y0, Y1
-	VPSRLD       $0x10, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X0
-	VPACKUSDW    X0, X1, X0
-	VMOVDQU      X0, (BX)(R9*2)
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, (SI)(R9*4)
+	VMOVUPS      Y4, (DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VMOVUPS      Y2, (DX)(R9*4)
+	VCMPPS       $0x03, Y2, Y2, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y0
+	VPAND        one<>+0(SB), Y0, Y0
+	VPADDD       Y0, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, (BX)(R9*2)
 	VPMOVZXWD    32(R8)(R9*2), Y0
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      64(SI)(R9*4), Y2
-	VMOVUPS      64(DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
+	VMOVUPS      64(DX)(R9*4), Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      64(SI)(R9*4), Y3
+	VMOVUPS      64(DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
 	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, 64(SI)(R9*4)
-	VMOVUPS      Y3, 64(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      64(DX)(R9*4), Y0
-	VMULPS       (AX), Y0, Y0
-	VSUBPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 64(DX)(R9*4)
-	VCMPPS       $0x03, Y0, Y0, Y1
-	VMOVUPS      quietNaN<>+0(SB), Y2
-	VBLENDVPS    Y1, Y2, Y0, Y0
-	VPSRLD       $0x10, Y0, Y1
-	VPAND        one<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y0, Y0
-	VPADDD       almostHalf<>+0(SB), Y0, Y1
-	VPSRLD       $0x10, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X0
-	VPACKUSDW    X0, X1, X0
-	VMOVDQU      X0, 32(BX)(R9*2)
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, 64(SI)(R9*4)
+	VMOVUPS      Y4, 64(DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 64(DX)(R9*4)
+	VCMPPS       $0x03, Y2, Y2, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y0
+	VPAND        one<>+0(SB), Y0, Y0
+	VPADDD       Y0, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 32(BX)(R9*2)
 	VPMOVZXWD    16(R8)(R9*2), Y0
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      32(SI)(R9*4), Y2
-	VMOVUPS      32(DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
+	VMOVUPS      32(DX)(R9*4), Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      32(SI)(R9*4), Y3
+	VMOVUPS      32(DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
 	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, 32(SI)(R9*4)
-	VMOVUPS      Y3, 32(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      32(DX)(R9*4), Y0
-	VMULPS       (AX), Y0, Y0
-	VSUBPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 32(DX)(R9*4)
-	VCMPPS       $0x03, Y0, Y0, Y1
-	VMOVUPS      quietNaN<>+0(SB), Y2
-	VBLENDVPS    Y1, Y2, Y0, Y0
-	VPSRLD       $0x10, Y0, Y1
-	VPAND        one<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y0, Y0
-	VPADDD       almostHalf<>+0(SB), Y0, Y1
-	VPSRLD       $0x10, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X0
-	VPACKUSDW    X0, X1, X0
-	VMOVDQU      X0, 16(BX)(R9*2)
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, 32(SI)(R9*4)
+	VMOVUPS      Y4, 32(DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 32(DX)(R9*4)
+	VCMPPS       $0x03, Y2, Y2, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y0
+	VPAND        one<>+0(SB), Y0, Y0
+	VPADDD       Y0, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 16(BX)(R9*2)
 	VPMOVZXWD    48(R8)(R9*2), Y0
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      96(SI)(R9*4), Y2
-	VMOVUPS      96(DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
+	VMOVUPS      96(DX)(R9*4), Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      96(SI)(R9*4), Y3
+	VMOVUPS      96(DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
 	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, 96(SI)(R9*4)
-	VMOVUPS      Y3, 96(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VMOVUPS      96(DX)(R9*4), Y0
-	VMULPS       (AX), Y0, Y0
-	VSUBPS       Y2, Y0, Y0
-	VMOVUPS      Y0, 96(DX)(R9*4)
-	VCMPPS       $0x03, Y0, Y0, Y1
-	VMOVUPS      quietNaN<>+0(SB), Y2
-	VBLENDVPS    Y1, Y2, Y0, Y0
-	VPSRLD       $0x10, Y0, Y1
-	VPAND        one<>+0(SB), Y1, Y1
-	VPADDD       Y1, Y0, Y0
-	VPADDD       almostHalf<>+0(SB), Y0, Y1
-	VPSRLD       $0x10, Y1, Y1
-	VEXTRACTI128 $0x01, Y1, X0
-	VPACKUSDW    X0, X1, X0
-	VMOVDQU      X0, 48(BX)(R9*2)
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, 96(SI)(R9*4)
+	VMOVUPS      Y4, 96(DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VMOVUPS      Y2, 96(DX)(R9*4)
+	VCMPPS       $0x03, Y2, Y2, Y0
+	VMOVUPS      quietNaN<>+0(SB), Y1
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPSRLD       $0x10, Y2, Y0
+	VPAND        one<>+0(SB), Y0, Y0
+	VPADDD       Y0, Y2, Y2
+	VPADDD       almostHalf<>+0(SB), Y2, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPACKUSDW    X1, X0, X1
+	VMOVDQU      X1, 48(BX)(R9*2)
 	ADDQ         $0x20, R9
 	SUBQ         $0x20, CX
 	JNZ          turn
@@ -3976,159 +3992,163 @@ TEXT ·adamWSplitMoments32Grads32AVX2(SB), NOSPLIT, $0-8
 turn:
 	VMOVUPS      (R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      (SI)(R9*4), Y2
-	VMOVUPS      (DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
-	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, (SI)(R9*4)
-	VMOVUPS      Y3, (DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VPMOVZXWD    (DX)(R9*2), Y0
-	VPSLLD       $0x10, Y0, Y0
-	VPMOVSXWD    (BX)(R9*2), Y1
+	VPMOVZXWD    (DX)(R9*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VPMOVSXWD    (BX)(R9*2), Y3
 	VXORPS       Y4, Y4, Y4
-	VPAND        magnitude<>+0(SB), Y0, Y3
-	VPADDD       Y1, Y3, Y3
-	VPMAXSD      Y4, Y3, Y3
-	VPAND        sign<>+0(SB), Y0, Y0
-	VPOR         Y0, Y3, Y3
-	VMULPS       (AX), Y3, Y3
-	VSUBPS       Y2, Y3, Y3
-	VCMPPS       $0x03, Y3, Y3, Y0
+	VPAND        magnitude<>+0(SB), Y1, Y2
+	VPADDD       Y3, Y2, Y2
+	VPMAXSD      Y4, Y2, Y2
+	VPAND        sign<>+0(SB), Y1, Y1
+	VPOR         Y1, Y2, Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      (SI)(R9*4), Y3
+	VMOVUPS      (DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, (SI)(R9*4)
+	VMOVUPS      Y4, (DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VCMPPS       $0x03, Y2, Y2, Y0
 	VMOVUPS      quietNaN<>+0(SB), Y1
-	VBLENDVPS    Y0, Y1, Y3, Y3
-	VPADDD       half<>+0(SB), Y3, Y0
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPADDD       half<>+0(SB), Y2, Y0
 	VPSRLD       $0x10, Y0, Y0
 	VEXTRACTI128 $0x01, Y0, X1
 	VPACKUSDW    X1, X0, X1
 	VMOVDQU      X1, (DX)(R9*2)
-	VPAND        low<>+0(SB), Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X0
-	VPACKUSDW    X0, X3, X0
+	VPAND        low<>+0(SB), Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X0
+	VPACKUSDW    X0, X2, X0
 	VMOVDQU      X0, (BX)(R9*2)
 	VMOVUPS      64(R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      64(SI)(R9*4), Y2
-	VMOVUPS      64(DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
-	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, 64(SI)(R9*4)
-	VMOVUPS      Y3, 64(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VPMOVZXWD    32(DX)(R9*2), Y0
-	VPSLLD       $0x10, Y0, Y0
-	VPMOVSXWD    32(BX)(R9*2), Y1
+	VPMOVZXWD    32(DX)(R9*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VPMOVSXWD    32(BX)(R9*2), Y3
 	VXORPS       Y4, Y4, Y4
-	VPAND        magnitude<>+0(SB), Y0, Y3
-	VPADDD       Y1, Y3, Y3
-	VPMAXSD      Y4, Y3, Y3
-	VPAND        sign<>+0(SB), Y0, Y0
-	VPOR         Y0, Y3, Y3
-	VMULPS       (AX), Y3, Y3
-	VSUBPS       Y2, Y3, Y3
-	VCMPPS       $0x03, Y3, Y3, Y0
+	VPAND        magnitude<>+0(SB), Y1, Y2
+	VPADDD       Y3, Y2, Y2
+	VPMAXSD      Y4, Y2, Y2
+	VPAND        sign<>+0(SB), Y1, Y1
+	VPOR         Y1, Y2, Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      64(SI)(R9*4), Y3
+	VMOVUPS      64(DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, 64(SI)(R9*4)
+	VMOVUPS      Y4, 64(DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VCMPPS       $0x03, Y2, Y2, Y0
 	VMOVUPS      quietNaN<>+0(SB), Y1
-	VBLENDVPS    Y0, Y1, Y3, Y3
-	VPADDD       half<>+0(SB), Y3, Y0
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPADDD       half<>+0(SB), Y2, Y0
 	VPSRLD       $0x10, Y0, Y0
 	VEXTRACTI128 $0x01, Y0, X1
 	VPACKUSDW    X1, X0, X1
 	VMOVDQU      X1, 32(DX)(R9*2)
-	VPAND        low<>+0(SB), Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X0
-	VPACKUSDW    X0, X3, X0
+	VPAND        low<>+0(SB), Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X0
+	VPACKUSDW    X0, X2, X0
 	VMOVDQU      X0, 32(BX)(R9*2)
 	VMOVUPS      32(R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      32(SI)(R9*4), Y2
-	VMOVUPS      32(DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
-	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, 32(SI)(R9*4)
-	VMOVUPS      Y3, 32(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VPMOVZXWD    16(DX)(R9*2), Y0
-	VPSLLD       $0x10, Y0, Y0
-	VPMOVSXWD    16(BX)(R9*2), Y1
+	VPMOVZXWD    16(DX)(R9*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VPMOVSXWD    16(BX)(R9*2), Y3
 	VXORPS       Y4, Y4, Y4
-	VPAND        magnitude<>+0(SB), Y0, Y3
-	VPADDD       Y1, Y3, Y3
-	VPMAXSD      Y4, Y3, Y3
-	VPAND        sign<>+0(SB), Y0, Y0
-	VPOR         Y0, Y3, Y3
-	VMULPS       (AX), Y3, Y3
-	VSUBPS       Y2, Y3, Y3
-	VCMPPS       $0x03, Y3, Y3, Y0
+	VPAND        magnitude<>+0(SB), Y1, Y2
+	VPADDD       Y3, Y2, Y2
+	VPMAXSD      Y4, Y2, Y2
+	VPAND        sign<>+0(SB), Y1, Y1
+	VPOR         Y1, Y2, Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      32(SI)(R9*4), Y3
+	VMOVUPS      32(DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, 32(SI)(R9*4)
+	VMOVUPS      Y4, 32(DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VCMPPS       $0x03, Y2, Y2, Y0
 	VMOVUPS      quietNaN<>+0(SB), Y1
-	VBLENDVPS    Y0, Y1, Y3, Y3
-	VPADDD       half<>+0(SB), Y3, Y0
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPADDD       half<>+0(SB), Y2, Y0
 	VPSRLD       $0x10, Y0, Y0
 	VEXTRACTI128 $0x01, Y0, X1
 	VPACKUSDW    X1, X0, X1
 	VMOVDQU      X1, 16(DX)(R9*2)
-	VPAND        low<>+0(SB), Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X0
-	VPACKUSDW    X0, X3, X0
+	VPAND        low<>+0(SB), Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X0
+	VPACKUSDW    X0, X2, X0
 	VMOVDQU      X0, 16(BX)(R9*2)
 	VMOVUPS      96(R8)(R9*4), Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      96(SI)(R9*4), Y2
-	VMOVUPS      96(DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
-	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, 96(SI)(R9*4)
-	VMOVUPS      Y3, 96(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VPMOVZXWD    48(DX)(R9*2), Y0
-	VPSLLD       $0x10, Y0, Y0
-	VPMOVSXWD    48(BX)(R9*2), Y1
+	VPMOVZXWD    48(DX)(R9*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VPMOVSXWD    48(BX)(R9*2), Y3
 	VXORPS       Y4, Y4, Y4
-	VPAND        magnitude<>+0(SB), Y0, Y3
-	VPADDD       Y1, Y3, Y3
-	VPMAXSD      Y4, Y3, Y3
-	VPAND        sign<>+0(SB), Y0, Y0
-	VPOR         Y0, Y3, Y3
-	VMULPS       (AX), Y3, Y3
-	VSUBPS       Y2, Y3, Y3
-	VCMPPS       $0x03, Y3, Y3, Y0
+	VPAND        magnitude<>+0(SB), Y1, Y2
+	VPADDD       Y3, Y2, Y2
+	VPMAXSD      Y4, Y2, Y2
+	VPAND        sign<>+0(SB), Y1, Y1
+	VPOR         Y1, Y2, Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      96(SI)(R9*4), Y3
+	VMOVUPS      96(DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, 96(SI)(R9*4)
+	VMOVUPS      Y4, 96(DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VCMPPS       $0x03, Y2, Y2, Y0
 	VMOVUPS      quietNaN<>+0(SB), Y1
-	VBLENDVPS    Y0, Y1, Y3, Y3
-	VPADDD       half<>+0(SB), Y3, Y0
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPADDD       half<>+0(SB), Y2, Y0
 	VPSRLD       $0x10, Y0, Y0
 	VEXTRACTI128 $0x01, Y0, X1
 	VPACKUSDW    X1, X0, X1
 	VMOVDQU      X1, 48(DX)(R9*2)
-	VPAND        low<>+0(SB), Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X0
-	VPACKUSDW    X0, X3, X0
+	VPAND        low<>+0(SB), Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X0
+	VPACKUSDW    X0, X2, X0
 	VMOVDQU      X0, 48(BX)(R9*2)
 	ADDQ         $0x20, R9
 	SUBQ         $0x20, CX
@@ -4163,162 +4183,166 @@ turn:
 	VPMOVZXWD    (R8)(R9*2), Y0
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      (SI)(R9*4), Y2
-	VMOVUPS      (DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
-	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, (SI)(R9*4)
-	VMOVUPS      Y3, (DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VPMOVZXWD    (DX)(R9*2), Y0
-	VPSLLD       $0x10, Y0, Y0
-	VPMOVSXWD    (BX)(R9*2), Y1
+	VPMOVZXWD    (DX)(R9*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VPMOVSXWD    (BX)(R9*2), Y3
 	VXORPS       Y4, Y4, Y4
-	VPAND        magnitude<>+0(SB), Y0, Y3
-	VPADDD       Y1, Y3, Y3
-	VPMAXSD      Y4, Y3, Y3
-	VPAND        sign<>+0(SB), Y0, Y0
-	VPOR         Y0, Y3, Y3
-	VMULPS       (AX), Y3, Y3
-	VSUBPS       Y2, Y3, Y3
-	VCMPPS       $0x03, Y3, Y3, Y0
+	VPAND        magnitude<>+0(SB), Y1, Y2
+	VPADDD       Y3, Y2, Y2
+	VPMAXSD      Y4, Y2, Y2
+	VPAND        sign<>+0(SB), Y1, Y1
+	VPOR         Y1, Y2, Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      (SI)(R9*4), Y3
+	VMOVUPS      (DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, (SI)(R9*4)
+	VMOVUPS      Y4, (DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VCMPPS       $0x03, Y2, Y2, Y0
 	VMOVUPS      quietNaN<>+0(SB), Y1
-	VBLENDVPS    Y0, Y1, Y3, Y3
-	VPADDD       half<>+0(SB), Y3, Y0
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPADDD       half<>+0(SB), Y2, Y0
 	VPSRLD       $0x10, Y0, Y0
 	VEXTRACTI128 $0x01, Y0, X1
 	VPACKUSDW    X1, X0, X1
 	VMOVDQU      X1, (DX)(R9*2)
-	VPAND        low<>+0(SB), Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X0
-	VPACKUSDW    X0, X3, X0
+	VPAND        low<>+0(SB), Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X0
+	VPACKUSDW    X0, X2, X0
 	VMOVDQU      X0, (BX)(R9*2)
 	VPMOVZXWD    32(R8)(R9*2), Y0
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      64(SI)(R9*4), Y2
-	VMOVUPS      64(DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
-	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, 64(SI)(R9*4)
-	VMOVUPS      Y3, 64(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VPMOVZXWD    32(DX)(R9*2), Y0
-	VPSLLD       $0x10, Y0, Y0
-	VPMOVSXWD    32(BX)(R9*2), Y1
+	VPMOVZXWD    32(DX)(R9*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VPMOVSXWD    32(BX)(R9*2), Y3
 	VXORPS       Y4, Y4, Y4
-	VPAND        magnitude<>+0(SB), Y0, Y3
-	VPADDD       Y1, Y3, Y3
-	VPMAXSD      Y4, Y3, Y3
-	VPAND        sign<>+0(SB), Y0, Y0
-	VPOR         Y0, Y3, Y3
-	VMULPS       (AX), Y3, Y3
-	VSUBPS       Y2, Y3, Y3
-	VCMPPS       $0x03, Y3, Y3, Y0
+	VPAND        magnitude<>+0(SB), Y1, Y2
+	VPADDD       Y3, Y2, Y2
+	VPMAXSD      Y4, Y2, Y2
+	VPAND        sign<>+0(SB), Y1, Y1
+	VPOR         Y1, Y2, Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      64(SI)(R9*4), Y3
+	VMOVUPS      64(DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, 64(SI)(R9*4)
+	VMOVUPS      Y4, 64(DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VCMPPS       $0x03, Y2, Y2, Y0
 	VMOVUPS      quietNaN<>+0(SB), Y1
-	VBLENDVPS    Y0, Y1, Y3, Y3
-	VPADDD       half<>+0(SB), Y3, Y0
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPADDD       half<>+0(SB), Y2, Y0
 	VPSRLD       $0x10, Y0, Y0
 	VEXTRACTI128 $0x01, Y0, X1
 	VPACKUSDW    X1, X0, X1
 	VMOVDQU      X1, 32(DX)(R9*2)
-	VPAND        low<>+0(SB), Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X0
-	VPACKUSDW    X0, X3, X0
+	VPAND        low<>+0(SB), Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X0
+	VPACKUSDW    X0, X2, X0
 	VMOVDQU      X0, 32(BX)(R9*2)
 	VPMOVZXWD    16(R8)(R9*2), Y0
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      32(SI)(R9*4), Y2
-	VMOVUPS      32(DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
-	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, 32(SI)(R9*4)
-	VMOVUPS      Y3, 32(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VPMOVZXWD    16(DX)(R9*2), Y0
-	VPSLLD       $0x10, Y0, Y0
-	VPMOVSXWD    16(BX)(R9*2), Y1
+	VPMOVZXWD    16(DX)(R9*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VPMOVSXWD    16(BX)(R9*2), Y3
 	VXORPS       Y4, Y4, Y4
-	VPAND        magnitude<>+0(SB), Y0, Y3
-	VPADDD       Y1, Y3, Y3
-	VPMAXSD      Y4, Y3, Y3
-	VPAND        sign<>+0(SB), Y0, Y0
-	VPOR         Y0, Y3, Y3
-	VMULPS       (AX), Y3, Y3
-	VSUBPS       Y2, Y3, Y3
-	VCMPPS       $0x03, Y3, Y3, Y0
+	VPAND        magnitude<>+0(SB), Y1, Y2
+	VPADDD       Y3, Y2, Y2
+	VPMAXSD      Y4, Y2, Y2
+	VPAND        sign<>+0(SB), Y1, Y1
+	VPOR         Y1, Y2, Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      32(SI)(R9*4), Y3
+	VMOVUPS      32(DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, 32(SI)(R9*4)
+	VMOVUPS      Y4, 32(DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VCMPPS       $0x03, Y2, Y2, Y0
 	VMOVUPS      quietNaN<>+0(SB), Y1
-	VBLENDVPS    Y0, Y1, Y3, Y3
-	VPADDD       half<>+0(SB), Y3, Y0
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPADDD       half<>+0(SB), Y2, Y0
 	VPSRLD       $0x10, Y0, Y0
 	VEXTRACTI128 $0x01, Y0, X1
 	VPACKUSDW    X1, X0, X1
 	VMOVDQU      X1, 16(DX)(R9*2)
-	VPAND        low<>+0(SB), Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X0
-	VPACKUSDW    X0, X3, X0
+	VPAND        low<>+0(SB), Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X0
+	VPACKUSDW    X0, X2, X0
 	VMOVDQU      X0, 16(BX)(R9*2)
 	VPMOVZXWD    48(R8)(R9*2), Y0
 	VPSLLD       $0x10, Y0, Y0
 	VMULPS       512(AX), Y0, Y0
-	VMOVUPS      96(SI)(R9*4), Y2
-	VMOVUPS      96(DI)(R9*4), Y3
-	VMULPS       64(AX), Y2, Y2
-	VFMADD231PS  128(AX), Y0, Y2
-	VMULPS       192(AX), Y3, Y3
-	VMULPS       256(AX), Y0, Y1
-	VFMADD231PS  Y0, Y1, Y3
-	VMOVUPS      Y2, 96(SI)(R9*4)
-	VMOVUPS      Y3, 96(DI)(R9*4)
-	VMULPS       320(AX), Y3, Y3
-	VSQRTPS      Y3, Y3
-	VADDPS       384(AX), Y3, Y3
-	VMULPS       448(AX), Y2, Y2
-	VDIVPS       Y3, Y2, Y2
-	VPMOVZXWD    48(DX)(R9*2), Y0
-	VPSLLD       $0x10, Y0, Y0
-	VPMOVSXWD    48(BX)(R9*2), Y1
+	VPMOVZXWD    48(DX)(R9*2), Y1
+	VPSLLD       $0x10, Y1, Y1
+	VPMOVSXWD    48(BX)(R9*2), Y3
 	VXORPS       Y4, Y4, Y4
-	VPAND        magnitude<>+0(SB), Y0, Y3
-	VPADDD       Y1, Y3, Y3
-	VPMAXSD      Y4, Y3, Y3
-	VPAND        sign<>+0(SB), Y0, Y0
-	VPOR         Y0, Y3, Y3
-	VMULPS       (AX), Y3, Y3
-	VSUBPS       Y2, Y3, Y3
-	VCMPPS       $0x03, Y3, Y3, Y0
+	VPAND        magnitude<>+0(SB), Y1, Y2
+	VPADDD       Y3, Y2, Y2
+	VPMAXSD      Y4, Y2, Y2
+	VPAND        sign<>+0(SB), Y1, Y1
+	VPOR         Y1, Y2, Y2
+	VFMADD231PS  576(AX), Y2, Y0
+	VMOVUPS      96(SI)(R9*4), Y3
+	VMOVUPS      96(DI)(R9*4), Y4
+	VMULPS       64(AX), Y3, Y3
+	VFMADD231PS  128(AX), Y0, Y3
+	VMULPS       192(AX), Y4, Y4
+	VMULPS       256(AX), Y0, Y1
+	VFMADD231PS  Y0, Y1, Y4
+	VMOVUPS      Y3, 96(SI)(R9*4)
+	VMOVUPS      Y4, 96(DI)(R9*4)
+	VMULPS       320(AX), Y4, Y4
+	VSQRTPS      Y4, Y4
+	VADDPS       384(AX), Y4, Y4
+	VMULPS       448(AX), Y3, Y3
+	VDIVPS       Y4, Y3, Y3
+	VMULPS       (AX), Y2, Y2
+	VSUBPS       Y3, Y2, Y2
+	VCMPPS       $0x03, Y2, Y2, Y0
 	VMOVUPS      quietNaN<>+0(SB), Y1
-	VBLENDVPS    Y0, Y1, Y3, Y3
-	VPADDD       half<>+0(SB), Y3, Y0
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VPADDD       half<>+0(SB), Y2, Y0
 	VPSRLD       $0x10, Y0, Y0
 	VEXTRACTI128 $0x01, Y0, X1
 	VPACKUSDW    X1, X0, X1
 	VMOVDQU      X1, 48(DX)(R9*2)
-	VPAND        low<>+0(SB), Y3, Y3
-	VEXTRACTI128 $0x01, Y3, X0
-	VPACKUSDW    X0, X3, X0
+	VPAND        low<>+0(SB), Y2, Y2
+	VEXTRACTI128 $0x01, Y2, X0
+	VPACKUSDW    X0, X2, X0
 	VMOVDQU      X0, 48(BX)(R9*2)
 	ADDQ         $0x20, R9
 	SUBQ         $0x20, CX

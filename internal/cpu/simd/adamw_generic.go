@@ -13,10 +13,11 @@ func adamWGeneric(s AdamWState, c *[adamWConstants]float32, h *AdamWHyper) {
 		b := s.Slice(lo, min(lo+backend.QuantBlock, s.Len()))
 		m, v := b.moments(&block)
 		for i := range m {
-			grad := b.grad(i) * c[gradScale]
+			w := b.weight(i)
+			grad := b.grad(i)*c[gradScale] + c[l2]*w
 			m[i] = c[beta1]*m[i] + c[rest1]*grad
 			v[i] = c[beta2]*v[i] + c[rest2]*grad*grad
-			b.setWeight(i, b.weight(i)*c[decay]-c[step]*m[i]/(float32(math.Sqrt(float64(v[i]*c[c2])))+c[eps]))
+			b.setWeight(i, w*c[decay]-c[step]*m[i]/(float32(math.Sqrt(float64(v[i]*c[c2])))+c[eps]))
 		}
 		b.setMoments(m, v, h)
 	}

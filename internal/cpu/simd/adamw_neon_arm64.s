@@ -22,43 +22,46 @@ TEXT ·adamWMasterGrads32NEON(SB), NOSPLIT, $0-8
 	FMOVQ 384(R6), F6
 	FMOVQ 448(R6), F7
 	FMOVQ 512(R6), F8
+	FMOVQ 576(R6), F9
 	SUBS $8, R1
 	BLT after8
 
 by8:
-	FLDPQ 0(R5), (F9, F10)
-	FLDPQ 0(R3), (F11, F12)
-	FLDPQ 0(R4), (F13, F14)
-	WORD $0x6E28DD29 // fmul v9.4s, v9.4s, v8.4s
+	FLDPQ 0(R5), (F10, F11)
+	FLDPQ 0(R2), (F12, F13)
+	FLDPQ 0(R3), (F14, F15)
+	FLDPQ 0(R4), (F16, F17)
 	WORD $0x6E28DD4A // fmul v10.4s, v10.4s, v8.4s
-	WORD $0x6E21DD6B // fmul v11.4s, v11.4s, v1.4s
-	WORD $0x6E21DD8C // fmul v12.4s, v12.4s, v1.4s
-	VFMLA V2.S4, V9.S4, V11.S4
-	VFMLA V2.S4, V10.S4, V12.S4
-	FSTPQ (F11, F12), 0(R3)
-	WORD $0x6E23DDAD // fmul v13.4s, v13.4s, v3.4s
-	WORD $0x6E23DDCE // fmul v14.4s, v14.4s, v3.4s
-	WORD $0x6E24DD2F // fmul v15.4s, v9.4s, v4.4s
-	WORD $0x6E24DD50 // fmul v16.4s, v10.4s, v4.4s
-	VFMLA V15.S4, V9.S4, V13.S4
-	VFMLA V16.S4, V10.S4, V14.S4
-	FSTPQ (F13, F14), 0(R4)
-	WORD $0x6E25DDAD // fmul v13.4s, v13.4s, v5.4s
-	WORD $0x6E25DDCE // fmul v14.4s, v14.4s, v5.4s
-	WORD $0x6EA1F9AD // fsqrt v13.4s, v13.4s
-	WORD $0x6EA1F9CE // fsqrt v14.4s, v14.4s
-	WORD $0x4E26D5AD // fadd v13.4s, v13.4s, v6.4s
-	WORD $0x4E26D5CE // fadd v14.4s, v14.4s, v6.4s
-	WORD $0x6E27DD6B // fmul v11.4s, v11.4s, v7.4s
-	WORD $0x6E27DD8C // fmul v12.4s, v12.4s, v7.4s
-	WORD $0x6E2DFD6B // fdiv v11.4s, v11.4s, v13.4s
-	WORD $0x6E2EFD8C // fdiv v12.4s, v12.4s, v14.4s
-	FLDPQ 0(R2), (F17, F18)
-	WORD $0x6E20DE31 // fmul v17.4s, v17.4s, v0.4s
-	WORD $0x6E20DE52 // fmul v18.4s, v18.4s, v0.4s
-	WORD $0x4EABD631 // fsub v17.4s, v17.4s, v11.4s
-	WORD $0x4EACD652 // fsub v18.4s, v18.4s, v12.4s
-	FSTPQ (F17, F18), 0(R2)
+	WORD $0x6E28DD6B // fmul v11.4s, v11.4s, v8.4s
+	VFMLA V9.S4, V12.S4, V10.S4
+	VFMLA V9.S4, V13.S4, V11.S4
+	WORD $0x6E21DDCE // fmul v14.4s, v14.4s, v1.4s
+	WORD $0x6E21DDEF // fmul v15.4s, v15.4s, v1.4s
+	VFMLA V2.S4, V10.S4, V14.S4
+	VFMLA V2.S4, V11.S4, V15.S4
+	FSTPQ (F14, F15), 0(R3)
+	WORD $0x6E23DE10 // fmul v16.4s, v16.4s, v3.4s
+	WORD $0x6E23DE31 // fmul v17.4s, v17.4s, v3.4s
+	WORD $0x6E24DD52 // fmul v18.4s, v10.4s, v4.4s
+	WORD $0x6E24DD73 // fmul v19.4s, v11.4s, v4.4s
+	VFMLA V18.S4, V10.S4, V16.S4
+	VFMLA V19.S4, V11.S4, V17.S4
+	FSTPQ (F16, F17), 0(R4)
+	WORD $0x6E25DE10 // fmul v16.4s, v16.4s, v5.4s
+	WORD $0x6E25DE31 // fmul v17.4s, v17.4s, v5.4s
+	WORD $0x6EA1FA10 // fsqrt v16.4s, v16.4s
+	WORD $0x6EA1FA31 // fsqrt v17.4s, v17.4s
+	WORD $0x4E26D610 // fadd v16.4s, v16.4s, v6.4s
+	WORD $0x4E26D631 // fadd v17.4s, v17.4s, v6.4s
+	WORD $0x6E27DDCE // fmul v14.4s, v14.4s, v7.4s
+	WORD $0x6E27DDEF // fmul v15.4s, v15.4s, v7.4s
+	WORD $0x6E30FDCE // fdiv v14.4s, v14.4s, v16.4s
+	WORD $0x6E31FDEF // fdiv v15.4s, v15.4s, v17.4s
+	WORD $0x6E20DD8C // fmul v12.4s, v12.4s, v0.4s
+	WORD $0x6E20DDAD // fmul v13.4s, v13.4s, v0.4s
+	WORD $0x4EAED58C // fsub v12.4s, v12.4s, v14.4s
+	WORD $0x4EAFD5AD // fsub v13.4s, v13.4s, v15.4s
+	FSTPQ (F12, F13), 0(R2)
 	ADD $32, R2
 	ADD $32, R3
 	ADD $32, R4
@@ -88,45 +91,48 @@ TEXT ·adamWMasterGrads16NEON(SB), NOSPLIT, $0-8
 	FMOVQ 384(R6), F6
 	FMOVQ 448(R6), F7
 	FMOVQ 512(R6), F8
+	FMOVQ 576(R6), F9
 	SUBS $8, R1
 	BLT after8
 
 by8:
-	FLDPD 0(R5), (F9, F10)
-	WORD $0x2E613929 // shll v9.4s, v9.4h, #16
+	FLDPD 0(R5), (F10, F11)
 	WORD $0x2E61394A // shll v10.4s, v10.4h, #16
-	FLDPQ 0(R3), (F11, F12)
-	FLDPQ 0(R4), (F13, F14)
-	WORD $0x6E28DD29 // fmul v9.4s, v9.4s, v8.4s
+	WORD $0x2E61396B // shll v11.4s, v11.4h, #16
+	FLDPQ 0(R2), (F12, F13)
+	FLDPQ 0(R3), (F14, F15)
+	FLDPQ 0(R4), (F16, F17)
 	WORD $0x6E28DD4A // fmul v10.4s, v10.4s, v8.4s
-	WORD $0x6E21DD6B // fmul v11.4s, v11.4s, v1.4s
-	WORD $0x6E21DD8C // fmul v12.4s, v12.4s, v1.4s
-	VFMLA V2.S4, V9.S4, V11.S4
-	VFMLA V2.S4, V10.S4, V12.S4
-	FSTPQ (F11, F12), 0(R3)
-	WORD $0x6E23DDAD // fmul v13.4s, v13.4s, v3.4s
-	WORD $0x6E23DDCE // fmul v14.4s, v14.4s, v3.4s
-	WORD $0x6E24DD2F // fmul v15.4s, v9.4s, v4.4s
-	WORD $0x6E24DD50 // fmul v16.4s, v10.4s, v4.4s
-	VFMLA V15.S4, V9.S4, V13.S4
-	VFMLA V16.S4, V10.S4, V14.S4
-	FSTPQ (F13, F14), 0(R4)
-	WORD $0x6E25DDAD // fmul v13.4s, v13.4s, v5.4s
-	WORD $0x6E25DDCE // fmul v14.4s, v14.4s, v5.4s
-	WORD $0x6EA1F9AD // fsqrt v13.4s, v13.4s
-	WORD $0x6EA1F9CE // fsqrt v14.4s, v14.4s
-	WORD $0x4E26D5AD // fadd v13.4s, v13.4s, v6.4s
-	WORD $0x4E26D5CE // fadd v14.4s, v14.4s, v6.4s
-	WORD $0x6E27DD6B // fmul v11.4s, v11.4s, v7.4s
-	WORD $0x6E27DD8C // fmul v12.4s, v12.4s, v7.4s
-	WORD $0x6E2DFD6B // fdiv v11.4s, v11.4s, v13.4s
-	WORD $0x6E2EFD8C // fdiv v12.4s, v12.4s, v14.4s
-	FLDPQ 0(R2), (F17, F18)
-	WORD $0x6E20DE31 // fmul v17.4s, v17.4s, v0.4s
-	WORD $0x6E20DE52 // fmul v18.4s, v18.4s, v0.4s
-	WORD $0x4EABD631 // fsub v17.4s, v17.4s, v11.4s
-	WORD $0x4EACD652 // fsub v18.4s, v18.4s, v12.4s
-	FSTPQ (F17, F18), 0(R2)
+	WORD $0x6E28DD6B // fmul v11.4s, v11.4s, v8.4s
+	VFMLA V9.S4, V12.S4, V10.S4
+	VFMLA V9.S4, V13.S4, V11.S4
+	WORD $0x6E21DDCE // fmul v14.4s, v14.4s, v1.4s
+	WORD $0x6E21DDEF // fmul v15.4s, v15.4s, v1.4s
+	VFMLA V2.S4, V10.S4, V14.S4
+	VFMLA V2.S4, V11.S4, V15.S4
+	FSTPQ (F14, F15), 0(R3)
+	WORD $0x6E23DE10 // fmul v16.4s, v16.4s, v3.4s
+	WORD $0x6E23DE31 // fmul v17.4s, v17.4s, v3.4s
+	WORD $0x6E24DD52 // fmul v18.4s, v10.4s, v4.4s
+	WORD $0x6E24DD73 // fmul v19.4s, v11.4s, v4.4s
+	VFMLA V18.S4, V10.S4, V16.S4
+	VFMLA V19.S4, V11.S4, V17.S4
+	FSTPQ (F16, F17), 0(R4)
+	WORD $0x6E25DE10 // fmul v16.4s, v16.4s, v5.4s
+	WORD $0x6E25DE31 // fmul v17.4s, v17.4s, v5.4s
+	WORD $0x6EA1FA10 // fsqrt v16.4s, v16.4s
+	WORD $0x6EA1FA31 // fsqrt v17.4s, v17.4s
+	WORD $0x4E26D610 // fadd v16.4s, v16.4s, v6.4s
+	WORD $0x4E26D631 // fadd v17.4s, v17.4s, v6.4s
+	WORD $0x6E27DDCE // fmul v14.4s, v14.4s, v7.4s
+	WORD $0x6E27DDEF // fmul v15.4s, v15.4s, v7.4s
+	WORD $0x6E30FDCE // fdiv v14.4s, v14.4s, v16.4s
+	WORD $0x6E31FDEF // fdiv v15.4s, v15.4s, v17.4s
+	WORD $0x6E20DD8C // fmul v12.4s, v12.4s, v0.4s
+	WORD $0x6E20DDAD // fmul v13.4s, v13.4s, v0.4s
+	WORD $0x4EAED58C // fsub v12.4s, v12.4s, v14.4s
+	WORD $0x4EAFD5AD // fsub v13.4s, v13.4s, v15.4s
+	FSTPQ (F12, F13), 0(R2)
 	ADD $32, R2
 	ADD $32, R3
 	ADD $32, R4
@@ -157,62 +163,65 @@ TEXT ·adamWRoundedGrads32NEON(SB), NOSPLIT, $0-8
 	FMOVQ 384(R7), F6
 	FMOVQ 448(R7), F7
 	FMOVQ 512(R7), F8
+	FMOVQ 576(R7), F9
 	MOVW $0x7fc00000, R7
-	VDUP R7, V9.S4
-	MOVW $0x7fff, R7
 	VDUP R7, V10.S4
-	MOVW $0x1, R7
+	MOVW $0x7fff, R7
 	VDUP R7, V11.S4
+	MOVW $0x1, R7
+	VDUP R7, V12.S4
 	SUBS $8, R1
 	BLT after8
 
 by8:
-	FLDPQ 0(R6), (F12, F13)
-	FLDPQ 0(R4), (F14, F15)
-	FLDPQ 0(R5), (F16, F17)
-	WORD $0x6E28DD8C // fmul v12.4s, v12.4s, v8.4s
+	FLDPQ 0(R6), (F13, F14)
+	FLDPQ 0(R2), (F15, F16)
+	FLDPQ 0(R4), (F17, F18)
+	FLDPQ 0(R5), (F19, F20)
 	WORD $0x6E28DDAD // fmul v13.4s, v13.4s, v8.4s
-	WORD $0x6E21DDCE // fmul v14.4s, v14.4s, v1.4s
-	WORD $0x6E21DDEF // fmul v15.4s, v15.4s, v1.4s
-	VFMLA V2.S4, V12.S4, V14.S4
-	VFMLA V2.S4, V13.S4, V15.S4
-	FSTPQ (F14, F15), 0(R4)
-	WORD $0x6E23DE10 // fmul v16.4s, v16.4s, v3.4s
-	WORD $0x6E23DE31 // fmul v17.4s, v17.4s, v3.4s
-	WORD $0x6E24DD92 // fmul v18.4s, v12.4s, v4.4s
-	WORD $0x6E24DDB3 // fmul v19.4s, v13.4s, v4.4s
-	VFMLA V18.S4, V12.S4, V16.S4
-	VFMLA V19.S4, V13.S4, V17.S4
-	FSTPQ (F16, F17), 0(R5)
-	WORD $0x6E25DE10 // fmul v16.4s, v16.4s, v5.4s
-	WORD $0x6E25DE31 // fmul v17.4s, v17.4s, v5.4s
-	WORD $0x6EA1FA10 // fsqrt v16.4s, v16.4s
-	WORD $0x6EA1FA31 // fsqrt v17.4s, v17.4s
-	WORD $0x4E26D610 // fadd v16.4s, v16.4s, v6.4s
-	WORD $0x4E26D631 // fadd v17.4s, v17.4s, v6.4s
-	WORD $0x6E27DDCE // fmul v14.4s, v14.4s, v7.4s
-	WORD $0x6E27DDEF // fmul v15.4s, v15.4s, v7.4s
-	WORD $0x6E30FDCE // fdiv v14.4s, v14.4s, v16.4s
-	WORD $0x6E31FDEF // fdiv v15.4s, v15.4s, v17.4s
-	FLDPQ 0(R2), (F20, F21)
-	WORD $0x6E20DE94 // fmul v20.4s, v20.4s, v0.4s
-	WORD $0x6E20DEB5 // fmul v21.4s, v21.4s, v0.4s
-	WORD $0x4EAED694 // fsub v20.4s, v20.4s, v14.4s
-	WORD $0x4EAFD6B5 // fsub v21.4s, v21.4s, v15.4s
-	FSTPQ (F20, F21), 0(R2)
-	WORD $0x4E34E696 // fcmeq v22.4s, v20.4s, v20.4s
-	WORD $0x4E35E6B7 // fcmeq v23.4s, v21.4s, v21.4s
-	VBIF V22.B16, V9.B16, V20.B16
-	VBIF V23.B16, V9.B16, V21.B16
-	VUSHR $16, V20.S4, V24.S4
-	VUSHR $16, V21.S4, V25.S4
-	VAND V11.B16, V24.B16, V24.B16
-	VAND V11.B16, V25.B16, V25.B16
-	VADD V10.S4, V24.S4, V24.S4
-	VADD V10.S4, V25.S4, V25.S4
-	WORD $0x0E784298 // addhn v24.4h, v20.4s, v24.4s
-	WORD $0x0E7942B9 // addhn v25.4h, v21.4s, v25.4s
-	FSTPD (F24, F25), 0(R3)
+	WORD $0x6E28DDCE // fmul v14.4s, v14.4s, v8.4s
+	VFMLA V9.S4, V15.S4, V13.S4
+	VFMLA V9.S4, V16.S4, V14.S4
+	WORD $0x6E21DE31 // fmul v17.4s, v17.4s, v1.4s
+	WORD $0x6E21DE52 // fmul v18.4s, v18.4s, v1.4s
+	VFMLA V2.S4, V13.S4, V17.S4
+	VFMLA V2.S4, V14.S4, V18.S4
+	FSTPQ (F17, F18), 0(R4)
+	WORD $0x6E23DE73 // fmul v19.4s, v19.4s, v3.4s
+	WORD $0x6E23DE94 // fmul v20.4s, v20.4s, v3.4s
+	WORD $0x6E24DDB5 // fmul v21.4s, v13.4s, v4.4s
+	WORD $0x6E24DDD6 // fmul v22.4s, v14.4s, v4.4s
+	VFMLA V21.S4, V13.S4, V19.S4
+	VFMLA V22.S4, V14.S4, V20.S4
+	FSTPQ (F19, F20), 0(R5)
+	WORD $0x6E25DE73 // fmul v19.4s, v19.4s, v5.4s
+	WORD $0x6E25DE94 // fmul v20.4s, v20.4s, v5.4s
+	WORD $0x6EA1FA73 // fsqrt v19.4s, v19.4s
+	WORD $0x6EA1FA94 // fsqrt v20.4s, v20.4s
+	WORD $0x4E26D673 // fadd v19.4s, v19.4s, v6.4s
+	WORD $0x4E26D694 // fadd v20.4s, v20.4s, v6.4s
+	WORD $0x6E27DE31 // fmul v17.4s, v17.4s, v7.4s
+	WORD $0x6E27DE52 // fmul v18.4s, v18.4s, v7.4s
+	WORD $0x6E33FE31 // fdiv v17.4s, v17.4s, v19.4s
+	WORD $0x6E34FE52 // fdiv v18.4s, v18.4s, v20.4s
+	WORD $0x6E20DDEF // fmul v15.4s, v15.4s, v0.4s
+	WORD $0x6E20DE10 // fmul v16.4s, v16.4s, v0.4s
+	WORD $0x4EB1D5EF // fsub v15.4s, v15.4s, v17.4s
+	WORD $0x4EB2D610 // fsub v16.4s, v16.4s, v18.4s
+	FSTPQ (F15, F16), 0(R2)
+	WORD $0x4E2FE5F7 // fcmeq v23.4s, v15.4s, v15.4s
+	WORD $0x4E30E618 // fcmeq v24.4s, v16.4s, v16.4s
+	VBIF V23.B16, V10.B16, V15.B16
+	VBIF V24.B16, V10.B16, V16.B16
+	VUSHR $16, V15.S4, V25.S4
+	VUSHR $16, V16.S4, V26.S4
+	VAND V12.B16, V25.B16, V25.B16
+	VAND V12.B16, V26.B16, V26.B16
+	VADD V11.S4, V25.S4, V25.S4
+	VADD V11.S4, V26.S4, V26.S4
+	WORD $0x0E7941F9 // addhn v25.4h, v15.4s, v25.4s
+	WORD $0x0E7A421A // addhn v26.4h, v16.4s, v26.4s
+	FSTPD (F25, F26), 0(R3)
 	ADD $32, R2
 	ADD $16, R3
 	ADD $32, R4
@@ -244,64 +253,67 @@ TEXT ·adamWRoundedGrads16NEON(SB), NOSPLIT, $0-8
 	FMOVQ 384(R7), F6
 	FMOVQ 448(R7), F7
 	FMOVQ 512(R7), F8
+	FMOVQ 576(R7), F9
 	MOVW $0x7fc00000, R7
-	VDUP R7, V9.S4
-	MOVW $0x7fff, R7
 	VDUP R7, V10.S4
-	MOVW $0x1, R7
+	MOVW $0x7fff, R7
 	VDUP R7, V11.S4
+	MOVW $0x1, R7
+	VDUP R7, V12.S4
 	SUBS $8, R1
 	BLT after8
 
 by8:
-	FLDPD 0(R6), (F12, F13)
-	WORD $0x2E61398C // shll v12.4s, v12.4h, #16
+	FLDPD 0(R6), (F13, F14)
 	WORD $0x2E6139AD // shll v13.4s, v13.4h, #16
-	FLDPQ 0(R4), (F14, F15)
-	FLDPQ 0(R5), (F16, F17)
-	WORD $0x6E28DD8C // fmul v12.4s, v12.4s, v8.4s
+	WORD $0x2E6139CE // shll v14.4s, v14.4h, #16
+	FLDPQ 0(R2), (F15, F16)
+	FLDPQ 0(R4), (F17, F18)
+	FLDPQ 0(R5), (F19, F20)
 	WORD $0x6E28DDAD // fmul v13.4s, v13.4s, v8.4s
-	WORD $0x6E21DDCE // fmul v14.4s, v14.4s, v1.4s
-	WORD $0x6E21DDEF // fmul v15.4s, v15.4s, v1.4s
-	VFMLA V2.S4, V12.S4, V14.S4
-	VFMLA V2.S4, V13.S4, V15.S4
-	FSTPQ (F14, F15), 0(R4)
-	WORD $0x6E23DE10 // fmul v16.4s, v16.4s, v3.4s
-	WORD $0x6E23DE31 // fmul v17.4s, v17.4s, v3.4s
-	WORD $0x6E24DD92 // fmul v18.4s, v12.4s, v4.4s
-	WORD $0x6E24DDB3 // fmul v19.4s, v13.4s, v4.4s
-	VFMLA V18.S4, V12.S4, V16.S4
-	VFMLA V19.S4, V13.S4, V17.S4
-	FSTPQ (F16, F17), 0(R5)
-	WORD $0x6E25DE10 // fmul v16.4s, v16.4s, v5.4s
-	WORD $0x6E25DE31 // fmul v17.4s, v17.4s, v5.4s
-	WORD $0x6EA1FA10 // fsqrt v16.4s, v16.4s
-	WORD $0x6EA1FA31 // fsqrt v17.4s, v17.4s
-	WORD $0x4E26D610 // fadd v16.4s, v16.4s, v6.4s
-	WORD $0x4E26D631 // fadd v17.4s, v17.4s, v6.4s
-	WORD $0x6E27DDCE // fmul v14.4s, v14.4s, v7.4s
-	WORD $0x6E27DDEF // fmul v15.4s, v15.4s, v7.4s
-	WORD $0x6E30FDCE // fdiv v14.4s, v14.4s, v16.4s
-	WORD $0x6E31FDEF // fdiv v15.4s, v15.4s, v17.4s
-	FLDPQ 0(R2), (F20, F21)
-	WORD $0x6E20DE94 // fmul v20.4s, v20.4s, v0.4s
-	WORD $0x6E20DEB5 // fmul v21.4s, v21.4s, v0.4s
-	WORD $0x4EAED694 // fsub v20.4s, v20.4s, v14.4s
-	WORD $0x4EAFD6B5 // fsub v21.4s, v21.4s, v15.4s
-	FSTPQ (F20, F21), 0(R2)
-	WORD $0x4E34E696 // fcmeq v22.4s, v20.4s, v20.4s
-	WORD $0x4E35E6B7 // fcmeq v23.4s, v21.4s, v21.4s
-	VBIF V22.B16, V9.B16, V20.B16
-	VBIF V23.B16, V9.B16, V21.B16
-	VUSHR $16, V20.S4, V24.S4
-	VUSHR $16, V21.S4, V25.S4
-	VAND V11.B16, V24.B16, V24.B16
-	VAND V11.B16, V25.B16, V25.B16
-	VADD V10.S4, V24.S4, V24.S4
-	VADD V10.S4, V25.S4, V25.S4
-	WORD $0x0E784298 // addhn v24.4h, v20.4s, v24.4s
-	WORD $0x0E7942B9 // addhn v25.4h, v21.4s, v25.4s
-	FSTPD (F24, F25), 0(R3)
+	WORD $0x6E28DDCE // fmul v14.4s, v14.4s, v8.4s
+	VFMLA V9.S4, V15.S4, V13.S4
+	VFMLA V9.S4, V16.S4, V14.S4
+	WORD $0x6E21DE31 // fmul v17.4s, v17.4s, v1.4s
+	WORD $0x6E21DE52 // fmul v18.4s, v18.4s, v1.4s
+	VFMLA V2.S4, V13.S4, V17.S4
+	VFMLA V2.S4, V14.S4, V18.S4
+	FSTPQ (F17, F18), 0(R4)
+	WORD $0x6E23DE73 // fmul v19.4s, v19.4s, v3.4s
+	WORD $0x6E23DE94 // fmul v20.4s, v20.4s, v3.4s
+	WORD $0x6E24DDB5 // fmul v21.4s, v13.4s, v4.4s
+	WORD $0x6E24DDD6 // fmul v22.4s, v14.4s, v4.4s
+	VFMLA V21.S4, V13.S4, V19.S4
+	VFMLA V22.S4, V14.S4, V20.S4
+	FSTPQ (F19, F20), 0(R5)
+	WORD $0x6E25DE73 // fmul v19.4s, v19.4s, v5.4s
+	WORD $0x6E25DE94 // fmul v20.4s, v20.4s, v5.4s
+	WORD $0x6EA1FA73 // fsqrt v19.4s, v19.4s
+	WORD $0x6EA1FA94 // fsqrt v20.4s, v20.4s
+	WORD $0x4E26D673 // fadd v19.4s, v19.4s, v6.4s
+	WORD $0x4E26D694 // fadd v20.4s, v20.4s, v6.4s
+	WORD $0x6E27DE31 // fmul v17.4s, v17.4s, v7.4s
+	WORD $0x6E27DE52 // fmul v18.4s, v18.4s, v7.4s
+	WORD $0x6E33FE31 // fdiv v17.4s, v17.4s, v19.4s
+	WORD $0x6E34FE52 // fdiv v18.4s, v18.4s, v20.4s
+	WORD $0x6E20DDEF // fmul v15.4s, v15.4s, v0.4s
+	WORD $0x6E20DE10 // fmul v16.4s, v16.4s, v0.4s
+	WORD $0x4EB1D5EF // fsub v15.4s, v15.4s, v17.4s
+	WORD $0x4EB2D610 // fsub v16.4s, v16.4s, v18.4s
+	FSTPQ (F15, F16), 0(R2)
+	WORD $0x4E2FE5F7 // fcmeq v23.4s, v15.4s, v15.4s
+	WORD $0x4E30E618 // fcmeq v24.4s, v16.4s, v16.4s
+	VBIF V23.B16, V10.B16, V15.B16
+	VBIF V24.B16, V10.B16, V16.B16
+	VUSHR $16, V15.S4, V25.S4
+	VUSHR $16, V16.S4, V26.S4
+	VAND V12.B16, V25.B16, V25.B16
+	VAND V12.B16, V26.B16, V26.B16
+	VADD V11.S4, V25.S4, V25.S4
+	VADD V11.S4, V26.S4, V26.S4
+	WORD $0x0E7941F9 // addhn v25.4h, v15.4s, v25.4s
+	WORD $0x0E7A421A // addhn v26.4h, v16.4s, v26.4s
+	FSTPD (F25, F26), 0(R3)
 	ADD $32, R2
 	ADD $16, R3
 	ADD $32, R4
@@ -333,76 +345,79 @@ TEXT ·adamWSplitGrads32NEON(SB), NOSPLIT, $0-8
 	FMOVQ 384(R7), F6
 	FMOVQ 448(R7), F7
 	FMOVQ 512(R7), F8
+	FMOVQ 576(R7), F9
 	MOVW $0x7fc00000, R7
-	VDUP R7, V9.S4
-	MOVW $0x8000, R7
 	VDUP R7, V10.S4
-	MOVW $0x7fffffff, R7
+	MOVW $0x8000, R7
 	VDUP R7, V11.S4
-	MOVW $0x80000000, R7
+	MOVW $0x7fffffff, R7
 	VDUP R7, V12.S4
-	VEOR V13.B16, V13.B16, V13.B16
+	MOVW $0x80000000, R7
+	VDUP R7, V13.S4
+	VEOR V14.B16, V14.B16, V14.B16
 	SUBS $8, R1
 	BLT after8
 
 by8:
-	FLDPQ 0(R6), (F14, F15)
-	FLDPQ 0(R4), (F16, F17)
-	FLDPQ 0(R5), (F18, F19)
-	WORD $0x6E28DDCE // fmul v14.4s, v14.4s, v8.4s
+	FLDPQ 0(R6), (F15, F16)
+	FLDPD 0(R2), (F19, F20)
+	WORD $0x2E613A73 // shll v19.4s, v19.4h, #16
+	WORD $0x2E613A94 // shll v20.4s, v20.4h, #16
+	FLDPD 0(R3), (F21, F22)
+	WORD $0x0F10A6B5 // sshll v21.4s, v21.4h, #0
+	WORD $0x0F10A6D6 // sshll v22.4s, v22.4h, #0
+	VAND V12.B16, V19.B16, V17.B16
+	VAND V12.B16, V20.B16, V18.B16
+	VADD V21.S4, V17.S4, V17.S4
+	VADD V22.S4, V18.S4, V18.S4
+	WORD $0x4EAE6631 // smax v17.4s, v17.4s, v14.4s
+	WORD $0x4EAE6652 // smax v18.4s, v18.4s, v14.4s
+	VAND V13.B16, V19.B16, V19.B16
+	VAND V13.B16, V20.B16, V20.B16
+	VORR V19.B16, V17.B16, V17.B16
+	VORR V20.B16, V18.B16, V18.B16
+	FLDPQ 0(R4), (F19, F20)
+	FLDPQ 0(R5), (F21, F22)
 	WORD $0x6E28DDEF // fmul v15.4s, v15.4s, v8.4s
-	WORD $0x6E21DE10 // fmul v16.4s, v16.4s, v1.4s
-	WORD $0x6E21DE31 // fmul v17.4s, v17.4s, v1.4s
-	VFMLA V2.S4, V14.S4, V16.S4
-	VFMLA V2.S4, V15.S4, V17.S4
-	FSTPQ (F16, F17), 0(R4)
-	WORD $0x6E23DE52 // fmul v18.4s, v18.4s, v3.4s
-	WORD $0x6E23DE73 // fmul v19.4s, v19.4s, v3.4s
-	WORD $0x6E24DDD4 // fmul v20.4s, v14.4s, v4.4s
-	WORD $0x6E24DDF5 // fmul v21.4s, v15.4s, v4.4s
-	VFMLA V20.S4, V14.S4, V18.S4
-	VFMLA V21.S4, V15.S4, V19.S4
-	FSTPQ (F18, F19), 0(R5)
-	WORD $0x6E25DE52 // fmul v18.4s, v18.4s, v5.4s
-	WORD $0x6E25DE73 // fmul v19.4s, v19.4s, v5.4s
-	WORD $0x6EA1FA52 // fsqrt v18.4s, v18.4s
-	WORD $0x6EA1FA73 // fsqrt v19.4s, v19.4s
-	WORD $0x4E26D652 // fadd v18.4s, v18.4s, v6.4s
-	WORD $0x4E26D673 // fadd v19.4s, v19.4s, v6.4s
-	WORD $0x6E27DE10 // fmul v16.4s, v16.4s, v7.4s
-	WORD $0x6E27DE31 // fmul v17.4s, v17.4s, v7.4s
-	WORD $0x6E32FE10 // fdiv v16.4s, v16.4s, v18.4s
-	WORD $0x6E33FE31 // fdiv v17.4s, v17.4s, v19.4s
-	FLDPD 0(R2), (F22, F23)
-	WORD $0x2E613AD6 // shll v22.4s, v22.4h, #16
-	WORD $0x2E613AF7 // shll v23.4s, v23.4h, #16
-	FLDPD 0(R3), (F24, F25)
-	WORD $0x0F10A718 // sshll v24.4s, v24.4h, #0
-	WORD $0x0F10A739 // sshll v25.4s, v25.4h, #0
-	VAND V11.B16, V22.B16, V26.B16
-	VAND V11.B16, V23.B16, V27.B16
-	VADD V24.S4, V26.S4, V26.S4
-	VADD V25.S4, V27.S4, V27.S4
-	WORD $0x4EAD675A // smax v26.4s, v26.4s, v13.4s
-	WORD $0x4EAD677B // smax v27.4s, v27.4s, v13.4s
-	VAND V12.B16, V22.B16, V22.B16
-	VAND V12.B16, V23.B16, V23.B16
-	VORR V22.B16, V26.B16, V26.B16
-	VORR V23.B16, V27.B16, V27.B16
-	WORD $0x6E20DF5A // fmul v26.4s, v26.4s, v0.4s
-	WORD $0x6E20DF7B // fmul v27.4s, v27.4s, v0.4s
-	WORD $0x4EB0D75A // fsub v26.4s, v26.4s, v16.4s
-	WORD $0x4EB1D77B // fsub v27.4s, v27.4s, v17.4s
-	WORD $0x4E3AE75C // fcmeq v28.4s, v26.4s, v26.4s
-	WORD $0x4E3BE77D // fcmeq v29.4s, v27.4s, v27.4s
-	VBIF V28.B16, V9.B16, V26.B16
-	VBIF V29.B16, V9.B16, V27.B16
-	WORD $0x0E6A435E // addhn v30.4h, v26.4s, v10.4s
-	WORD $0x0E6A437F // addhn v31.4h, v27.4s, v10.4s
-	FSTPD (F30, F31), 0(R2)
-	WORD $0x0E612B5A // xtn v26.4h, v26.4s
-	WORD $0x0E612B7B // xtn v27.4h, v27.4s
-	FSTPD (F26, F27), 0(R3)
+	WORD $0x6E28DE10 // fmul v16.4s, v16.4s, v8.4s
+	VFMLA V9.S4, V17.S4, V15.S4
+	VFMLA V9.S4, V18.S4, V16.S4
+	WORD $0x6E21DE73 // fmul v19.4s, v19.4s, v1.4s
+	WORD $0x6E21DE94 // fmul v20.4s, v20.4s, v1.4s
+	VFMLA V2.S4, V15.S4, V19.S4
+	VFMLA V2.S4, V16.S4, V20.S4
+	FSTPQ (F19, F20), 0(R4)
+	WORD $0x6E23DEB5 // fmul v21.4s, v21.4s, v3.4s
+	WORD $0x6E23DED6 // fmul v22.4s, v22.4s, v3.4s
+	WORD $0x6E24DDF7 // fmul v23.4s, v15.4s, v4.4s
+	WORD $0x6E24DE18 // fmul v24.4s, v16.4s, v4.4s
+	VFMLA V23.S4, V15.S4, V21.S4
+	VFMLA V24.S4, V16.S4, V22.S4
+	FSTPQ (F21, F22), 0(R5)
+	WORD $0x6E25DEB5 // fmul v21.4s, v21.4s, v5.4s
+	WORD $0x6E25DED6 // fmul v22.4s, v22.4s, v5.4s
+	WORD $0x6EA1FAB5 // fsqrt v21.4s, v21.4s
+	WORD $0x6EA1FAD6 // fsqrt v22.4s, v22.4s
+	WORD $0x4E26D6B5 // fadd v21.4s, v21.4s, v6.4s
+	WORD $0x4E26D6D6 // fadd v22.4s, v22.4s, v6.4s
+	WORD $0x6E27DE73 // fmul v19.4s, v19.4s, v7.4s
+	WORD $0x6E27DE94 // fmul v20.4s, v20.4s, v7.4s
+	WORD $0x6E35FE73 // fdiv v19.4s, v19.4s, v21.4s
+	WORD $0x6E36FE94 // fdiv v20.4s, v20.4s, v22.4s
+	WORD $0x6E20DE31 // fmul v17.4s, v17.4s, v0.4s
+	WORD $0x6E20DE52 // fmul v18.4s, v18.4s, v0.4s
+	WORD $0x4EB3D631 // fsub v17.4s, v17.4s, v19.4s
+	WORD $0x4EB4D652 // fsub v18.4s, v18.4s, v20.4s
+	WORD $0x4E31E639 // fcmeq v25.4s, v17.4s, v17.4s
+	WORD $0x4E32E65A // fcmeq v26.4s, v18.4s, v18.4s
+	VBIF V25.B16, V10.B16, V17.B16
+	VBIF V26.B16, V10.B16, V18.B16
+	WORD $0x0E6B423B // addhn v27.4h, v17.4s, v11.4s
+	WORD $0x0E6B425C // addhn v28.4h, v18.4s, v11.4s
+	FSTPD (F27, F28), 0(R2)
+	WORD $0x0E612A31 // xtn v17.4h, v17.4s
+	WORD $0x0E612A52 // xtn v18.4h, v18.4s
+	FSTPD (F17, F18), 0(R3)
 	ADD $16, R2
 	ADD $16, R3
 	ADD $32, R4
@@ -434,78 +449,81 @@ TEXT ·adamWSplitGrads16NEON(SB), NOSPLIT, $0-8
 	FMOVQ 384(R7), F6
 	FMOVQ 448(R7), F7
 	FMOVQ 512(R7), F8
+	FMOVQ 576(R7), F9
 	MOVW $0x7fc00000, R7
-	VDUP R7, V9.S4
-	MOVW $0x8000, R7
 	VDUP R7, V10.S4
-	MOVW $0x7fffffff, R7
+	MOVW $0x8000, R7
 	VDUP R7, V11.S4
-	MOVW $0x80000000, R7
+	MOVW $0x7fffffff, R7
 	VDUP R7, V12.S4
-	VEOR V13.B16, V13.B16, V13.B16
+	MOVW $0x80000000, R7
+	VDUP R7, V13.S4
+	VEOR V14.B16, V14.B16, V14.B16
 	SUBS $8, R1
 	BLT after8
 
 by8:
-	FLDPD 0(R6), (F14, F15)
-	WORD $0x2E6139CE // shll v14.4s, v14.4h, #16
+	FLDPD 0(R6), (F15, F16)
 	WORD $0x2E6139EF // shll v15.4s, v15.4h, #16
-	FLDPQ 0(R4), (F16, F17)
-	FLDPQ 0(R5), (F18, F19)
-	WORD $0x6E28DDCE // fmul v14.4s, v14.4s, v8.4s
+	WORD $0x2E613A10 // shll v16.4s, v16.4h, #16
+	FLDPD 0(R2), (F19, F20)
+	WORD $0x2E613A73 // shll v19.4s, v19.4h, #16
+	WORD $0x2E613A94 // shll v20.4s, v20.4h, #16
+	FLDPD 0(R3), (F21, F22)
+	WORD $0x0F10A6B5 // sshll v21.4s, v21.4h, #0
+	WORD $0x0F10A6D6 // sshll v22.4s, v22.4h, #0
+	VAND V12.B16, V19.B16, V17.B16
+	VAND V12.B16, V20.B16, V18.B16
+	VADD V21.S4, V17.S4, V17.S4
+	VADD V22.S4, V18.S4, V18.S4
+	WORD $0x4EAE6631 // smax v17.4s, v17.4s, v14.4s
+	WORD $0x4EAE6652 // smax v18.4s, v18.4s, v14.4s
+	VAND V13.B16, V19.B16, V19.B16
+	VAND V13.B16, V20.B16, V20.B16
+	VORR V19.B16, V17.B16, V17.B16
+	VORR V20.B16, V18.B16, V18.B16
+	FLDPQ 0(R4), (F19, F20)
+	FLDPQ 0(R5), (F21, F22)
 	WORD $0x6E28DDEF // fmul v15.4s, v15.4s, v8.4s
-	WORD $0x6E21DE10 // fmul v16.4s, v16.4s, v1.4s
-	WORD $0x6E21DE31 // fmul v17.4s, v17.4s, v1.4s
-	VFMLA V2.S4, V14.S4, V16.S4
-	VFMLA V2.S4, V15.S4, V17.S4
-	FSTPQ (F16, F17), 0(R4)
-	WORD $0x6E23DE52 // fmul v18.4s, v18.4s, v3.4s
-	WORD $0x6E23DE73 // fmul v19.4s, v19.4s, v3.4s
-	WORD $0x6E24DDD4 // fmul v20.4s, v14.4s, v4.4s
-	WORD $0x6E24DDF5 // fmul v21.4s, v15.4s, v4.4s
-	VFMLA V20.S4, V14.S4, V18.S4
-	VFMLA V21.S4, V15.S4, V19.S4
-	FSTPQ (F18, F19), 0(R5)
-	WORD $0x6E25DE52 // fmul v18.4s, v18.4s, v5.4s
-	WORD $0x6E25DE73 // fmul v19.4s, v19.4s, v5.4s
-	WORD $0x6EA1FA52 // fsqrt v18.4s, v18.4s
-	WORD $0x6EA1FA73 // fsqrt v19.4s, v19.4s
-	WORD $0x4E26D652 // fadd v18.4s, v18.4s, v6.4s
-	WORD $0x4E26D673 // fadd v19.4s, v19.4s, v6.4s
-	WORD $0x6E27DE10 // fmul v16.4s, v16.4s, v7.4s
-	WORD $0x6E27DE31 // fmul v17.4s, v17.4s, v7.4s
-	WORD $0x6E32FE10 // fdiv v16.4s, v16.4s, v18.4s
-	WORD $0x6E33FE31 // fdiv v17.4s, v17.4s, v19.4s
-	FLDPD 0(R2), (F22, F23)
-	WORD $0x2E613AD6 // shll v22.4s, v22.4h, #16
-	WORD $0x2E613AF7 // shll v23.4s, v23.4h, #16
-	FLDPD 0(R3), (F24, F25)
-	WORD $0x0F10A718 // sshll v24.4s, v24.4h, #0
-	WORD $0x0F10A739 // sshll v25.4s, v25.4h, #0
-	VAND V11.B16, V22.B16, V26.B16
-	VAND V11.B16, V23.B16, V27.B16
-	VADD V24.S4, V26.S4, V26.S4
-	VADD V25.S4, V27.S4, V27.S4
-	WORD $0x4EAD675A // smax v26.4s, v26.4s, v13.4s
-	WORD $0x4EAD677B // smax v27.4s, v27.4s, v13.4s
-	VAND V12.B16, V22.B16, V22.B16
-	VAND V12.B16, V23.B16, V23.B16
-	VORR V22.B16, V26.B16, V26.B16
-	VORR V23.B16, V27.B16, V27.B16
-	WORD $0x6E20DF5A // fmul v26.4s, v26.4s, v0.4s
-	WORD $0x6E20DF7B // fmul v27.4s, v27.4s, v0.4s
-	WORD $0x4EB0D75A // fsub v26.4s, v26.4s, v16.4s
-	WORD $0x4EB1D77B // fsub v27.4s, v27.4s, v17.4s
-	WORD $0x4E3AE75C // fcmeq v28.4s, v26.4s, v26.4s
-	WORD $0x4E3BE77D // fcmeq v29.4s, v27.4s, v27.4s
-	VBIF V28.B16, V9.B16, V26.B16
-	VBIF V29.B16, V9.B16, V27.B16
-	WORD $0x0E6A435E // addhn v30.4h, v26.4s, v10.4s
-	WORD $0x0E6A437F // addhn v31.4h, v27.4s, v10.4s
-	FSTPD (F30, F31), 0(R2)
-	WORD $0x0E612B5A // xtn v26.4h, v26.4s
-	WORD $0x0E612B7B // xtn v27.4h, v27.4s
-	FSTPD (F26, F27), 0(R3)
+	WORD $0x6E28DE10 // fmul v16.4s, v16.4s, v8.4s
+	VFMLA V9.S4, V17.S4, V15.S4
+	VFMLA V9.S4, V18.S4, V16.S4
+	WORD $0x6E21DE73 // fmul v19.4s, v19.4s, v1.4s
+	WORD $0x6E21DE94 // fmul v20.4s, v20.4s, v1.4s
+	VFMLA V2.S4, V15.S4, V19.S4
+	VFMLA V2.S4, V16.S4, V20.S4
+	FSTPQ (F19, F20), 0(R4)
+	WORD $0x6E23DEB5 // fmul v21.4s, v21.4s, v3.4s
+	WORD $0x6E23DED6 // fmul v22.4s, v22.4s, v3.4s
+	WORD $0x6E24DDF7 // fmul v23.4s, v15.4s, v4.4s
+	WORD $0x6E24DE18 // fmul v24.4s, v16.4s, v4.4s
+	VFMLA V23.S4, V15.S4, V21.S4
+	VFMLA V24.S4, V16.S4, V22.S4
+	FSTPQ (F21, F22), 0(R5)
+	WORD $0x6E25DEB5 // fmul v21.4s, v21.4s, v5.4s
+	WORD $0x6E25DED6 // fmul v22.4s, v22.4s, v5.4s
+	WORD $0x6EA1FAB5 // fsqrt v21.4s, v21.4s
+	WORD $0x6EA1FAD6 // fsqrt v22.4s, v22.4s
+	WORD $0x4E26D6B5 // fadd v21.4s, v21.4s, v6.4s
+	WORD $0x4E26D6D6 // fadd v22.4s, v22.4s, v6.4s
+	WORD $0x6E27DE73 // fmul v19.4s, v19.4s, v7.4s
+	WORD $0x6E27DE94 // fmul v20.4s, v20.4s, v7.4s
+	WORD $0x6E35FE73 // fdiv v19.4s, v19.4s, v21.4s
+	WORD $0x6E36FE94 // fdiv v20.4s, v20.4s, v22.4s
+	WORD $0x6E20DE31 // fmul v17.4s, v17.4s, v0.4s
+	WORD $0x6E20DE52 // fmul v18.4s, v18.4s, v0.4s
+	WORD $0x4EB3D631 // fsub v17.4s, v17.4s, v19.4s
+	WORD $0x4EB4D652 // fsub v18.4s, v18.4s, v20.4s
+	WORD $0x4E31E639 // fcmeq v25.4s, v17.4s, v17.4s
+	WORD $0x4E32E65A // fcmeq v26.4s, v18.4s, v18.4s
+	VBIF V25.B16, V10.B16, V17.B16
+	VBIF V26.B16, V10.B16, V18.B16
+	WORD $0x0E6B423B // addhn v27.4h, v17.4s, v11.4s
+	WORD $0x0E6B425C // addhn v28.4h, v18.4s, v11.4s
+	FSTPD (F27, F28), 0(R2)
+	WORD $0x0E612A31 // xtn v17.4h, v17.4s
+	WORD $0x0E612A52 // xtn v18.4h, v18.4s
+	FSTPD (F17, F18), 0(R3)
 	ADD $16, R2
 	ADD $16, R3
 	ADD $32, R4

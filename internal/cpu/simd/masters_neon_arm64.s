@@ -23,23 +23,23 @@ TEXT ·joinMastersNEON(SB), NOSPLIT, $0-72
 	BLT after8
 
 by8:
-	FLDPD 0(R2), (F5, F6)
-	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
-	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
-	FLDPD 0(R3), (F7, F8)
-	WORD $0x0F10A4E7 // sshll v7.4s, v7.4h, #0
-	WORD $0x0F10A508 // sshll v8.4s, v8.4h, #0
-	VAND V2.B16, V5.B16, V9.B16
-	VAND V2.B16, V6.B16, V10.B16
-	VADD V7.S4, V9.S4, V9.S4
-	VADD V8.S4, V10.S4, V10.S4
-	WORD $0x4EA46529 // smax v9.4s, v9.4s, v4.4s
-	WORD $0x4EA4654A // smax v10.4s, v10.4s, v4.4s
-	VAND V3.B16, V5.B16, V5.B16
-	VAND V3.B16, V6.B16, V6.B16
-	VORR V5.B16, V9.B16, V9.B16
-	VORR V6.B16, V10.B16, V10.B16
-	FSTPQ (F9, F10), 0(R1)
+	FLDPD 0(R2), (F7, F8)
+	WORD $0x2E6138E7 // shll v7.4s, v7.4h, #16
+	WORD $0x2E613908 // shll v8.4s, v8.4h, #16
+	FLDPD 0(R3), (F9, F10)
+	WORD $0x0F10A529 // sshll v9.4s, v9.4h, #0
+	WORD $0x0F10A54A // sshll v10.4s, v10.4h, #0
+	VAND V2.B16, V7.B16, V5.B16
+	VAND V2.B16, V8.B16, V6.B16
+	VADD V9.S4, V5.S4, V5.S4
+	VADD V10.S4, V6.S4, V6.S4
+	WORD $0x4EA464A5 // smax v5.4s, v5.4s, v4.4s
+	WORD $0x4EA464C6 // smax v6.4s, v6.4s, v4.4s
+	VAND V3.B16, V7.B16, V7.B16
+	VAND V3.B16, V8.B16, V8.B16
+	VORR V7.B16, V5.B16, V5.B16
+	VORR V8.B16, V6.B16, V6.B16
+	FSTPQ (F5, F6), 0(R1)
 	ADD $32, R1
 	ADD $16, R2
 	ADD $16, R3
@@ -52,16 +52,16 @@ after8:
 	BLT after4
 
 by4:
-	FMOVD 0(R2), F5
-	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
-	FMOVD 0(R3), F6
-	WORD $0x0F10A4C6 // sshll v6.4s, v6.4h, #0
-	VAND V2.B16, V5.B16, V7.B16
-	VADD V6.S4, V7.S4, V7.S4
-	WORD $0x4EA464E7 // smax v7.4s, v7.4s, v4.4s
-	VAND V3.B16, V5.B16, V5.B16
-	VORR V5.B16, V7.B16, V7.B16
-	FMOVQ F7, 0(R1)
+	FMOVD 0(R2), F6
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	FMOVD 0(R3), F7
+	WORD $0x0F10A4E7 // sshll v7.4s, v7.4h, #0
+	VAND V2.B16, V6.B16, V5.B16
+	VADD V7.S4, V5.S4, V5.S4
+	WORD $0x4EA464A5 // smax v5.4s, v5.4s, v4.4s
+	VAND V3.B16, V6.B16, V6.B16
+	VORR V6.B16, V5.B16, V5.B16
+	FMOVQ F5, 0(R1)
 	ADD $16, R1
 	ADD $8, R2
 	ADD $8, R3
@@ -71,16 +71,16 @@ by4:
 after4:
 	ADD $4, R0
 	TBZ $1, R0, after2
-	FMOVS 0(R2), F5
-	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
-	FMOVS 0(R3), F6
-	WORD $0x0F10A4C6 // sshll v6.4s, v6.4h, #0
-	VAND V2.B16, V5.B16, V7.B16
-	VADD V6.S4, V7.S4, V7.S4
-	WORD $0x4EA464E7 // smax v7.4s, v7.4s, v4.4s
-	VAND V3.B16, V5.B16, V5.B16
-	VORR V5.B16, V7.B16, V7.B16
-	FMOVD F7, 0(R1)
+	FMOVS 0(R2), F6
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	FMOVS 0(R3), F7
+	WORD $0x0F10A4E7 // sshll v7.4s, v7.4h, #0
+	VAND V2.B16, V6.B16, V5.B16
+	VADD V7.S4, V5.S4, V5.S4
+	WORD $0x4EA464A5 // smax v5.4s, v5.4s, v4.4s
+	VAND V3.B16, V6.B16, V6.B16
+	VORR V6.B16, V5.B16, V5.B16
+	FMOVD F5, 0(R1)
 	ADD $8, R1
 	ADD $4, R2
 	ADD $4, R3
@@ -88,17 +88,17 @@ after4:
 after2:
 	TBZ $0, R0, after1
 	MOVHU 0(R2), R4
-	FMOVS R4, F5
-	WORD $0x2E6138A5 // shll v5.4s, v5.4h, #16
-	MOVHU 0(R3), R4
 	FMOVS R4, F6
-	WORD $0x0F10A4C6 // sshll v6.4s, v6.4h, #0
-	VAND V2.B16, V5.B16, V7.B16
-	VADD V6.S4, V7.S4, V7.S4
-	WORD $0x4EA464E7 // smax v7.4s, v7.4s, v4.4s
-	VAND V3.B16, V5.B16, V5.B16
-	VORR V5.B16, V7.B16, V7.B16
-	FMOVS F7, 0(R1)
+	WORD $0x2E6138C6 // shll v6.4s, v6.4h, #16
+	MOVHU 0(R3), R4
+	FMOVS R4, F7
+	WORD $0x0F10A4E7 // sshll v7.4s, v7.4h, #0
+	VAND V2.B16, V6.B16, V5.B16
+	VADD V7.S4, V5.S4, V5.S4
+	WORD $0x4EA464A5 // smax v5.4s, v5.4s, v4.4s
+	VAND V3.B16, V6.B16, V6.B16
+	VORR V6.B16, V5.B16, V5.B16
+	FMOVS F5, 0(R1)
 
 after1:
 	RET
