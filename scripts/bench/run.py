@@ -61,6 +61,9 @@ def contenders(work, quick):
         ("hone", hone + ["optimizer", "-dtype", "bf16", "-moments", "8bit"], {}),
         ("hone", hone + ["decode", "-dtype", "bf16"], {}),
         ("hone", hone + ["prefill", "-dtype", "bf16", "-tokens", "2048"], {}),
+        ("hone", hone + ["gpt"], {}),
+        ("PyTorch", torch + ["gpt"], torch_env),
+        ("PyTorch", torch + ["gpt", "--compile"], torch_env),
     ]
     if quick:
         steps = [(c, command + (["--repeats", "2"] if c == "PyTorch" else ["-repeats", "2"]), e) for c, command, e in steps]
@@ -225,6 +228,8 @@ def write(results, config, rounds):
     rows.append(["decoding Qwen3-0.6B in bf16", f"{number(s, 1)} tokens/s, {number(g, 1)} GB/s", f"{number(100 * (ratio(g, read) or 0))} % of reading"])
     g, s = (m(k, bench="prefill", contender="hone", dtype="bf16") for k in ("gflops", "tokens_per_second"))
     rows.append(["prefill of 2,048 tokens in bf16", f"{number(s)} tokens/s, {number(g)} GFLOP/s", f"{number(100 * (ratio(g, bf16_peak) or 0))} % of the bf16 peak"])
+    h, *t = (m("tokens_per_second", bench="gpt", contender=c, mode=mode) for c, mode in (("hone", "hone"), ("PyTorch", "eager"), ("PyTorch", "compiled")))
+    rows.append(["training a tiny GPT in f32 (4 layers, 256 wide, 8 rows of 128)", f"{number(h)} tokens/s; PyTorch eager {number(t[0])}, compiled {number(t[1])}", over(h, max((x for x in t if x), default=None))])
     text.append(table(["", "", ""], rows))
     text.append("PyTorch ran with tcmalloc, which served it best, and this build:\n\n" + "\n".join("    " + l[:160] for l in config.splitlines() if l.strip()) + "\n")
 

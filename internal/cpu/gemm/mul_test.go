@@ -334,7 +334,8 @@ func TestProductsAtTheEdgesOfBlocksSlabsAndTiles(t *testing.T) {
 		for _, k := range []int{slabK - 1, slabK, slabK + 1, 2*slabK + 1, blockK - 1, blockK, blockK + 1, blockK + slabK, 2*blockK + 1} {
 			sizes = append(sizes, [3]int{blockRows + 5, inPlaceA + 37, k})
 		}
-		for _, m := range []int{blockRows - 1, blockRows, blockRows + 1, 2*blockRows + 1, slabLanes - 1, slabLanes + blockRows + 1} {
+		for _, m := range []int{blockRows - 1, blockRows, blockRows + 1, 2*blockRows + 1, slabLanes - 1, slabLanes + blockRows + 1,
+			manyTiles*ownRows - 1, manyTiles * ownRows, manyTiles*ownRows + 1} {
 			sizes = append(sizes, [3]int{m, inPlaceA + 1, 21})
 		}
 		for _, n := range []int{inPlaceA, inPlaceA + 1, slabLanes - 1, slabLanes, slabLanes + 33} {
@@ -437,7 +438,8 @@ func TestTheBitsDependOnTheShapeOnly(t *testing.T) {
 	defer runtime.GOMAXPROCS(before)
 	forEachPath(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(27, 28))
-		for _, s := range [][3]int{{130, 200, 300}, {600, 70, 600}, {70, 600, 600}, {3, 500, 130}, {500, 3, 130}, {1, 1000, 2000}} {
+		for _, s := range [][3]int{{130, 200, 300}, {600, 70, 600}, {70, 600, 600}, {3, 500, 130}, {500, 3, 130}, {1, 1000, 2000},
+			{manyTiles*ownRows + 5, inPlaceA + 1, 2*slabK + 1}, {manyTiles*ownRows + 5, 70, blockK + 1}} {
 			m, n, k := s[0], s[1], s[2]
 			for _, dtype := range []backend.DType{backend.F32, backend.BF16} {
 				if underRace && m*n*k > 1<<23 {
