@@ -7,16 +7,17 @@ import (
 
 // tileStores writes what brings a finished tile of sums to a matrix of F32 or BF16, in 32 columns at a time.
 func tileStores(f *file) {
-	for _, add := range []bool{false, true} {
-		storeTile(f, false, add)
-		storeTile(f, true, add)
+	for _, how := range []string{"store", "add", "stream"} {
+		storeTile(f, false, how)
+		storeTile(f, true, how)
 	}
 }
 
-func storeTile(f *file, bf16, add bool) {
-	name, verb, element, pointer, size := "store", "copies", "F32", "*float32", 4
+func storeTile(f *file, bf16 bool, name string) {
+	verb, element, pointer, size := "copies", "F32", "*float32", 4
+	add, stream := name == "add", name == "stream"
 	if add {
-		name, verb = "add", "adds"
+		verb = "adds"
 	}
 	if bf16 {
 		element, pointer, size = "BF16", "*uint16", 2
@@ -24,6 +25,9 @@ func storeTile(f *file, bf16, add bool) {
 	note := ""
 	if bf16 {
 		note = "\nThey are rounded to even; denormal results become zero."
+	}
+	if stream {
+		note += "\nElements go to memory past the caches: rows begin at multiples of 64 bytes."
 	}
 	e := avx512.function(f, name+"Tile"+element, "func(dst "+pointer+", drs int, src *float32, srs, rows, cols int)",
 		verb+" rows×cols sums of F32 to elements of "+element+". Rows are drs and srs bytes apart."+note)
@@ -71,6 +75,8 @@ func storeTile(f *file, bf16, add bool) {
 		case bf16:
 		case part:
 			e.VMOVUPS(v, mask, to)
+		case stream:
+			e.VMOVNTPS(v, to)
 		default:
 			e.VMOVUPS(v, to)
 		}
@@ -84,6 +90,8 @@ func storeTile(f *file, bf16, add bool) {
 		f.vcvtne2ps2bf16(low, high, both)
 		if part {
 			e.VMOVDQU16(both, words, operand.Mem{Base: d})
+		} else if stream {
+			e.VMOVNTDQ(both, operand.Mem{Base: d})
 		} else {
 			e.VMOVDQU16(both, operand.Mem{Base: d})
 		}
@@ -109,5 +117,8 @@ func storeTile(f *file, bf16, add bool) {
 	e.ADDQ(srs, src)
 	e.DECQ(rows)
 	e.JNZ(operand.LabelRef("row"))
+	if stream {
+		e.SFENCE()
+	}
 	e.end()
 }

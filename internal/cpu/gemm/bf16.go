@@ -209,7 +209,8 @@ func (t *tiledProduct) tile(w *Workspace, i, j int, a *panels, ai int, b *panels
 	p := t.product
 	// Sums of one slice go to whole squares of F32 in place, and what is there comes first; those of several
 	// slices are added at the end. This depends on k alone, so that no element depends on the division.
-	direct := p.c.DType == backend.F32 && rows%tileLanes == 0 && cols%tileLanes == 0 && a.slices() == 1
+	stream := t.streams(i, j)
+	direct := !stream && p.c.DType == backend.F32 && rows%tileLanes == 0 && cols%tileLanes == 0 && a.slices() == 1
 	sums := Operand{p.c.at(i, j), backend.F32, p.c.RowStride, 1}
 	first := p.c.DType == backend.F32 && p.accumulate && a.slices() == 1
 	if !direct {
@@ -234,7 +235,7 @@ func (t *tiledProduct) tile(w *Workspace, i, j int, a *panels, ai int, b *panels
 			if a.inPlace {
 				nextA = nextB // rows are not one piece
 			}
-		} else if !direct {
+		} else if !direct && !stream {
 			result, resultRow, resultSquare = (*byte)(p.c.at(i, j)), p.c.RowStride*size, panelLanes*size
 		}
 		t.grid(down, across, a.steps(s), (*uint16)(a.at(s, ai)), a.row, a.tile, a.step, a.panel(s),
@@ -246,19 +247,33 @@ func (t *tiledProduct) tile(w *Workspace, i, j int, a *panels, ai int, b *panels
 	case direct:
 		p.amend(w, i, j, rows, cols)
 	case p.empty():
-		p.storeTile(i, j, rows, cols, sums)
+		p.storeTile(i, j, rows, cols, sums, stream)
 	default:
 		p.finish(w, i, j, rows, cols, sums.Ptr, sums.RowStride, backend.F32)
 	}
 }
 
+// streams says whether the tile at element (i, j) goes to memory past the caches, where writing then costs no
+// reading. It must not be read soon: so it is with products of a transposed and a plain matrix, the gradients of
+// weights, which wait for the optimizer, if they are larger than a processor's caches.
+func (t *tiledProduct) streams(i, j int) bool {
+	const least, line = 4 << 20, 64
+	size := t.c.DType.Size()
+	return !t.accumulate && t.empty() && t.a.RowStride == 1 && t.b.ColStride == 1 && t.m*t.n*size >= least &&
+		uintptr(t.c.at(i, j))%line == 0 && t.c.RowStride*size%line == 0
+}
+
 // storeTile is finish without an epilogue.
-func (p *product) storeTile(i, j, rows, cols int, sums Operand) {
+func (p *product) storeTile(i, j, rows, cols int, sums Operand, stream bool) {
 	dst, drs := p.c.at(i, j), p.c.RowStride*p.c.DType.Size()
 	src, srs := (*float32)(sums.Ptr), sums.RowStride*4
 	switch {
 	case p.c.DType == backend.F32 && p.accumulate:
 		addTileF32((*float32)(dst), drs, src, srs, rows, cols)
+	case stream && p.c.DType == backend.F32:
+		streamTileF32((*float32)(dst), drs, src, srs, rows, cols)
+	case stream:
+		streamTileBF16((*uint16)(dst), drs, src, srs, rows, cols)
 	case p.c.DType == backend.F32:
 		storeTileF32((*float32)(dst), drs, src, srs, rows, cols)
 	case p.accumulate:

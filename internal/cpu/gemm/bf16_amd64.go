@@ -61,3 +61,16 @@ func addTileF32AVX512(dst *float32, drs int, src *float32, srs int, rows int, co
 //
 //go:noescape
 func addTileBF16AVX512(dst *uint16, drs int, src *float32, srs int, rows int, cols int)
+
+// streamTileF32AVX512 copies rows×cols sums of F32 to elements of F32. Rows are drs and srs bytes apart.
+// Elements go to memory past the caches: rows begin at multiples of 64 bytes.
+//
+//go:noescape
+func streamTileF32AVX512(dst *float32, drs int, src *float32, srs int, rows int, cols int)
+
+// streamTileBF16AVX512 copies rows×cols sums of F32 to elements of BF16. Rows are drs and srs bytes apart.
+// They are rounded to even; denormal results become zero.
+// Elements go to memory past the caches: rows begin at multiples of 64 bytes.
+//
+//go:noescape
+func streamTileBF16AVX512(dst *uint16, drs int, src *float32, srs int, rows int, cols int)

@@ -6448,3 +6448,121 @@ next:
 	JNZ  row
 	VZEROUPPER
 	RET
+
+// func streamTileF32AVX512(dst *float32, drs int, src *float32, srs int, rows int, cols int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2, MMX+
+TEXT ·streamTileF32AVX512(SB), NOSPLIT, $0-48
+	MOVQ  dst+0(FP), AX
+	MOVQ  drs+8(FP), CX
+	MOVQ  src+16(FP), DX
+	MOVQ  srs+24(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  cols+40(FP), DI
+	MOVQ  DI, R9
+	ANDQ  $0x1f, R9
+	MOVQ  $-1, R8
+	BZHIQ R9, R8, R8
+	KMOVD R8, K1
+	KMOVW R8, K1
+	SHRQ  $0x10, R8
+	KMOVW R8, K2
+
+row:
+	MOVQ AX, R8
+	MOVQ DX, R10
+	MOVQ DI, R11
+	SUBQ $0x20, R11
+	JL   rest
+
+chunk:
+	VMOVUPS  (R10), Z0
+	VMOVNTPS Z0, (R8)
+	VMOVUPS  64(R10), Z1
+	VMOVNTPS Z1, 64(R8)
+	ADDQ     $0x00000080, R8
+	ADDQ     $0x00000080, R10
+	SUBQ     $0x20, R11
+	JGE      chunk
+
+rest:
+	TESTQ     R9, R9
+	JZ        next
+	VMOVUPS.Z (R10), K1, Z0
+	VMOVUPS   Z0, K1, (R8)
+	VMOVUPS.Z 64(R10), K2, Z1
+	VMOVUPS   Z1, K2, 64(R8)
+
+next:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+	SFENCE
+	VZEROUPPER
+	RET
+
+// func streamTileBF16AVX512(dst *uint16, drs int, src *float32, srs int, rows int, cols int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2, MMX+
+TEXT ·streamTileBF16AVX512(SB), NOSPLIT, $0-48
+	MOVQ  dst+0(FP), AX
+	MOVQ  drs+8(FP), CX
+	MOVQ  src+16(FP), DX
+	MOVQ  srs+24(FP), BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  cols+40(FP), DI
+	MOVQ  DI, R9
+	ANDQ  $0x1f, R9
+	MOVQ  $-1, R8
+	BZHIQ R9, R8, R8
+	KMOVD R8, K1
+	KMOVW R8, K2
+	SHRQ  $0x10, R8
+	KMOVW R8, K3
+
+row:
+	MOVQ AX, R8
+	MOVQ DX, R10
+	MOVQ DI, R11
+	SUBQ $0x20, R11
+	JL   rest
+
+chunk:
+	VMOVUPS (R10), Z0
+	VMOVUPS 64(R10), Z1
+
+	// VCVTNE2PS2BF16 Z0, Z1, Z2
+	BYTE     $0x62
+	BYTE     $0xf2
+	BYTE     $0x77
+	BYTE     $0x48
+	BYTE     $0x72
+	BYTE     $0xd0
+	VMOVNTDQ Z2, (R8)
+	ADDQ     $0x00000040, R8
+	ADDQ     $0x00000080, R10
+	SUBQ     $0x20, R11
+	JGE      chunk
+
+rest:
+	TESTQ     R9, R9
+	JZ        next
+	VMOVUPS.Z (R10), K2, Z0
+	VMOVUPS.Z 64(R10), K3, Z1
+
+	// VCVTNE2PS2BF16 Z0, Z1, Z2
+	BYTE      $0x62
+	BYTE      $0xf2
+	BYTE      $0x77
+	BYTE      $0x48
+	BYTE      $0x72
+	BYTE      $0xd0
+	VMOVDQU16 Z2, K1, (R8)
+
+next:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ SI
+	JNZ  row
+	SFENCE
+	VZEROUPPER
+	RET

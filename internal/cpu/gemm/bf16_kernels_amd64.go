@@ -22,4 +22,6 @@ var (
 var (
 	storeTileF32, addTileF32   = storeTileF32AVX512, addTileF32AVX512
 	storeTileBF16, addTileBF16 = storeTileBF16AVX512, addTileBF16AVX512
+	streamTileF32              = streamTileF32AVX512
+	streamTileBF16             = streamTileBF16AVX512
 )

@@ -23,6 +23,8 @@ var (
 var (
 	storeTileF32, addTileF32   = storeTileF32Go, addTileF32Go
 	storeTileBF16, addTileBF16 = storeTileBF16Go, addTileBF16Go
+	streamTileF32              = storeTileF32Go
+	streamTileBF16             = storeTileBF16Go
 )
 
 // multiplyGridNEON is the multiplyGrid of BFMMLA, in squares of 8×8: eight columns of b stay in the

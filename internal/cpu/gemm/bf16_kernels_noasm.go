@@ -12,4 +12,6 @@ var (
 
 	storeTileF32, addTileF32   = storeTileF32Go, addTileF32Go
 	storeTileBF16, addTileBF16 = storeTileBF16Go, addTileBF16Go
+	streamTileF32              = storeTileF32Go
+	streamTileBF16             = storeTileBF16Go
 )
