@@ -394,7 +394,11 @@ func TestNoGoroutineOutlivesTheLoop(t *testing.T) {
 				}
 			}
 		}()
-		// The loop has waited for its goroutine: what it uses may be closed now.
+		// The loop has waited for the last that its goroutine did: what it uses may be closed now. The goroutine itself
+		// still has to end.
+		for wait := time.Millisecond; runtime.NumGoroutine() > before && wait < time.Second; wait *= 2 {
+			time.Sleep(wait)
+		}
 		if n := runtime.NumGoroutine(); n > before {
 			buf := make([]byte, 1<<16)
 			t.Fatalf("%d goroutines after loop %d, %d before:\n%s", n, i, before, buf[:runtime.Stack(buf, true)])
