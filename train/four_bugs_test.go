@@ -151,5 +151,5 @@ func TestMicroBatchWithoutLossIsNotComputed(t *testing.T) {
 		t.Errorf("%d forward passes, want 2", wrapped.calls)
 	}
 	l, g := gradients(t, wrapped.Model, Samples{data[0], data[2]}, Config{Batch: 2, Accum: 1, Schedule: "constant", Sequential: true})
-	wantClose(t, loss, l, grads, g, 1e-6)
+	wantClose(t, loss, l, grads, g, 3e-6) // the sums over rows are cut otherwise
 }

@@ -19,16 +19,17 @@ func largerModel(t testing.TB, dtype string) *qwen.Model {
 	return tinyModelOf(t, c)
 }
 
-// Bound: over steps 31 to 60 of 60 the mean loss with a packed state is within 2 % of that with F32 moments and
-// gradients (0.4 % was seen), and within 5 % where parameters and activations are BF16, whose rounding makes runs
-// part anyway (1.5 %). Later, near the end of what there is to learn, what is left of the loss is noise.
+// Bound: over steps 9 to 24 the mean loss with a packed state is within 0.5 % of that with F32 moments and
+// gradients; 0.1 % was seen in F32 and 0.2 % in BF16, on every path of kernels. Later, near the end of what there is
+// to learn, any rounding makes runs part, by 10 % and more of a loss that is small.
 func TestPackedStateTrainsAsAnF32OneDoes(t *testing.T) {
 	type state struct {
 		moments   optim.Moments
 		gradients tensor.DType
 	}
 	reference := state{optim.MomentsF32, tensor.F32}
-	for dtype, bound := range map[string]float64{"float32": 0.02, "bfloat16": 0.05} {
+	const bound = 0.005
+	for _, dtype := range []string{"float32", "bfloat16"} {
 		losses := map[state]float64{}
 		first := 0.0
 		for _, s := range []state{reference, {optim.MomentsBF16, tensor.F32}, {optim.Moments8Bit, tensor.F32},
@@ -36,13 +37,13 @@ func TestPackedStateTrainsAsAnF32OneDoes(t *testing.T) {
 			m := largerModel(t, dtype)
 			opt := adamWWith(s.moments)(m)
 			c := tinyRunConfig("")
-			c.MaxSteps, c.SaveEvery, c.Gradients = 60, 0, s.gradients
+			c.MaxSteps, c.SaveEvery, c.Gradients = 24, 0, s.gradients
 			sum, n := 0.0, 0
 			mustRun(t, Options{Model: m, Optimizer: opt, Data: tinyData(31), Config: c, OnStep: func(m Metrics) {
 				if m.Step == 1 {
 					first = m.Loss
 				}
-				if m.Step > 30 {
+				if m.Step > 8 {
 					sum += m.Loss
 					n++
 				}
@@ -59,7 +60,7 @@ func TestPackedStateTrainsAsAnF32OneDoes(t *testing.T) {
 			}
 		}
 		want := losses[reference]
-		if want > first/20 {
+		if want > first/10 {
 			t.Errorf("%s: the loss fell from %.3f to %.3f only", dtype, first, want)
 		}
 		for s, loss := range losses {
