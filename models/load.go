@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/hone-ml/hone/internal/atomicfile"
+	"github.com/hone-ml/hone/internal/checkpoint"
 	"github.com/hone-ml/hone/nn"
 	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/tensor/safetensors"
@@ -32,13 +33,10 @@ type LoadOptions struct {
 	Copy bool
 }
 
-// fileDTypes are the dtypes of the format that parameters can have.
-var fileDTypes = map[safetensors.DType]tensor.DType{
-	safetensors.F32: tensor.F32, safetensors.F64: tensor.F64, safetensors.BF16: tensor.BF16, safetensors.F16: tensor.F16,
-}
-
-var formatDTypes = map[tensor.DType]safetensors.DType{
-	tensor.F32: safetensors.F32, tensor.F64: safetensors.F64, tensor.BF16: safetensors.BF16, tensor.F16: safetensors.F16,
+// parameterDType is the dtype of a file's elements, if parameters can have it.
+func parameterDType(format safetensors.DType) (dt tensor.DType, ok bool) {
+	dt, ok = checkpoint.DType(format)
+	return dt, ok && dt.IsFloat()
 }
 
 // Load builds the model of a directory in the Hugging Face format by its config.json, and fills it from
@@ -181,7 +179,7 @@ func loadParameters(path string, m CausalLM, bind bool) error {
 		if !slices.Equal(info.Shape, p.Shape()) {
 			return fmt.Errorf("models: %s: tensor %s has shape %v, the model wants %v", path, name, info.Shape, p.Shape())
 		}
-		if _, ok := fileDTypes[info.DType]; !ok {
+		if _, ok := parameterDType(info.DType); !ok {
 			return fmt.Errorf("models: %s: tensor %s is %s; parameters are F32, BF16, F16 or F64", path, name, info.DType)
 		}
 	}
@@ -200,7 +198,8 @@ func loadParameters(path string, m CausalLM, bind bool) error {
 	}
 	if bind && f.CopyOnWrite() {
 		for name, p := range params {
-			if info, _ := f.Info(name); fileDTypes[info.DType] == p.DType() && tensor.Bind(p, f.Bytes(name), owner) {
+			info, _ := f.Info(name)
+			if dt, _ := parameterDType(info.DType); dt == p.DType() && tensor.Bind(p, f.Bytes(name), owner) {
 				owner.bound++
 				delete(params, name)
 			}
@@ -237,9 +236,8 @@ func fill(f *safetensors.File, params map[string]*tensor.Tensor) error {
 		wg.Go(func() {
 			for name := range names {
 				info, _ := f.Info(name)
-				errs[i] = errors.Join(errs[i], tensor.Try(func() {
-					tensor.CopyFromBytes(params[name], fileDTypes[info.DType], f.Bytes(name))
-				}))
+				dt, _ := parameterDType(info.DType)
+				errs[i] = errors.Join(errs[i], tensor.Try(func() { tensor.CopyFromBytes(params[name], dt, f.Bytes(name)) }))
 			}
 		})
 	}
@@ -288,14 +286,11 @@ func Save(dir string, m CausalLM) error {
 func SaveParameters(path string, m CausalLM) error {
 	var ts []safetensors.Tensor
 	for name, p := range m.Parameters() {
-		dt, ok := formatDTypes[p.DType()]
-		if !ok {
+		e, ok := checkpoint.Entry(name, p)
+		if !ok || !p.DType().IsFloat() {
 			return fmt.Errorf("models: parameter %s is %s, which a checkpoint cannot hold", name, p.DType())
 		}
-		ts = append(ts, safetensors.Tensor{Name: name, DType: dt, Shape: p.Shape(), Stream: func(w io.Writer) error {
-			_, err := p.WriteTo(w)
-			return err
-		}})
+		ts = append(ts, e)
 	}
 	return safetensors.Write(path, ts, safetensors.FormatPT())
 }

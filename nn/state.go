@@ -2,10 +2,10 @@ package nn
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
+	"github.com/hone-ml/hone/internal/checkpoint"
 	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/tensor/safetensors"
 )
@@ -16,14 +16,11 @@ import (
 func Save(path string, module any) error {
 	var ts []safetensors.Tensor
 	for name, p := range State(module) {
-		dt, ok := formatDTypes[p.DType()]
+		e, ok := checkpoint.Entry(name, p)
 		if !ok {
 			return fmt.Errorf("nn: Save: %s is %v, which a safetensors file cannot hold", name, p.DType())
 		}
-		ts = append(ts, safetensors.Tensor{Name: name, DType: dt, Shape: p.Shape(), Stream: func(w io.Writer) error {
-			_, err := p.WriteTo(w)
-			return err
-		}})
+		ts = append(ts, e)
 	}
 	return safetensors.Write(path, ts, safetensors.FormatPT())
 }
@@ -130,7 +127,7 @@ func load(path string, module any, partial bool) (*Unmatched, error) {
 func fill(f *safetensors.File, source map[*tensor.Tensor]safetensors.Info) error {
 	largest := map[*tensor.Device]int{}
 	for t, info := range source {
-		if fileDTypes[info.DType] != t.DType() {
+		if dt, _ := checkpoint.DType(info.DType); dt != t.DType() {
 			largest[t.Device()] = max(largest[t.Device()], int(info.Size))
 		}
 	}
@@ -145,7 +142,8 @@ func fill(f *safetensors.File, source map[*tensor.Tensor]safetensors.Info) error
 			scopes[d].Reset()
 		}
 		for t, info := range source {
-			dt, data := fileDTypes[info.DType], f.Bytes(info.Name)
+			data := f.Bytes(info.Name)
+			dt, _ := checkpoint.DType(info.DType)
 			if dt == t.DType() {
 				tensor.CopyFromBytes(t, dt, data)
 				continue
@@ -157,22 +155,9 @@ func fill(f *safetensors.File, source map[*tensor.Tensor]safetensors.Info) error
 	})
 }
 
-var formatDTypes = map[tensor.DType]safetensors.DType{
-	tensor.F32: safetensors.F32, tensor.F64: safetensors.F64, tensor.BF16: safetensors.BF16, tensor.F16: safetensors.F16,
-	tensor.I32: safetensors.I32, tensor.I64: safetensors.I64, tensor.U8: safetensors.U8, tensor.Bool: safetensors.Bool,
-}
-
-var fileDTypes = func() map[safetensors.DType]tensor.DType {
-	m := map[safetensors.DType]tensor.DType{}
-	for dt, name := range formatDTypes {
-		m[name] = dt
-	}
-	return m
-}()
-
 // converts reports whether a file's elements can fill a tensor: floats one another, everything else itself.
 func converts(from safetensors.DType, to tensor.DType) bool {
-	dt, ok := fileDTypes[from]
+	dt, ok := checkpoint.DType(from)
 	return ok && (dt == to || dt.IsFloat() && to.IsFloat())
 }
 

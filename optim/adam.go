@@ -9,4 +9,4 @@ type AdamConfig = AdamWConfig
 type Adam struct{ *AdamW }
 
 // NewAdam makes the state, moments of zero, for the groups' parameters. It panics where NewAdamW does.
-func NewAdam(groups []Group, c AdamConfig) *Adam { return &Adam{newAdamW("NewAdam", groups, c, true)} }
+func NewAdam(groups []Group, c AdamConfig) *Adam { return &Adam{newAdamW("Adam", groups, c, true)} }

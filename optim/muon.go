@@ -167,11 +167,7 @@ func NewtonSchulz(x *tensor.Tensor, steps int) *tensor.Tensor {
 	// With A = x·xᵀ the step is x ← (3.4445·I + A·(2.0315·A − 4.7750·I))·x: everything but the outer
 	// products happens on the smaller square.
 	n := x.Dim(-2)
-	identity := make([]float32, n*n)
-	for i := range n {
-		identity[i*n+i] = 1
-	}
-	eye := tensor.FromSlice(x.Scope(), identity, n, n).To(x.DType())
+	eye := tensor.Eye(x.Scope(), x.DType(), n)
 	inner, outer := eye.MulScalar(-4.7750), eye.MulScalar(3.4445)
 	for range steps {
 		a := x.MatMul(x.T())

@@ -26,11 +26,7 @@ func (t *Tensor) Permute(axes ...int) *Tensor {
 
 func (t *Tensor) permute(op string, order []int) *Tensor {
 	return t.derive(op, t.alias(permuted(t.view, order...)), func(g *gradient) {
-		back := make([]int, len(order))
-		for i, a := range order {
-			back[a] = i
-		}
-		g.Add(0, g.Output(0).permute(op, back))
+		g.Add(0, g.Output(0).permute(op, inverse(order)))
 	})
 }
 
@@ -56,17 +52,7 @@ func (t *Tensor) SliceStep(axis, lo, hi, step int) *Tensor {
 	t.viewable("SliceStep")
 	t.unquantized("SliceStep")
 	axis = t.axis("SliceStep", axis)
-	n := t.view.Shape[axis]
-	from, to := lo, hi
-	if from < 0 {
-		from += n
-	}
-	if to < 0 {
-		to += n
-	}
-	if from < 0 || to > n || from > to {
-		fail("SliceStep", []*Tensor{t}, "[%d, %d) is not within axis %d of length %d", lo, hi, axis, n)
-	}
+	from, to := t.bounds("SliceStep", axis, lo, hi)
 	if step < 1 {
 		fail("SliceStep", []*Tensor{t}, "the step %d must be at least 1; Flip turns an axis round", step)
 	}

@@ -145,13 +145,7 @@ func (t *Tensor) IndexAdd(axis int, index, src *Tensor) *Tensor {
 
 // movedFirst is v with an axis in front of the others.
 func movedFirst(v backend.View, axis int) backend.View {
-	order := []int{axis}
-	for a := range v.Rank {
-		if a != axis {
-			order = append(order, a)
-		}
-	}
-	return permuted(v, order...)
+	return permuted(v, behind(v.Rank, func(a int) bool { return a != axis })...)
 }
 
 // checkIndex checks that the second of ins is an index of some rank, -1 for any.

@@ -21,7 +21,7 @@ func (t *Tensor) ArgSort(axis int, descending bool) *Tensor {
 	scopeOf("ArgSort", []*Tensor{t})
 	a := t.axis("ArgSort", axis)
 	last := func(axis int) bool { return axis == a }
-	return t.detached().moved("ArgSort", last).order(t.view.Shape[a], descending).movedBack(last)
+	return t.detached().moved("ArgSort", last).order(t.view.Shape[a], descending).movedBack("ArgSort", last)
 }
 
 // TopK is the k largest elements along an axis, the largest first, and their places, I32: t's shape with k for
@@ -47,12 +47,7 @@ func (t *Tensor) pick(op string, k, axis int, descending bool) (values, indices 
 	starts := Arange(t.scope, I64, 0, float64(rows), 1).MulScalar(float64(t.view.Shape[a])).Unsqueeze(1)
 	flat := index.Reshape(rows, k).To(I64).Add(starts).Reshape(-1)
 	picked := x.Contiguous().Reshape(-1).Gather(flat).Reshape(index.view.Dims()...)
-	return picked.restored(op, last), index.movedBack(last)
-}
-
-// restored is movedBack as an op of its own.
-func (t *Tensor) restored(op string, last func(axis int) bool) *Tensor {
-	return t.derive(op, t.movedBack(last), func(g *gradient) { g.Add(0, g.Output(0).moved(op, last)) })
+	return picked.movedBack(op, last), index.movedBack(op, last)
 }
 
 // order is the places, I32, of the first k elements of each row of t in order.

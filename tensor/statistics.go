@@ -80,7 +80,7 @@ func (t *Tensor) ProdKeep(axes ...int) *Tensor {
 		up.multiplyUp(flat, 1, false)
 		down.multiplyUp(flat, 1, true)
 		others := Cat(1, one, up.Slice(1, 0, n-1)).Mul(Cat(1, down.Slice(1, 1, n), one))
-		g.Add(0, others.Reshape(m.view.Dims()...).movedBack(last).Mul(dy))
+		g.Add(0, others.Reshape(m.view.Dims()...).movedBack("Prod", last).Mul(dy))
 	})
 }
 

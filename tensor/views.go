@@ -74,8 +74,19 @@ func (t *Tensor) Slice(axis, lo, hi int) *Tensor {
 	if axis != 0 || !t.view.Contiguous() || t.view.Rank == 1 {
 		t.unquantized("Slice")
 	}
+	from, to := t.bounds("Slice", axis, lo, hi)
+	return t.derive("Slice", t.alias(t.view.Slice(axis, from, to)), func(g *gradient) {
+		d := g.New(0)
+		d.Fill(0)
+		d.Slice(axis, from, to).CopyFrom(g.Output(0))
+		g.Add(0, d)
+	})
+}
+
+// bounds are lo and hi counted from the front of an axis.
+func (t *Tensor) bounds(op string, axis, lo, hi int) (from, to int) {
 	n := t.view.Shape[axis]
-	from, to := lo, hi
+	from, to = lo, hi
 	if from < 0 {
 		from += n
 	}
@@ -83,14 +94,9 @@ func (t *Tensor) Slice(axis, lo, hi int) *Tensor {
 		to += n
 	}
 	if from < 0 || to > n || from > to {
-		fail("Slice", []*Tensor{t}, "[%d, %d) is not within axis %d of length %d", lo, hi, axis, n)
+		fail(op, []*Tensor{t}, "[%d, %d) is not within axis %d of length %d", lo, hi, axis, n)
 	}
-	return t.derive("Slice", t.alias(t.view.Slice(axis, from, to)), func(g *gradient) {
-		d := g.New(0)
-		d.Fill(0)
-		d.Slice(axis, from, to).CopyFrom(g.Output(0))
-		g.Add(0, d)
-	})
+	return from, to
 }
 
 // Index is element i along the first axis, a negative one counted from the end; the rank is one less.

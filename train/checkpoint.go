@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/hone-ml/hone/internal/atomicfile"
+	"github.com/hone-ml/hone/internal/checkpoint"
 	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/optim"
 	"github.com/hone-ml/hone/tensor/safetensors"
@@ -156,11 +157,11 @@ func (c *checkpoints) write(dir string, s *state) error {
 	}
 	var ts []safetensors.Tensor
 	for name, t := range c.optimizer.State() {
-		ts = append(ts, safetensors.Tensor{Name: name, DType: safetensors.DType(strings.ToUpper(t.DType().String())), Shape: t.Shape(),
-			Stream: func(w io.Writer) error {
-				_, err := t.WriteTo(w)
-				return err
-			}})
+		e, ok := checkpoint.Entry(name, t)
+		if !ok {
+			return fmt.Errorf("train: %s of the optimizer is %s, which a checkpoint cannot hold", name, t.DType())
+		}
+		ts = append(ts, e)
 	}
 	if err := safetensors.Write(filepath.Join(dir, optimizerFile), ts, optimizerMetadata(c.optimizer)); err != nil {
 		return err
