@@ -42,6 +42,9 @@ const (
 
 // blocked computes a product whose c is direct.
 func blocked(w *Workspace, r runner, ks *kernels, p product) {
+	if p.m == 1 && p.a.ColStride == 1 {
+		p.a.RowStride = p.k // not 1: it is the row that lies in one piece
+	}
 	span := min(p.k, ceilDiv(ceilDiv(p.k, ceilDiv(p.k, spanK)), blockK)*blockK)
 	height := max(packedA/span/blockRows, 1) * blockRows
 	width := max(packedB/span/ks.nr, 1) * ks.nr

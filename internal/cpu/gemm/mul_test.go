@@ -476,6 +476,51 @@ func TestTheBitsDependOnTheShapeOnly(t *testing.T) {
 	})
 }
 
+// backwards does the tasks of a job in the opposite order.
+type backwards struct{}
+
+func (backwards) run(w *Workspace, tasks int, j job) {
+	for task := tasks - 1; task >= 0; task-- {
+		j.do(w, task)
+	}
+}
+
+func TestTheOrderOfTasksChangesNothing(t *testing.T) {
+	forEachPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(35, 36))
+		dtypes := []backend.DType{backend.F32, backend.F64, backend.BF16, backend.F16}
+		for _, s := range [][3]int{{1, 51, 115}, {1, 52, 115}, {1, 53, 115}, {1, 54, 115}, {1, inPlaceA + 3, 70}, {2, 51, 115}, {5, 70, 67}, {slabLanes + 1, 9, 40}, {slabLanes + 97, 33, blockK + 9},
+			{22*blockRows + 1, 725, 725}, {97, 193, 2*slabK + 5}, {300, 1, 70}, {33, slabLanes + 17, 40}} {
+			m, n, k := s[0], s[1], s[2]
+			large := m*n*k > 1<<28
+			if large && (underRace || simd.Path() == "generic") {
+				continue
+			}
+			for _, la := range layouts {
+				for _, lb := range layouts {
+					if large && (la != colMajor || lb != rowMajor) {
+						continue
+					}
+					da, db := dtypes[r.IntN(4)], dtypes[r.IntN(4)]
+					if large {
+						da, db = backend.F16, backend.F32
+					}
+					a, b := newMatrix(da, m, k, la).fill(r), newMatrix(db, k, n, lb).fill(r)
+					run := func(r runner) []byte {
+						c := newMatrix(backend.F32, m, n, rowMajor)
+						var w Workspace
+						multiply(&w, r, product{c: c.Operand, a: a.Operand, b: b.Operand, m: m, n: n, k: k})
+						return c.bytes
+					}
+					if !bytes.Equal(run(backwards{}), run(serial{})) {
+						t.Errorf("m=%d n=%d k=%d, a %s, b %s: tasks done backwards give other bits", m, n, k, describe(a), describe(b))
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestABatchIsItsProducts(t *testing.T) {
 	forEachPath(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(29, 30))

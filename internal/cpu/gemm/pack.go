@@ -30,15 +30,16 @@ func (ks *kernels) packB(w *Workspace, dst unsafe.Pointer, b Operand, k, cols in
 }
 
 // packPanel copies the lanes×k matrix src: element p of all lanes goes to the p-th row, of pitch elements.
+// Where lanes lie in one piece it writes them only, as tasks that share a panel need; otherwise a vector at a time.
 func (ks *kernels) packPanel(dst unsafe.Pointer, pitch int, src Operand, lanes, k int) {
 	size := ks.dtype.Size()
 	switch {
+	case src.RowStride == 1 && lanes <= ks.nr && ks.packRows != nil:
+		ks.packRows(dst, pitch*size, src.Ptr, src.ColStride*size, k, lanes)
 	case src.ColStride == 1 && ks.packColumns != nil:
 		for l := 0; l < lanes; l += ks.vector {
 			ks.packColumns(unsafe.Add(dst, l*size), pitch*size, src.at(l, 0), src.RowStride*size, min(ks.vector, lanes-l), k)
 		}
-	case src.RowStride == 1 && ks.packRows != nil:
-		ks.packRows(dst, pitch*size, src.Ptr, src.ColStride*size, k, lanes)
 	case ks.dtype == backend.F64:
 		packStrided[float64](dst, pitch, src, lanes, k)
 	default:
@@ -56,13 +57,14 @@ func packStrided[T float](dst unsafe.Pointer, pitch int, src Operand, lanes, k i
 	}
 }
 
-// staged is src itself if it has the kernels' dtype, and a converted copy otherwise.
+// staged is src itself if it has the kernels' dtype, and otherwise a converted copy that packPanel copies the
+// same way.
 func (ks *kernels) staged(w *Workspace, src Operand, lanes, k int) Operand {
 	if src.DType == ks.dtype {
 		return src
 	}
 	t := Operand{w.stage.grow(lanes * k * ks.dtype.Size()), ks.dtype, k, 1}
-	if src.RowStride == 1 && lanes > 1 {
+	if src.RowStride == 1 && (lanes > 1 || src.ColStride != 1) {
 		t.RowStride, t.ColStride = 1, lanes
 		for p := range k {
 			widen(t.at(0, p), ks.dtype, src.from(0, p).transposed(), lanes)
