@@ -17,6 +17,12 @@ type node struct {
 	saved    []saved
 	backward func(*gradient)
 	block    *Scope // marks the start of a Block: when backward gets here its memory is free
+
+	few struct { // where the lists of most ops are
+		outputs [1]*Tensor
+		inputs  [3]*Tensor
+		saved   [2]saved
+	}
 }
 
 type saved struct {
@@ -45,7 +51,10 @@ func record(op string, outputs, inputs, keep []*Tensor, backward func(*gradient)
 	}
 	for _, t := range inputs {
 		if t != nil && t.needsGrad {
-			s.tape.add(&node{op: op, outputs: outputs, inputs: inputs, backward: backward}, keep)
+			n := &node{op: op, backward: backward}
+			n.outputs = append(n.few.outputs[:0], outputs...)
+			n.inputs = append(n.few.inputs[:0], inputs...)
+			s.tape.add(n, keep)
 			return
 		}
 	}
@@ -61,16 +70,16 @@ func (tp *tape) add(n *node, keep []*Tensor) {
 	if tp.running {
 		fail(n.op, n.outputs, "an op was recorded on a tape while its Backward runs")
 	}
-	if len(keep) > 0 {
-		n.saved = make([]saved, len(keep))
-		for i, t := range keep {
-			if t != nil {
-				if !t.mem.long {
-					t.mem.uses++
-				}
-				n.saved[i] = saved{t, t.mem.version}
+	n.saved = n.few.saved[:0]
+	for _, t := range keep {
+		var v saved
+		if t != nil {
+			if !t.mem.long {
+				t.mem.uses++
 			}
+			v = saved{t, t.mem.version}
 		}
+		n.saved = append(n.saved, v)
 	}
 	for _, o := range n.outputs {
 		if o.view.DType.IsFloat() {

@@ -24,8 +24,9 @@ func binary(name string, op backend.BinaryOp, x, y *Tensor, keepX, keepY bool, b
 		dt = Bool
 	}
 	shape := x.view.Dims()
+	var dims [MaxRank]int
 	if !sameDims(x, y) {
-		shape = broadcast(name, x, y)
+		shape = broadcast(dims[:0], name, x, y, 0)
 	}
 	out := alloc(s, dt, shape...)
 	if op.Divides() && !dt.IsFloat() {
@@ -92,21 +93,22 @@ func (g *gradient) addReduced(i int, d *Tensor) {
 	g.Add(i, sumTo(d, t.view.Dims()))
 }
 
-// broadcast is the common shape of x and y, see Add.
-func broadcast(op string, x, y *Tensor) []int {
-	a, b := x.view.Dims(), y.view.Dims()
+// broadcast appends to dims what the shapes of x and y broadcast to, but for their last axes, so many as matrix says.
+func broadcast(dims []int, op string, x, y *Tensor, matrix int) []int {
+	a, b := x.view.Shape[:x.view.Rank-matrix], y.view.Shape[:y.view.Rank-matrix]
 	if len(a) < len(b) {
 		a, b = b, a
 	}
-	shape := append(make([]int, 0, MaxRank), a...)
-	skip := len(a) - len(b)
+	shape := append(dims, a...)
 	for i, d := range b {
-		switch n := shape[skip+i]; {
-		case n == d || d == 1:
-		case n == 1:
-			shape[skip+i] = d
+		switch n := &shape[len(shape)-len(b)+i]; {
+		case *n == d || d == 1:
+		case *n == 1:
+			*n = d
+		case matrix > 0:
+			fail(op, []*Tensor{x, y}, "the leading axes do not broadcast: %d and %d differ and neither is 1", *n, d)
 		default:
-			fail(op, []*Tensor{x, y}, "the shapes do not broadcast: %d and %d differ and neither is 1", n, d)
+			fail(op, []*Tensor{x, y}, "the shapes do not broadcast: %d and %d differ and neither is 1", *n, d)
 		}
 	}
 	return shape
@@ -344,10 +346,10 @@ func Where(cond, x, y *Tensor) *Tensor {
 	}
 	shape := x.view.Dims()
 	if !sameDims(x, y) {
-		shape = broadcast("Where", x, y)
+		shape = broadcast(nil, "Where", x, y, 0)
 	}
 	if len(cond.view.Dims()) > len(shape) || !expands(cond.view.Dims(), shape) {
-		shape = broadcast("Where", cond, x.Expand(shape...))
+		shape = broadcast(nil, "Where", cond, x.Expand(shape...), 0)
 	}
 	out := alloc(s, x.view.DType, shape...)
 	out.choose(cond, x, y)

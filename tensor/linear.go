@@ -68,8 +68,7 @@ func multiplyAdd(out, x, y, bias, residual *Tensor) {
 	}
 	fused, ok := backend.Fused[backend.MatMulAdder](out.dev.backend)
 	if ok && (b != nil || r != nil) && !y.view.DType.IsQuantized() {
-		xv, yv := matrices(x, out), matrices(y, out)
-		fused.MatMulAdd(&out.view, &xv, &yv, b, r)
+		fused.MatMulAdd(&out.view, matrices(x, out, 0), matrices(y, out, 1), b, r)
 		return
 	}
 	multiply(out, x, y, false)

@@ -12,21 +12,22 @@ import (
 // which gradients flow to t; sums are kept in F32 (F64 for F64) and rounded once. A quantised y is fast as the
 // transpose of one whose blocks lie along k. (torch.matmul.)
 func (t *Tensor) MatMul(y *Tensor) *Tensor {
-	ins := []*Tensor{t, y}
-	s := scopeOfAny("MatMul", ins)
-	if (t.view.Rank == 1 || y.view.Rank == 1) && t.view.Rank > 0 && y.view.Rank > 0 {
-		return matmulVector(bring(s, ins))
+	s := scopeOfAny("MatMul", []*Tensor{t, y})
+	x, y := t.In(s), y.In(s)
+	if (x.view.Rank == 1 || y.view.Rank == 1) && x.view.Rank > 0 && y.view.Rank > 0 {
+		return matmulVector(x, y)
 	}
-	checkMatMul("MatMul", t, y)
-	if k, l := t.Dim(-1), y.Dim(-2); k != l {
-		fail("MatMul", ins, "the inner dimensions %d and %d differ", k, l)
+	checkMatMul("MatMul", x, y)
+	if k, l := x.Dim(-1), y.Dim(-2); k != l {
+		fail("MatMul", []*Tensor{x, y}, "the inner dimensions %d and %d differ", k, l)
 	}
-	ins = bring(s, ins)
-	x, y := ins[0], ins[1]
-	m, n := x.Dim(-2), y.Dim(-1)
-	lead := leading("MatMul", x, y)
-	out := alloc(s, x.view.DType, append(lead, m, n)...)
+	var dims [MaxRank]int
+	out := alloc(s, x.view.DType, append(broadcast(dims[:0], "MatMul", x, y, 2), x.Dim(-2), y.Dim(-1))...)
 	multiply(out, x, y, false)
+	if s.tape == nil {
+		return out
+	}
+	ins := []*Tensor{x, y}
 	return record1("MatMul", out, ins, ins, func(g *gradient) {
 		dy := g.Output(0)
 		if g.Needs(0) {
@@ -39,15 +40,14 @@ func (t *Tensor) MatMul(y *Tensor) *Tensor {
 }
 
 // matmulVector is MatMul where an operand is a vector.
-func matmulVector(ins []*Tensor) *Tensor {
-	x, y := ins[0], ins[1]
+func matmulVector(x, y *Tensor) *Tensor {
 	left, right := x.view.Rank == 1, y.view.Rank == 1
 	k := y.view.Shape[max(y.view.Rank-2, 0)]
 	if !multipliable(x, y) {
-		fail("MatMul", ins, "both operands need one float dtype; only the right one may be quantised")
+		fail("MatMul", []*Tensor{x, y}, "both operands need one float dtype; only the right one may be quantised")
 	}
 	if x.Dim(-1) != k {
-		fail("MatMul", ins, "the inner dimensions %d and %d differ", x.Dim(-1), k)
+		fail("MatMul", []*Tensor{x, y}, "the inner dimensions %d and %d differ", x.Dim(-1), k)
 	}
 	if left {
 		x = x.Unsqueeze(0)
@@ -99,37 +99,40 @@ func multiply(out, x, y *Tensor, accumulate bool) {
 		multiplyQuantized(out, x, y, accumulate)
 		return
 	}
-	xv, yv := matrices(x, out), matrices(y, out)
+	xv, yv := matrices(x, out, 0), matrices(y, out, 1)
 	if mat := out.view.Rank; mat > 2 && yv.Strides[0] == 0 && y.view.Rank == 2 && x.view.Contiguous() && out.view.Contiguous() {
 		// one right operand for the whole batch: a single product of all rows
 		m := out.Len() / max(out.Dim(-1), 1)
 		ov := backend.NewView(out.view.Ptr, out.view.DType, m, out.Dim(-1))
 		rv := backend.NewView(xv.Ptr, xv.DType, m, x.Dim(-1))
+		right := *yv
 		for range mat - 2 {
-			yv = yv.At(0)
+			right = right.At(0)
 		}
-		out.dev.backend.MatMul(&ov, &rv, &yv, accumulate)
+		out.dev.backend.MatMul(&ov, &rv, &right, accumulate)
 		return
 	}
-	out.dev.backend.MatMul(&out.view, &xv, &yv, accumulate)
+	out.dev.backend.MatMul(&out.view, xv, yv, accumulate)
 }
 
 // matrices is the operand t of a product out: broadcast over out's leading axes, and copied if neither
-// rows nor columns are contiguous.
-func matrices(t, out *Tensor) backend.View {
+// rows nor columns are contiguous. It is t's own view where that will do, or else a spare one of out's scope.
+func matrices(t, out *Tensor, spare int) *backend.View {
 	r := t.view.Rank
 	rows, cols := t.view.Shape[r-2], t.view.Shape[r-1]
-	v := t.view
+	v := &t.view
 	if v.Strides[r-1] != 1 && v.Strides[r-2] != 1 && rows > 1 && cols > 1 {
 		c := alloc(out.scope, v.DType, v.Dims()...)
-		t.dev.backend.Copy(&c.view, &v)
-		v = c.view
+		t.dev.backend.Copy(&c.view, v)
+		v = &c.view
 	}
 	if r == out.view.Rank && slices.Equal(v.Shape[:r-2], out.view.Shape[:r-2]) {
 		return v
 	}
-	shape := append(append(make([]int, 0, MaxRank), out.view.Shape[:out.view.Rank-2]...), rows, cols)
-	return expand(&v, shape)
+	var dims [MaxRank]int
+	w := &out.scope.spare[spare]
+	*w = expand(v, append(append(dims[:0], out.view.Shape[:out.view.Rank-2]...), rows, cols))
+	return w
 }
 
 // addProduct adds x·y to the gradient of input i, summed over the axes along which that was broadcast.
@@ -140,8 +143,9 @@ func (g *gradient) addProduct(i int, x, y *Tensor) {
 		rows := rowsOf(x.T())
 		x, y = transposed(rows), rowsOf(y)
 	}
+	var dims [MaxRank]int
 	if x.view.Rank == in.view.Rank && y.view.Rank == in.view.Rank {
-		lead := leading("MatMul", x, y)
+		lead := broadcast(dims[:0], "MatMul", x, y, 2)
 		if slices.Equal(lead, in.view.Shape[:in.view.Rank-2]) {
 			dst, accumulate := g.Target(i)
 			multiply(dst, x, y, accumulate)
@@ -155,7 +159,7 @@ func (g *gradient) addProduct(i int, x, y *Tensor) {
 	if g.isParameter(i) {
 		dt = dt.Accumulator() // see addReduced
 	}
-	d := alloc(g.scope, dt, append(leading("MatMul", x, y), x.Dim(-2), y.Dim(-1))...)
+	d := alloc(g.scope, dt, append(broadcast(dims[:0], "MatMul", x, y, 2), x.Dim(-2), y.Dim(-1))...)
 	multiply(d, x, y, false)
 	g.addReduced(i, d)
 }
@@ -175,23 +179,4 @@ func checkMatMul(op string, x, y *Tensor) {
 // multipliable reports whether the dtypes of x and y go together in a product.
 func multipliable(x, y *Tensor) bool {
 	return x.view.DType.IsFloat() && (x.view.DType == y.view.DType || y.view.DType.IsQuantized())
-}
-
-// leading is the broadcast of the axes before the last two.
-func leading(op string, x, y *Tensor) []int {
-	a, b := x.view.Shape[:x.view.Rank-2], y.view.Shape[:y.view.Rank-2]
-	if len(a) < len(b) {
-		a, b = b, a
-	}
-	lead := append(make([]int, 0, MaxRank), a...)
-	for i, d := range b {
-		switch n := lead[len(a)-len(b)+i]; {
-		case n == d || d == 1:
-		case n == 1:
-			lead[len(a)-len(b)+i] = d
-		default:
-			fail(op, []*Tensor{x, y}, "the leading axes do not broadcast: %d and %d differ and neither is 1", n, d)
-		}
-	}
-	return lead
 }

@@ -18,6 +18,15 @@ func (b *Backend) MatMul(out, x, y *backend.View, accumulate bool) {
 		}
 		return
 	}
+	if out.Rank == 2 {
+		gemm.Mul(matrix(out), matrix(x), matrix(y), m, n, k, accumulate)
+		return
+	}
+	multiplyBatch(out, x, y, m, n, k, accumulate)
+}
+
+// multiplyBatch is MatMul of several matrices of m×k and k×n elements.
+func multiplyBatch(out, x, y *backend.View, m, n, k int, accumulate bool) {
 	c, left, right := matrix(out), matrix(x), matrix(y)
 	batch := newBatch(out, x, y)
 
