@@ -1,0 +1,215 @@
+package cuda
+
+import (
+	"fmt"
+	"reflect"
+	"sync"
+	"unsafe"
+
+	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/cuda/kernels"
+)
+
+// A dim3 is the number of blocks of a grid along each axis.
+type dim3 struct{ X, Y, Z int }
+
+// A function is a kernel that is loaded.
+type function struct {
+	family, name string
+	entry        *entry
+	handle       Function
+
+	mu     sync.Mutex
+	args   reflect.Type // the struct of arguments whose layout was found to be right
+	shared int          // bytes of dynamic shared memory that the driver was told of
+}
+
+// A family is the kernels of one PTX file, compiled for the device on first use.
+type family struct {
+	once    sync.Once
+	err     error
+	module  Module
+	entries map[string]*entry
+
+	functions sync.Map // name to *function
+}
+
+// function finds a kernel of kernels/<family>.ptx, which is compiled when its first kernel is asked for. A name that
+// does not exist, or PTX that the driver refuses, panics with a *LaunchError.
+func (b *Backend) function(familyName, name string) *function {
+	v, ok := b.families.Load(familyName)
+	if !ok {
+		v, _ = b.families.LoadOrStore(familyName, new(family))
+	}
+	fam := v.(*family)
+	if f, ok := fam.functions.Load(name); ok {
+		return f.(*function)
+	}
+	fam.once.Do(func() { fam.err = b.load(fam, familyName) })
+	if fam.err != nil {
+		panic(&LaunchError{Kernel: familyName + "/" + name, Cause: fam.err})
+	}
+	e := fam.entries[name]
+	if e == nil {
+		panic(&LaunchError{Kernel: familyName + "/" + name, Cause: fmt.Errorf("%s.ptx has no such kernel", familyName)})
+	}
+	handle, err := b.ctx.Function(fam.module, name)
+	if err != nil {
+		panic(&LaunchError{Kernel: familyName + "/" + name, Cause: err})
+	}
+	f, _ := fam.functions.LoadOrStore(name, &function{family: familyName, name: name, entry: e, handle: handle})
+	return f.(*function)
+}
+
+func (b *Backend) load(fam *family, name string) error {
+	ptx, err := kernels.PTX(name)
+	if err != nil {
+		return err
+	}
+	if fam.entries, err = entries(ptx); err != nil {
+		return err
+	}
+	fam.module, err = b.ctx.LoadModule(ptx)
+	return err
+}
+
+// launch issues a kernel on the compute stream: grid blocks of block threads each, with dynamicShared bytes of shared
+// memory besides the kernel's own. args is a struct whose fields are the kernel's parameters in order: unsafe.Pointer
+// for a pointer, int32 and so on for numbers, a struct or array for a struct by value. Its layout is compared with
+// that which the PTX declares when it is first used. A grid without blocks does nothing.
+//
+// A failure is kept, and reported by Sync and CopyOut; kernels after it are not issued.
+func launch[A any](b *Backend, f *function, grid dim3, block, dynamicShared int, args *A) {
+	if grid.X == 0 || grid.Y == 0 || grid.Z == 0 {
+		return
+	}
+	f.prepare(b, reflect.TypeFor[A](), dynamicShared)
+	params := unsafe.Slice((*byte)(unsafe.Pointer(args)), f.entry.bytes())
+	if b.failure() != nil {
+		return
+	}
+	if err := b.ctx.Launch(f.handle, [3]int{grid.X, grid.Y, grid.Z}, block, dynamicShared, b.compute, params); err != nil {
+		b.fail(&LaunchError{Kernel: f.family + "/" + f.name, Cause: err})
+	}
+}
+
+// prepare checks the layout of a struct of arguments and tells the driver of much shared memory, both once.
+func (f *function) prepare(b *Backend, args reflect.Type, dynamicShared int) {
+	const withoutAsking = 48 << 10
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.args != args {
+		if err := checkLayout(f.entry, args); err != nil {
+			panic(&LaunchError{Kernel: f.family + "/" + f.name, Cause: err})
+		}
+		f.args = args
+	}
+	if dynamicShared > max(f.shared, withoutAsking) {
+		if err := b.ctx.SetDynamicShared(f.handle, dynamicShared); err != nil {
+			b.fail(&LaunchError{Kernel: f.family + "/" + f.name, Cause: err})
+		}
+		f.shared = dynamicShared
+	}
+}
+
+// checkLayout compares a struct of arguments with the parameters of a kernel: a number in the wrong place is garbage
+// on the device, and a float that travels as an integer is another number.
+func checkLayout(e *entry, args reflect.Type) error {
+	if args.Kind() != reflect.Struct {
+		return fmt.Errorf("arguments are a %v, not a struct", args)
+	}
+	if n := args.NumField(); n != len(e.params) {
+		return fmt.Errorf("%v has %d fields, the kernel %d parameters", args, n, len(e.params))
+	}
+	for i, p := range e.params {
+		f := args.Field(i)
+		if int(f.Offset) != p.offset || int(f.Type.Size()) != p.size || !sameKind(p.kind, f.Type.Kind()) {
+			return fmt.Errorf("field %s of %v is a %v at offset %d, the kernel's parameter %d is %s of %d bytes at offset %d",
+				f.Name, args, f.Type, f.Offset, i, p.kind, p.size, p.offset)
+		}
+	}
+	return nil
+}
+
+func sameKind(kind string, k reflect.Kind) bool {
+	switch kind {
+	case ".f32":
+		return k == reflect.Float32
+	case ".f64":
+		return k == reflect.Float64
+	case ".b8":
+		return k == reflect.Struct || k == reflect.Array
+	}
+	switch k {
+	case reflect.UnsafePointer, reflect.Int64, reflect.Uint64, reflect.Int32, reflect.Uint32, reflect.Int16, reflect.Uint16, reflect.Int8, reflect.Uint8:
+		return true
+	}
+	return false
+}
+
+// A LaunchError is a kernel that could not be issued or that failed while it ran.
+type LaunchError struct {
+	Kernel string // "norm/rmsnorm_forward_bf16", empty if it is not known which
+	Cause  error
+}
+
+func (e *LaunchError) Error() string {
+	if e.Kernel == "" {
+		return "cuda: " + e.Cause.Error()
+	}
+	return "cuda: kernel " + e.Kernel + ": " + e.Cause.Error()
+}
+
+// Unwrap is the driver's error.
+func (e *LaunchError) Unwrap() error { return e.Cause }
+
+// A deviceView is a backend.View as kernels take it by value: struct View of device.cuh. Axes are the innermost
+// first; those beyond the rank have size 1 and stride 0.
+type deviceView struct {
+	Data    unsafe.Pointer
+	Rank    int32
+	DType   int32
+	Shape   [backend.MaxRank]uint32
+	Strides [backend.MaxRank]int64 // in elements
+}
+
+// maxElements is how many elements a deviceView may have.
+const maxElements = 1<<31 - 1
+
+// viewOf is v for a kernel. It panics if v has more than maxElements elements: cut such views with eachPart.
+func viewOf(v *backend.View) deviceView {
+	if v.Len() > maxElements {
+		panic(fmt.Sprintf("cuda: a kernel cannot index %v, which has more than %d elements", v, maxElements))
+	}
+	d := deviceView{Data: v.Ptr, Rank: int32(v.Rank), DType: int32(v.DType)}
+	for i := range backend.MaxRank {
+		d.Shape[i] = 1
+		if axis := v.Rank - 1 - i; axis >= 0 {
+			d.Shape[i], d.Strides[i] = uint32(v.Shape[axis]), int64(v.Strides[axis])
+		}
+	}
+	return d
+}
+
+// eachPart calls do with views of one shape, cut along their first axis of more than one element, if need be again and
+// again, until a part has at most maxElements elements.
+func eachPart(views []*backend.View, do func(parts []*backend.View)) {
+	first := views[0]
+	if first.Len() <= maxElements {
+		do(views)
+		return
+	}
+	axis := 0
+	for first.Shape[axis] == 1 {
+		axis++
+	}
+	n := first.Shape[axis]
+	for _, r := range [][2]int{{0, n / 2}, {n / 2, n}} {
+		parts := make([]*backend.View, len(views))
+		for i, v := range views {
+			part := v.Slice(axis, r[0], r[1])
+			parts[i] = &part
+		}
+		eachPart(parts, do)
+	}
+}
