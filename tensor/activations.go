@@ -6,14 +6,14 @@ import "github.com/hone-ml/hone/internal/backend"
 
 // Sigmoid is 1/(1+e⁻ᵗ).
 func (t *Tensor) Sigmoid() *Tensor {
-	return unary("Sigmoid", backend.Sigmoid, t, keepOutput, func(dy, y *Tensor) *Tensor {
+	return activation("Sigmoid", backend.Sigmoid, t, keepOutput, func(dy, y *Tensor) *Tensor {
 		return dy.Mul(y).Mul(y.Neg().AddScalar(1))
 	})
 }
 
 // SiLU is t·sigmoid(t), also called swish.
 func (t *Tensor) SiLU() *Tensor {
-	return unary("SiLU", backend.SiLU, t, keepInput, func(dy, x *Tensor) *Tensor {
+	return activation("SiLU", backend.SiLU, t, keepInput, func(dy, x *Tensor) *Tensor {
 		s := x.Sigmoid() // σ(x)·(1 + x·(1 − σ(x)))
 		return dy.Mul(s).Mul(s.Neg().AddScalar(1).Mul(x).AddScalar(1))
 	})
@@ -21,7 +21,7 @@ func (t *Tensor) SiLU() *Tensor {
 
 // ReLU is max(t, 0); the derivative at 0 is 0.
 func (t *Tensor) ReLU() *Tensor {
-	return unary("ReLU", backend.ReLU, t, keepOutput, func(dy, y *Tensor) *Tensor {
+	return activation("ReLU", backend.ReLU, t, keepOutput, func(dy, y *Tensor) *Tensor {
 		return dy.Mul(y.NeScalar(0).To(y.view.DType)) // positive, or NaN
 	})
 }
@@ -58,13 +58,26 @@ func (t *Tensor) SELU() *Tensor {
 // GELU is t·Φ(t), where Φ is the distribution function of the standard normal distribution. (Hendrycks and
 // Gimpel, "Gaussian Error Linear Units", 2016.)
 func (t *Tensor) GELU() *Tensor {
-	return unary("GELU", backend.GELU, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x.slope(backend.GELUSlope)) })
+	return activation("GELU", backend.GELU, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x.slope(backend.GELUSlope)) })
 }
 
 // GELUTanh is the approximation of GELU by t·(1 + tanh(√(2/π)·(t + 0.044715·t³)))/2, which GPT-2 has. In
 // PyTorch it is gelu with approximate="tanh".
 func (t *Tensor) GELUTanh() *Tensor {
-	return unary("GELUTanh", backend.GELUTanh, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x.slope(backend.GELUTanhSlope)) })
+	return activation("GELUTanh", backend.GELUTanh, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x.slope(backend.GELUTanhSlope)) })
+}
+
+// activation is unary with a derivative that a backend may have as one kernel; composed is made of others.
+func activation(name string, op backend.UnaryOp, t *Tensor, k keep, composed func(dy, kept *Tensor) *Tensor) *Tensor {
+	return unary(name, op, t, k, func(dy, kept *Tensor) *Tensor {
+		fused, ok := backend.Fused[backend.ActivationDeriver](dy.dev.backend)
+		if !ok {
+			return composed(dy, kept)
+		}
+		dx := like(dy)
+		fused.ActivationBackward(op, &dx.view, &dy.view, &kept.view)
+		return dx
+	})
 }
 
 // slope is the derivative of an activation, which has a kernel of its own.
@@ -76,7 +89,7 @@ func (t *Tensor) slope(op backend.UnaryOp) *Tensor {
 
 // Softplus is log(1 + eᵗ), without overflow.
 func (t *Tensor) Softplus() *Tensor {
-	return unary("Softplus", backend.Softplus, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x.Sigmoid()) })
+	return activation("Softplus", backend.Softplus, t, keepInput, func(dy, x *Tensor) *Tensor { return dy.Mul(x.Sigmoid()) })
 }
 
 // LogSigmoid is log(sigmoid(t)), exact also where the sigmoid is near 0 or 1.

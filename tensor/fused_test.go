@@ -68,6 +68,18 @@ func TestFusedSoftmaxEqualsItsTwin(t *testing.T) {
 	}
 }
 
+func TestFusedActivationsEqualTheirTwins(t *testing.T) {
+	for name, fn := range map[string]func(T) T{
+		"Sigmoid": T.Sigmoid, "Tanh": T.Tanh, "ReLU": T.ReLU, "SiLU": T.SiLU, "GELU": T.GELU, "GELUTanh": T.GELUTanh, "Softplus": T.Softplus,
+	} {
+		t.Run(name, func(t *testing.T) {
+			compareTwins(t, func(d *tensor.Device, dt tensor.DType) []T {
+				return []T{param(d, tensor.NewRand(1), dt, 7, 333)}
+			}, func(x ...T) T { return fn(x[0]) })
+		})
+	}
+}
+
 func TestFusedLinearEqualsItsTwin(t *testing.T) {
 	for _, shape := range [][]int{{7, 33}, {2, 3, 8}, {300}, {40, 65}} {
 		out := 21

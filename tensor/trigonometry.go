@@ -68,7 +68,7 @@ func (t *Tensor) Cosh() *Tensor {
 
 // Tanh is the hyperbolic tangent.
 func (t *Tensor) Tanh() *Tensor {
-	return unary("Tanh", backend.Tanh, t, keepOutput, func(dy, y *Tensor) *Tensor {
+	return activation("Tanh", backend.Tanh, t, keepOutput, func(dy, y *Tensor) *Tensor {
 		return dy.Mul(y.Square().Neg().AddScalar(1))
 	})
 }

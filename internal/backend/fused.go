@@ -10,6 +10,13 @@ type Softmaxer interface {
 	SoftmaxBackward(dx, dy, y *View) // dx = y·(dy − Σ dy·y); dx may be dy
 }
 
+// ActivationDeriver fuses the backward of an activation: dx = dy·f'(x), in A. kept is the input x for SiLU, GELU,
+// GELUTanh and Softplus, and the output f(x) for Sigmoid, Tanh and ReLU, whose dx is 0 where the output is, whatever
+// dy. All are T of one shape; dx may be dy.
+type ActivationDeriver interface {
+	ActivationBackward(op UnaryOp, dx, dy, kept *View)
+}
+
 // Scanner runs a linear recurrence along an axis: out[i] = a[i]·out[i−1] + b[i] with start before the first
 // element, or with reverse out[i] = a[i]·out[i+1] + b[i] with start behind the last. Shapes and dtypes are equal,
 // any but Bool; strides are free, so that a constant a or b has stride 0. Floats are kept in F64 on the way,

@@ -61,6 +61,7 @@ var cases = []testCase{
 	fused[backend.Scanner]("Scan", testScan),
 	fused[backend.Sorter]("Sort", testSort),
 	fused[backend.Softmaxer]("Softmax", testSoftmax),
+	fused[backend.ActivationDeriver]("ActivationBackward", testActivationBackward),
 	fused[backend.MatMulAdder]("MatMulAdd", testMatMulAdd),
 	fused[backend.RMSNormer]("RMSNorm", testRMSNorm),
 	fused[backend.LayerNormer]("LayerNorm", testLayerNorm),

@@ -266,3 +266,73 @@ func testSwiGLU(s *suite) {
 		}
 	}
 }
+
+// activations are what ActivationBackward is told, with the derivative in terms of what is kept: the output where there is
+// an output function, and the argument elsewhere.
+var activations = []struct {
+	name   string
+	op     backend.UnaryOp
+	output func(x float64) float64
+	slope  func(kept float64) float64
+}{
+	{"Sigmoid", backend.Sigmoid, sigmoid, func(y float64) float64 { return y * (1 - y) }},
+	{"Tanh", backend.Tanh, math.Tanh, func(y float64) float64 { return 1 - y*y }},
+	{"ReLU", backend.ReLU, func(x float64) float64 { return max(x, 0) }, func(y float64) float64 {
+		if y > 0 {
+			return 1
+		}
+		return 0
+	}},
+	{"SiLU", backend.SiLU, nil, func(x float64) float64 { return sigmoid(x) * (1 + x*sigmoid(-x)) }},
+	{"GELU", backend.GELU, nil, func(x float64) float64 {
+		return math.Erfc(-x/math.Sqrt2)/2 + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
+	}},
+	{"GELUTanh", backend.GELUTanh, nil, func(x float64) float64 {
+		c := math.Sqrt(2 / math.Pi)
+		t := math.Tanh(c * (x + 0.044715*x*x*x))
+		return (1+t)/2 + x*(1-t*t)/2*c*(1+3*0.044715*x*x)
+	}},
+	{"Softplus", backend.Softplus, nil, sigmoid},
+}
+
+func testActivationBackward(s *suite) {
+	b := s.b.(backend.ActivationDeriver)
+	for _, c := range activations {
+		for _, shape := range [][]int{{}, {0}, {7}, {33, 65}, {3, 1, 4, 5}, {5, 5003}} {
+			for _, dt := range floatDTypes {
+				for _, scale := range []float64{1e-3, 1, 30} {
+					l := layouts[s.rng.IntN(len(layouts))]
+					x, dy := s.normal(dt, scale, shape...), s.normal(dt, 1, shape...)
+					kept := x
+					if c.output != nil {
+						kept = x.mapped(c.output).rounded(dt)
+					}
+					for i := range dy.data {
+						if c.op == backend.ReLU && kept.data[i] == 0 && i%3 == 0 {
+							dy.data[i] = math.NaN()
+						}
+					}
+					want := func() array {
+						return zip(dy, kept.mapped(c.slope), func(dy, slope float64) float64 {
+							if c.op == backend.ReLU && slope == 0 {
+								return 0
+							}
+							return dy * slope
+						})
+					}
+					tol := within(dt)
+					tol.relative *= 2
+					tol.scale = tol.relative / 4
+					s.try(fmt.Sprintf("%s %v%v %v, scale %v", c.name, dt, shape, l, scale), func() {
+						out, in := s.out(dt, l, shape...), s.inout(dt, dy, l)
+						vy, vk := s.in(dt, dy, l), s.in(dt, kept, l)
+						b.ActivationBackward(c.op, &out.view, vy, vk)
+						b.ActivationBackward(c.op, &in.view, &in.view, vk)
+						s.expect("dx", out, tol, want)
+						s.expect("in place of dy", in, tol, want)
+					})
+				}
+			}
+		}
+	}
+}

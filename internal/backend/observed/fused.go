@@ -13,6 +13,10 @@ func (b *Backend) SoftmaxBackward(dx, dy, y *backend.View) {
 	b.run("SoftmaxBackward", 4*elements(y), views{dx}, views{dy, y}, func() { fused[backend.Softmaxer](b).SoftmaxBackward(dx, dy, y) })
 }
 
+func (b *Backend) ActivationBackward(op backend.UnaryOp, dx, dy, kept *backend.View) {
+	b.run("ActivationBackward", 2*elements(dx), views{dx}, views{dy, kept}, func() { fused[backend.ActivationDeriver](b).ActivationBackward(op, dx, dy, kept) })
+}
+
 func (b *Backend) Scan(out, x, y *backend.View, axis int, start float64, reverse bool) {
 	b.run("Scan", 2*elements(out), views{out}, views{x, y}, func() { fused[backend.Scanner](b).Scan(out, x, y, axis, start, reverse) })
 }
@@ -175,24 +179,25 @@ func (b *Backend) MatMulQuantized(out, x, w *backend.View, accumulate bool) {
 }
 
 var (
-	_ backend.HostMemory     = (*Backend)(nil)
-	_ backend.Scanner        = (*Backend)(nil)
-	_ backend.Sorter         = (*Backend)(nil)
-	_ backend.Softmaxer      = (*Backend)(nil)
-	_ backend.MatMulAdder    = (*Backend)(nil)
-	_ backend.RMSNormer      = (*Backend)(nil)
-	_ backend.NormRoPEr      = (*Backend)(nil)
-	_ backend.LayerNormer    = (*Backend)(nil)
-	_ backend.RoPEr          = (*Backend)(nil)
-	_ backend.SwiGLUer       = (*Backend)(nil)
-	_ backend.Attentioner    = (*Backend)(nil)
-	_ backend.CrossEntropyer = (*Backend)(nil)
-	_ backend.AdamWer        = (*Backend)(nil)
-	_ backend.Muoner         = (*Backend)(nil)
-	_ backend.SGDer          = (*Backend)(nil)
-	_ backend.Lioner         = (*Backend)(nil)
-	_ backend.Adafactorer    = (*Backend)(nil)
-	_ backend.SquareSummer   = (*Backend)(nil)
+	_ backend.HostMemory        = (*Backend)(nil)
+	_ backend.Scanner           = (*Backend)(nil)
+	_ backend.Sorter            = (*Backend)(nil)
+	_ backend.Softmaxer         = (*Backend)(nil)
+	_ backend.ActivationDeriver = (*Backend)(nil)
+	_ backend.MatMulAdder       = (*Backend)(nil)
+	_ backend.RMSNormer         = (*Backend)(nil)
+	_ backend.NormRoPEr         = (*Backend)(nil)
+	_ backend.LayerNormer       = (*Backend)(nil)
+	_ backend.RoPEr             = (*Backend)(nil)
+	_ backend.SwiGLUer          = (*Backend)(nil)
+	_ backend.Attentioner       = (*Backend)(nil)
+	_ backend.CrossEntropyer    = (*Backend)(nil)
+	_ backend.AdamWer           = (*Backend)(nil)
+	_ backend.Muoner            = (*Backend)(nil)
+	_ backend.SGDer             = (*Backend)(nil)
+	_ backend.Lioner            = (*Backend)(nil)
+	_ backend.Adafactorer       = (*Backend)(nil)
+	_ backend.SquareSummer      = (*Backend)(nil)
 
 	_ backend.Unfolder           = (*Backend)(nil)
 	_ backend.DepthwiseConvolver = (*Backend)(nil)
