@@ -64,14 +64,6 @@ type (
 	Function uintptr
 )
 
-// Results of driver calls that mean something to hone (cuda.h, CUresult).
-const (
-	codeOutOfMemory    = 2
-	codeNoDevice       = 100
-	codeInvalidPTX     = 218
-	codeUnsupportedPTX = 222
-)
-
 // A DriverError is a call of the driver that failed.
 type DriverError struct {
 	Call string // "cuMemAlloc"
@@ -80,15 +72,44 @@ type DriverError struct {
 	Text string // the driver's description, and for a module the compiler's log
 }
 
+// Results of driver calls that mean something to hone (cuda.h, CUresult).
+const codeOutOfMemory = 2
+
+// advice says what to do about a result.
+var advice = map[int]string{
+	codeOutOfMemory: "nvidia-smi tells which programs hold the card's memory",
+	34:              "the library found is a stub of the toolkit: install NVIDIA's driver, or take the stub from the library path",
+	46:              "another program has the card for itself: wait for it, or choose another card",
+	100:             "no card is there that this process may use: look at nvidia-smi and CUDA_VISIBLE_DEVICES",
+	209:             "the card is not one that the kernels were made for, Ampere or newer",
+	214:             "the card's memory has a fault that was not corrected: look at nvidia-smi -q",
+	218:             "the driver refuses the kernels: update it",
+	222:             "the driver is too old for the kernels: update it",
+	700:             lost,
+	702:             lost,
+	709:             lost,
+	716:             lost,
+	719:             lost,
+	802:             "the system is not ready: start NVIDIA's services (fabric manager), then try again",
+	803:             "the driver's library and its kernel module differ: restart the machine",
+	999:             "load the driver's kernel modules (nvidia-smi, nvidia-modprobe) or restart the machine",
+}
+
+const lost = "the card's context is lost, and with it what was in its memory: start the program again, from its last checkpoint"
+
 func (e *DriverError) Error() string {
 	name := e.Name
 	if name == "" {
 		name = fmt.Sprintf("CUDA error %d", e.Code)
 	}
-	if e.Text == "" {
-		return e.Call + ": " + name
+	s := e.Call + ": " + name
+	if e.Text != "" {
+		s += ": " + e.Text
 	}
-	return e.Call + ": " + name + ": " + e.Text
+	if todo := advice[e.Code]; todo != "" {
+		s += " (" + todo + ")"
+	}
+	return s
 }
 
 // hasCode reports whether err is a driver call that failed with code.
