@@ -13,6 +13,7 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -20,7 +21,8 @@ import (
 )
 
 // Run tests a backend, each kernel as a subtest. It runs everything again under other values of
-// GOMAXPROCS and demands the same bits; so nothing else should compute meanwhile.
+// GOMAXPROCS and demands the same bits; so nothing else should compute meanwhile. A backend with a method
+// Slow() bool that gives true gets one such repetition and smaller shapes, of the same kinds.
 func Run(t *testing.T, b backend.Backend) {
 	info := b.Info()
 	t.Logf("%s: %s, kernel path %s, %d MiB", info.Name, info.Model, info.Path, info.Memory>>20)
@@ -103,25 +105,60 @@ func check(b backend.Backend, c testCase) []string {
 	var first []result
 	shared := &shared{b: b, free: map[int][]unsafe.Pointer{}, references: map[string]any{}}
 	defer shared.release()
-	for _, procs := range []int{1, 2, 8} {
+	passes := []int{1, 2, 8}
+	slow := isSlow(b)
+	if slow {
+		passes = []int{before, max(before-1, 1)} // a simulator computes on all processors
+	}
+	for pass, procs := range passes {
 		runtime.GOMAXPROCS(procs)
-		s := &suite{b: b, shared: shared, rng: rand.New(rand.NewPCG(1, 2)), values: procs == 1}
+		s := &suite{b: b, shared: shared, rng: rand.New(rand.NewPCG(1, 2)), values: pass == 0, slow: slow}
 		s.protect(func() { c.run(s) })
 		if failures = append(failures, s.failures...); len(failures) > 0 {
 			break
 		}
-		if procs == 1 {
+		if pass == 0 {
 			first = s.results
 			continue
 		}
 		for i, r := range s.results {
 			if i < len(first) && r != first[i] {
-				failures = append(failures, fmt.Sprintf("%s: other bits with %d processors than with 1", r.label, procs))
+				failures = append(failures, fmt.Sprintf("%s: other bits with %d processors than with %d", r.label, procs, passes[0]))
 				break
 			}
 		}
 	}
 	return failures[:min(len(failures), maxFailures)]
+}
+
+func isSlow(b backend.Backend) bool {
+	s, ok := b.(interface{ Slow() bool })
+	return ok && s.Slow()
+}
+
+// sized is n or, on a slow backend, where n is large, a smaller number with the same remainder when divided by 256.
+func (s *suite) sized(n int) int {
+	if s.slow && n > 1024 {
+		return 512 + n%256
+	}
+	return n
+}
+
+// shapes are those of a list; on a slow backend, in those of many elements, dimensions are shorter.
+func (s *suite) shapes(list [][]int) [][]int {
+	if !s.slow {
+		return list
+	}
+	short := make([][]int, len(list))
+	for i, shape := range list {
+		short[i] = slices.Clone(shape)
+		for axis, n := range shape {
+			if n > 128 && size(shape) > 1<<14 {
+				short[i][axis] = 128 + n%64
+			}
+		}
+	}
+	return short
 }
 
 // shared is what the passes over a case share: device memory to use again, and references.
@@ -169,6 +206,7 @@ type suite struct {
 	shared   *shared
 	rng      *rand.Rand
 	values   bool // compare with the reference, not only record the bits
+	slow     bool // the backend is: see Run
 	label    string
 	tensors  []*tensor
 	results  []result
@@ -221,16 +259,21 @@ func (s *suite) expect(what string, out *tensor, tol tolerance, want func() arra
 	}
 }
 
-// expectPanic demands that f panics with an IndexError.
+// expectPanic demands that f, or Sync after it, panics with an IndexError, and that only once.
 func (s *suite) expectPanic(want backend.IndexError, f func()) {
-	defer func() {
-		got, ok := recover().(*backend.IndexError)
-		if !ok || *got != want {
-			s.errorf("an index out of range: got %+v, want the panic %+v", got, want)
+	func() {
+		defer func() {
+			got, ok := recover().(*backend.IndexError)
+			if !ok || *got != want {
+				s.errorf("an index out of range: got %+v, want the panic %+v", got, want)
+			}
+		}()
+		f()
+		if err := s.b.Sync(); err != nil {
+			s.errorf("Sync: %v", err)
 		}
 	}()
-	f()
 	if err := s.b.Sync(); err != nil {
-		s.errorf("Sync: %v", err)
+		s.errorf("Sync after the panic: %v", err)
 	}
 }
