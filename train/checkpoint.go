@@ -40,6 +40,10 @@ type state struct {
 	Seconds      float64           `json:"seconds"`
 	Skipped      int               `json:"skipped"`
 	SkippedInRow int               `json:"skipped_in_row"`
+	Spikes       int               `json:"spikes"` // of Skipped
+	SpikesInRow  int               `json:"spikes_in_row"`
+	Guard        guard             `json:"guard"`
+	Good         int               `json:"good"`      // the newest checkpoint from which a step was made that was not skipped, or 0
 	Evaluated    int               `json:"evaluated"` // the last step that was evaluated
 	Best         *bestScore        `json:"best,omitempty"`
 	SinceBest    int               `json:"since_best"` // evaluations
@@ -189,15 +193,15 @@ func optimizerMetadata(o optim.Optimizer) map[string]string {
 	return nil
 }
 
-// prune removes all but the newest keep checkpoints and the one of step best. A checkpoint loses its name
-// before it loses its files.
-func (c *checkpoints) prune(keep, best int) error {
+// prune removes all but the newest keep checkpoints and those of the steps of also. A checkpoint loses its
+// name before it loses its files.
+func (c *checkpoints) prune(keep int, also ...int) error {
 	steps, err := c.steps()
 	if err != nil || keep == 0 || len(steps) <= keep {
 		return err
 	}
 	for _, step := range steps[:len(steps)-keep] {
-		if step == best {
+		if slices.Contains(also, step) {
 			continue
 		}
 		path := c.path(step)

@@ -66,6 +66,13 @@ type Config struct {
 	FollowTime bool
 	// Clip is the largest norm of the gradients, see tensor.Grads.Clip; 0 means no clipping.
 	Clip float64
+	// Spike skips a step whose gradient norm, before clipping, is so many standard deviations above its moving
+	// mean; the deviation counts as half the mean at least, and the first 25 steps are only observed. 0 means
+	// that only a loss or a norm that is not finite is skipped. Parameters, moments and the optimizer's count
+	// of steps stay as they are; the data goes on.
+	Spike float64
+	// MaxSkipped ends the run when so many steps in a row were skipped; 0 stands for 10.
+	MaxSkipped int
 	// Gradients is the dtype of the gradients of F32, BF16 and F16 parameters: F32, or BF16, which takes half
 	// the memory and rounds each sum, once for each micro-batch and use of a parameter.
 	Gradients tensor.DType
@@ -94,11 +101,12 @@ type Config struct {
 }
 
 // Defaults are the values of the text2sql example: 3 epochs, batches of 8 packed rows of 1,024 tokens, 2
-// of them a step, cosine schedule with 3 % of warm-up from 2e-5, clipping at 1, 2 checkpoints, seed 42.
+// of them a step, cosine schedule with 3 % of warm-up from 2e-5, clipping at 1, steps with 6 deviations too
+// large a gradient skipped, 2 checkpoints, seed 42.
 func Defaults() Config {
 	return Config{
 		Epochs: 3, Batch: 8, Accum: 2, MaxLength: 1024, Packing: true,
-		LR: 2e-5, Schedule: "cosine", Warmup: 0.03, Clip: 1, Keep: 2, Seed: 42,
+		LR: 2e-5, Schedule: "cosine", Warmup: 0.03, Clip: 1, Spike: 6, Keep: 2, Seed: 42,
 	}
 }
 
@@ -109,7 +117,7 @@ func (c *Config) check(m models.CausalLM) error {
 		value int
 	}{
 		{"epochs", c.Epochs}, {"max steps", c.MaxSteps}, {"max length", c.MaxLength}, {"warm-up steps", c.WarmupSteps},
-		{"eval every", c.EvalEvery}, {"save every", c.SaveEvery}, {"keep", c.Keep}, {"patience", c.Patience},
+		{"eval every", c.EvalEvery}, {"save every", c.SaveEvery}, {"keep", c.Keep}, {"patience", c.Patience}, {"max skipped", c.MaxSkipped},
 	} {
 		if n.value < 0 {
 			return fmt.Errorf("train: %s is %d, want 0 or more", n.name, n.value)
@@ -118,7 +126,7 @@ func (c *Config) check(m models.CausalLM) error {
 	for _, x := range []struct {
 		name  string
 		value float64
-	}{{"prompt loss", c.PromptLoss}, {"clip", c.Clip}, {"learning rate", c.LR}, {"max time", float64(c.MaxTime)}} {
+	}{{"prompt loss", c.PromptLoss}, {"clip", c.Clip}, {"spike", c.Spike}, {"learning rate", c.LR}, {"max time", float64(c.MaxTime)}} {
 		if !(x.value >= 0) || math.IsInf(x.value, 0) {
 			return fmt.Errorf("train: %s is %g, want 0 or more", x.name, x.value)
 		}
@@ -141,6 +149,14 @@ func (c *Config) check(m models.CausalLM) error {
 		return fmt.Errorf("train: the maximum length of %d tokens exceeds the %d positions that the model was made for", c.MaxLength, l.MaxPositions())
 	}
 	return nil
+}
+
+// maxSkipped is how many steps in a row may be skipped.
+func (c *Config) maxSkipped() int {
+	if c.MaxSkipped == 0 {
+		return 10
+	}
+	return c.MaxSkipped
 }
 
 func (c *Config) keepBest() bool { return c.KeepBest || c.Patience > 0 }
@@ -172,7 +188,7 @@ func (c *Config) settings(samples int, data string, steps int, custom bool) []se
 		{"batch", strconv.Itoa(c.Batch)}, {"accumulation", strconv.Itoa(c.Accum)},
 		{"max length", strconv.Itoa(c.MaxLength)}, {"packing", strconv.FormatBool(c.Packing)},
 		{"long samples", c.Long.String()}, {"sequential", strconv.FormatBool(c.Sequential)},
-		{"prompt loss", number(c.PromptLoss)}, {"learning rate", number(c.LR)}, {"clip", number(c.Clip)}, {"gradients", c.Gradients.String()},
+		{"prompt loss", number(c.PromptLoss)}, {"learning rate", number(c.LR)}, {"clip", number(c.Clip)}, {"spike", number(c.Spike)}, {"gradients", c.Gradients.String()},
 		{"seed", strconv.FormatUint(c.Seed, 10)}, {"number of samples", strconv.Itoa(samples)},
 	}
 	if data != "" {

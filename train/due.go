@@ -5,18 +5,14 @@ import (
 	"fmt"
 )
 
-// maxSkipped is how many steps in a row may be skipped.
-const maxSkipped = 10
-
 // afterStep does what is due after a step, or, in a resumed run, was due when it was interrupted.
 func (r *run) afterStep(ctx context.Context) (Stop, error) {
 	c, s := &r.o.Config, &r.state
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
-	if s.SkippedInRow >= maxSkipped {
-		return "", permanent{fmt.Errorf("train: the loss or the gradients were not finite in %d steps in a row, up to step %d: the parameters are as they were before; "+
-			"begin anew from them, or from an earlier checkpoint, with a lower learning rate or clipping, or train in f32", s.SkippedInRow, s.Step)}
+	if s.SkippedInRow >= c.maxSkipped() {
+		return "", permanent{r.hopeless()}
 	}
 	if c.EvalEvery > 0 && s.Step%c.EvalEvery == 0 && s.Evaluated < s.Step {
 		if err := r.evaluate(ctx); err != nil {
@@ -32,6 +28,26 @@ func (r *run) afterStep(ctx context.Context) (Stop, error) {
 		return StopPatience, nil
 	}
 	return "", nil
+}
+
+// hopeless is the error after too many steps in a row that had to be skipped.
+func (r *run) hopeless() error {
+	s := &r.state
+	why := "the loss or the gradients were not finite"
+	switch s.SpikesInRow {
+	case 0:
+	case s.SkippedInRow:
+		why = "the gradients were far larger than before"
+	default:
+		why += fmt.Sprintf(", or far larger than before (%d times),", s.SpikesInRow)
+	}
+	first := s.Step - s.SkippedInRow + 1
+	kept := "no checkpoint was made before them"
+	if r.checkpoints != nil && s.Good > 0 {
+		kept = "the last checkpoint from which a step could be made is " + r.checkpoints.path(s.Good)
+	}
+	return fmt.Errorf("train: %s in %d steps in a row, steps %d to %d, which were skipped: the parameters are as step %d left them; %s; "+
+		"begin anew from there with a lower learning rate or clipping, or train in f32", why, s.SkippedInRow, first, s.Step, first-1, kept)
 }
 
 // finish does what is due at the end of a run.
@@ -90,11 +106,14 @@ func (r *run) save() error {
 		return permanent{fmt.Errorf("%w; %s: make room and resume", err, intact)}
 	}
 	r.saved = r.state.Step
-	best := -1
+	var stay []int
 	if r.state.Best != nil && r.o.Config.keepBest() {
-		best = r.state.Best.Step
+		stay = append(stay, r.state.Best.Step)
 	}
-	if err := r.checkpoints.prune(r.o.Config.Keep, best); err != nil {
+	if r.state.SkippedInRow > 0 { // the checkpoints since then may be of parameters that are past saving
+		stay = append(stay, r.state.Good)
+	}
+	if err := r.checkpoints.prune(r.o.Config.Keep, stay...); err != nil {
 		return permanent{err}
 	}
 	return nil

@@ -16,7 +16,8 @@ import (
 //
 //	{"step","epoch","tokens","loss","lr","grad_norm","tokens_per_second","seconds"}
 //
-// A loss or norm that is not finite is null there, and NaN when such a line is read again.
+// A loss or norm that is not finite is null there, and NaN when such a line is read again. A step that was
+// skipped has "skipped" as well: "not finite" or "spike".
 type Metrics struct {
 	// Step counts windows from 1, those that were skipped included.
 	Step int
@@ -38,14 +39,18 @@ type Metrics struct {
 	// checkpoint.
 	Seconds float64
 
+	// Skipped says that no step was made: the loss or the norm was not finite or, with Spike, the norm was
+	// far above its moving mean, see Config.Spike.
+	Skipped, Spike bool
+
 	// The rest is not written.
 
 	// Completion and Prompt are the mean losses of the two kinds of targets; NaN without such targets.
 	Completion, Prompt float64
-	// Skipped says that the loss or the norm was not finite, so that no step was made.
-	Skipped bool
 	// Progress tells how much of the run was over when the step began.
 	Progress Progress
+
+	limit float64 // of the norm, where it was exceeded
 }
 
 // metricsLine is the form of Metrics in metrics.jsonl.
@@ -58,11 +63,23 @@ type metricsLine struct {
 	GradNorm        *float64 `json:"grad_norm"`
 	TokensPerSecond float64  `json:"tokens_per_second"`
 	Seconds         float64  `json:"seconds"`
+	Skipped         string   `json:"skipped,omitempty"`
 }
 
 // MarshalJSON gives the line of metrics.jsonl.
 func (m Metrics) MarshalJSON() ([]byte, error) {
-	return json.Marshal(metricsLine{m.Step, m.Epoch, m.Tokens, finiteOrNil(m.Loss), m.LR, finiteOrNil(m.GradNorm), m.TokensPerSecond, m.Seconds})
+	return json.Marshal(metricsLine{m.Step, m.Epoch, m.Tokens, finiteOrNil(m.Loss), m.LR, finiteOrNil(m.GradNorm), m.TokensPerSecond, m.Seconds, m.skipped()})
+}
+
+// skipped is why the step was skipped, "" if it was not.
+func (m *Metrics) skipped() string {
+	switch {
+	case m.Spike:
+		return "spike"
+	case m.Skipped:
+		return "not finite"
+	}
+	return ""
 }
 
 // UnmarshalJSON reads a line of metrics.jsonl.
@@ -72,7 +89,8 @@ func (m *Metrics) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*m = Metrics{Step: l.Step, Epoch: l.Epoch, Tokens: l.Tokens, Loss: orNaN(l.Loss), LR: l.LR, GradNorm: orNaN(l.GradNorm),
-		TokensPerSecond: l.TokensPerSecond, Seconds: l.Seconds, Completion: math.NaN(), Prompt: math.NaN(), Skipped: l.Loss == nil || l.GradNorm == nil}
+		TokensPerSecond: l.TokensPerSecond, Seconds: l.Seconds, Completion: math.NaN(), Prompt: math.NaN(), Skipped: l.Skipped != "" || l.Loss == nil || l.GradNorm == nil,
+		Spike: l.Skipped == "spike"}
 	return nil
 }
 

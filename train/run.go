@@ -74,8 +74,9 @@ type Best struct {
 type Result struct {
 	Stopped     Stop
 	Interrupted bool // ctx was cancelled
-	// Step counts the steps, Skipped those among them that were not made because something was not finite.
-	Step, Skipped int
+	// Step counts the steps, Skipped those among them that were not made because something was not finite or,
+	// as Spikes of them, the gradients were far too large.
+	Step, Skipped, Spikes int
 	// Steps is how many the run has at most, 0 if that is unknown.
 	Steps  int
 	Epoch  float64
@@ -102,8 +103,9 @@ type Result struct {
 // The result is not nil as soon as training could begin, whatever the error. If ctx is cancelled Run
 // finishes the micro-batch, gives up its window, saves a checkpoint of the last whole step and returns an
 // error that wraps ctx's; Result.Interrupted is set, and resuming loses nothing. On other errors of data,
-// model or evaluation it saves one, too. A step whose loss or gradient norm is not finite is skipped; ten
-// in a row are an error. Misuse of tensors and lack of memory are errors, not panics.
+// model or evaluation it saves one, too. A step whose loss or gradient norm is not finite, or far too large
+// (see Config.Spike), is skipped; ten in a row are an error, before which the last checkpoint that training
+// could go on from is kept. Misuse of tensors and lack of memory are errors, not panics.
 //
 // Run is for one goroutine at a time; nothing else may use model and optimizer meanwhile, except that
 // Options' functions may read the model.
@@ -191,7 +193,7 @@ func (r *run) result(stopped Stop) *Result {
 	s := &r.state
 	res := &Result{
 		Stopped: stopped, Interrupted: stopped == StopInterrupted,
-		Step: s.Step, Skipped: s.Skipped, Steps: r.steps, Epoch: r.epoch(), Tokens: s.Tokens, Last: r.last,
+		Step: s.Step, Skipped: s.Skipped, Spikes: s.Spikes, Steps: r.steps, Epoch: r.epoch(), Tokens: s.Tokens, Last: r.last,
 		Dropped: s.Dropped, Truncated: s.Truncated, Seconds: r.elapsed().Seconds(), TokensPerSecond: r.meter.mean(),
 		ResumedFrom: r.resumed, MaxInUse: r.o.Model.Head().Device().Memory().MaxInUse,
 	}

@@ -165,7 +165,7 @@ func TestTenStepsInARowThatAreNotFiniteAreAnError(t *testing.T) {
 				good = tensorsOf(m, opt)
 			}
 		}})
-	wantError(t, err, "not finite in 10 steps in a row, up to step 16", "lower learning rate")
+	wantError(t, err, "not finite in 10 steps in a row, steps 7 to 16", "lower learning rate")
 	if r.Stopped != StopFailed || r.Skipped != 10 || r.Step != 16 {
 		t.Errorf("%+v", r)
 	}

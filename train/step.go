@@ -31,13 +31,7 @@ func (r *run) step(ctx context.Context, w *window) error {
 	s.Tokens += w.tokens
 	s.place = w.after
 	s.OptimizerSteps = r.o.Optimizer.Steps()
-	if m.Skipped {
-		s.Skipped++
-		s.SkippedInRow++
-		r.o.Log(fmt.Sprintf("step %d is skipped: loss %g, gradient norm %g", m.Step, m.Loss, m.GradNorm))
-	} else {
-		s.SkippedInRow = 0
-	}
+	r.count(&m)
 	now := r.elapsed()
 	r.meter.add(w.tokens, (now - p.Elapsed).Seconds())
 	m.Epoch, m.Tokens, m.Seconds, m.TokensPerSecond = r.epoch(), s.Tokens, now.Seconds(), r.meter.rate()
@@ -77,11 +71,35 @@ func (r *run) learn(ctx context.Context, w *window, factor float64, m *Metrics) 
 	if m.Skipped = !finite(m.Loss) || !finite(m.GradNorm); m.Skipped {
 		return nil
 	}
+	limit := r.state.Guard.limit(c.Spike)
+	if m.Spike = r.state.Guard.observe(m.GradNorm, c.Spike); m.Spike {
+		m.Skipped, m.limit = true, limit
+		return nil
+	}
 	r.o.Optimizer.SetFactor(factor)
 	if err := r.o.Optimizer.Step(r.grads); err != nil {
 		return permanent{fmt.Errorf("train: step %d: %w", m.Step, err)}
 	}
 	return nil
+}
+
+// count takes in whether the step was skipped.
+func (r *run) count(m *Metrics) {
+	s := &r.state
+	if !m.Skipped {
+		s.SkippedInRow, s.SpikesInRow = 0, 0
+		s.Good = max(s.Good, r.saved)
+		return
+	}
+	s.Skipped++
+	s.SkippedInRow++
+	why := ""
+	if m.Spike {
+		s.Spikes++
+		s.SpikesInRow++
+		why = fmt.Sprintf(", above %.4g", m.limit)
+	}
+	r.o.Log(fmt.Sprintf("step %d is skipped: loss %g, gradient norm %g%s", m.Step, m.Loss, m.GradNorm, why))
 }
 
 // accumulate adds the gradients of a micro-batch and puts the parts of its loss into losses [2].

@@ -38,6 +38,9 @@ func (s *session) finish(asJSON bool) error {
 		fmt.Fprintf(s.stdout, "  after training    %s\n", percent(sp.after))
 	}
 	fmt.Fprintf(s.stdout, "%s, %d tokens, %.0f tokens/s, %.0f s in all\n", plural(s.result.Step, "step"), s.result.Tokens, s.result.TokensPerSecond, r.Usage.Seconds)
+	if n := s.result.Skipped; n > 0 {
+		fmt.Fprintf(s.stdout, "%s skipped, %d of them for gradients far too large\n", plural(n, "step"), s.result.Spikes)
+	}
 	fmt.Fprintf(s.stdout, "memory: predicted %s, measured %s in tensors, %s resident\n", gibibytes(int(r.Usage.PredictedBytes)), gibibytes(int(r.Usage.MeasuredBytes)), gibibytes(int(r.Usage.PeakRSSBytes)))
 	path, err := filepath.Abs(filepath.Join(s.out, report.HTMLFile))
 	if err != nil {
@@ -53,6 +56,7 @@ func (s *session) report() (*report.Run, error) {
 		Parameters: parameters(s.model), Tokens: int64(s.result.Tokens), TokensPerSecond: s.result.TokensPerSecond,
 		PeakRSSBytes: peakRSS(), PeakDeviceBytes: int64(s.model.Head().Device().Memory().Peak),
 		PredictedBytes: int64(s.footprint.Total()), MeasuredBytes: int64(s.result.MaxInUse),
+		SkippedSteps: s.result.Skipped, Spikes: s.result.Spikes,
 		Seconds: s.earlier + time.Since(s.started).Seconds(), TrainSeconds: s.result.Seconds, EvalSeconds: s.evalSeconds,
 	}}
 	var err error

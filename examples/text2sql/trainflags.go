@@ -46,6 +46,8 @@ func (f *trainFlags) register(fs *flag.FlagSet) {
 	fs.Float64Var(&c.Warmup, "warmup", c.Warmup, "warm-up as a fraction of the steps")
 	fs.Float64Var(&f.weightDecay, "weight-decay", 0.01, "decoupled weight decay of matrices")
 	fs.Float64Var(&c.Clip, "clip", c.Clip, "largest gradient norm (0: no clipping)")
+	fs.Float64Var(&c.Spike, "spike", c.Spike, "skip a step whose gradient norm is so many deviations above its moving mean (0: only one that is not finite)")
+	fs.IntVar(&c.MaxSkipped, "max-skipped", 10, "stop when so many steps in a row were skipped")
 	fs.BoolVar(&c.Packing, "packing", c.Packing, "fill rows with several samples, which do not see each other")
 	fs.Float64Var(&c.PromptLoss, "prompt-loss", 0, "weight of the mean loss of the prompt's tokens")
 	fs.StringVar(&f.recompute, "recompute", "selective", "what backward computes again to save memory: none, selective (all but products and attention) or block (whole layers)")
@@ -128,6 +130,7 @@ func (f *trainFlags) checkNumbers(fs *flag.FlagSet) error {
 		{"max-length", c.MaxLength >= 1 || c.MaxLength == 0 && !c.Packing, "1 or more"},
 		{"lr", c.LR >= 0 && c.LR < 1e3, "0 or more"}, {"warmup", c.Warmup >= 0 && c.Warmup <= 1, "a fraction from 0 to 1"},
 		{"weight-decay", f.weightDecay >= 0 && f.weightDecay < 1e3, "0 or more"}, {"clip", c.Clip >= 0 && c.Clip < 1e30, "0 or more"},
+		{"spike", c.Spike >= 0 && c.Spike < 1e30, "0 or more"}, {"max-skipped", c.MaxSkipped >= 1, "1 or more"},
 		{"prompt-loss", c.PromptLoss >= 0 && c.PromptLoss < 1e3, "0 or more"},
 		{"eval-every", c.EvalEvery >= 0, "0 or more"}, {"save-every", c.SaveEvery >= 0, "0 or more"}, {"keep", c.Keep >= 0, "0 or more"},
 		{"patience", c.Patience >= 0, "0 or more"}, {"rank", f.rank >= 1, "1 or more"}, {"alpha", f.alpha > 0, "more than 0"},
@@ -151,7 +154,7 @@ func given(fs *flag.FlagSet, name string) (ok bool) {
 
 // shownOptions are the flags that the report shows.
 func shownOptions(fs *flag.FlagSet) (o []report.Option) {
-	for _, name := range []string{"epochs", "max-steps", "max-time", "batch", "accum", "max-length", "lr", "schedule", "warmup", "weight-decay", "clip", "packing", "prompt-loss", "recompute", "moments", "gradients"} {
+	for _, name := range []string{"epochs", "max-steps", "max-time", "batch", "accum", "max-length", "lr", "schedule", "warmup", "weight-decay", "clip", "spike", "packing", "prompt-loss", "recompute", "moments", "gradients"} {
 		f := fs.Lookup(name)
 		if v := f.Value.String(); v != "0" && v != "0s" {
 			o = append(o, report.Option{Name: name, Value: v})

@@ -304,6 +304,9 @@ func facts(r *Run) []Option {
 	if n := len(r.Steps); n > 0 {
 		count("Steps", int64(r.Steps[n-1].Step))
 	}
+	if u.SkippedSteps > 0 {
+		add("Skipped steps", fmt.Sprintf("%d, of them %d for gradients far too large", u.SkippedSteps, u.Spikes))
+	}
 	count("Tokens", u.Tokens)
 	if u.TokensPerSecond > 0 {
 		add("Throughput", magnitude(u.TokensPerSecond)+thinSpace+"tokens/s")

@@ -67,11 +67,15 @@ type Usage struct {
 	PeakDeviceBytes int64   `json:"peak_device_bytes"`
 	// PredictedBytes is what tensors were to hold at the peak of a step, MeasuredBytes what they held at
 	// most while training.
-	PredictedBytes int64   `json:"predicted_bytes"`
-	MeasuredBytes  int64   `json:"measured_bytes"`
-	Seconds        float64 `json:"seconds"`                    // from start to end
-	TrainSeconds   float64 `json:"train_seconds,omitempty"`    // of them, training
-	EvalSeconds    float64 `json:"evaluate_seconds,omitempty"` // of them, answering and executing
+	PredictedBytes int64 `json:"predicted_bytes"`
+	MeasuredBytes  int64 `json:"measured_bytes"`
+	// SkippedSteps counts the steps that were not made, Spikes those of them whose gradients were finite but
+	// far too large.
+	SkippedSteps int     `json:"skipped_steps"`
+	Spikes       int     `json:"spikes"`
+	Seconds      float64 `json:"seconds"`                    // from start to end
+	TrainSeconds float64 `json:"train_seconds,omitempty"`    // of them, training
+	EvalSeconds  float64 `json:"evaluate_seconds,omitempty"` // of them, answering and executing
 }
 
 // A Split is a set of questions with its scores; a nil score was not measured.
