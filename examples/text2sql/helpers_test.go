@@ -108,7 +108,13 @@ var (
 	makeWorld = sync.OnceValues(newWorld)
 )
 
+// childVariable makes the test binary the program itself, for tests that need a process.
+const childVariable = "HONE_TEXT2SQL_CHILD"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		main()
+	}
 	var err error
 	if worldDir, err = os.MkdirTemp("", "text2sql-test-"); err != nil {
 		panic(err)

@@ -40,7 +40,8 @@ type session struct {
 	splits    []*split
 	out       string
 	started   time.Time
-	resumable bool // the command has -resume
+	resumable bool          // the command has -resume
+	maxTime   time.Duration // of the evaluations and training together, 0 for no limit
 	about     report.About
 
 	footprint   *train.Footprint // as predicted
@@ -63,6 +64,9 @@ func (s *session) run(ctx context.Context, o train.Options) error {
 		o.Evaluate = s.evaluate
 	}
 	if err := s.examineBefore(ctx, o.Config.Resume); err != nil {
+		return err
+	}
+	if err := s.share(&o.Config); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -91,6 +95,21 @@ func (s *session) run(ctx context.Context, o train.Options) error {
 			err = errors.New("interrupted")
 		}
 		return fmt.Errorf("training is done and the model is in %s, but measuring it was not finished (text2sql eval -model %s … does it): %w", s.out, s.out, errors.Join(err, reportErr))
+	}
+	return nil
+}
+
+// share leaves training what the examinations before and after it leave of the time: that after it takes
+// as long as that before.
+func (s *session) share(c *train.Config) error {
+	if s.maxTime == 0 || s.evalSeconds == 0 {
+		return nil
+	}
+	once := time.Duration(s.evalSeconds * float64(time.Second))
+	c.MaxTime = s.maxTime - 2*once
+	if c.MaxTime <= 0 {
+		return fmt.Errorf("the examination before training took %s, and the one after it will: of -max-time %s nothing is left for training; raise it, or lower -eval-limit",
+			once.Round(time.Second/10), s.maxTime)
 	}
 	return nil
 }

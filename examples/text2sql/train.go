@@ -35,6 +35,11 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
 	}
+	if f.recipe != "" {
+		if err := readRecipe(f.recipe, fs); err != nil {
+			return err
+		}
+	}
 	if err := required("train", fs, "model", "data", "out"); err != nil {
 		return err
 	}
@@ -61,7 +66,7 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	samples, seen, err := readSamples(f.data, form)
+	samples, seen, err := readSamples(ctx, f.data, form)
 	if err != nil {
 		return err
 	}
@@ -88,7 +93,10 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	s := session{program: p, line: line, model: m, tok: tok, out: f.out, started: started, resumable: true, splits: splits, footprint: footprint}
+	if err := writeRecipe(f.out, fs); err != nil {
+		return err
+	}
+	s := session{program: p, maxTime: f.config.MaxTime, line: line, model: m, tok: tok, out: f.out, started: started, resumable: true, splits: splits, footprint: footprint}
 	if s.answerer, err = newAnswerer(m, tok, f.maxTokens); err != nil {
 		return err
 	}
@@ -202,7 +210,7 @@ func closeSplits(splits []*split) {
 }
 
 // readSamples tokenises a data set and gathers its databases.
-func readSamples(path string, f format) (train.Samples, map[string]bool, error) {
+func readSamples(ctx context.Context, path string, f format) (train.Samples, map[string]bool, error) {
 	rows, err := readRows(path, 0)
 	if err != nil {
 		return nil, nil, err
@@ -210,6 +218,9 @@ func readSamples(path string, f format) (train.Samples, map[string]bool, error) 
 	databases := map[string]bool{}
 	samples := make(train.Samples, len(rows))
 	for i, r := range rows {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
 		if samples[i], err = sample(f, r); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", path, err)
 		}

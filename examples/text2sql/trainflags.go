@@ -24,6 +24,7 @@ type trainFlags struct {
 	alpha                   float64
 	baseDType               string
 	evalLimit, maxTokens    int
+	recipe                  string
 }
 
 func (f *trainFlags) register(fs *flag.FlagSet) {
@@ -31,13 +32,14 @@ func (f *trainFlags) register(fs *flag.FlagSet) {
 	f.databases.register(fs)
 	c := &f.config
 	*c = train.Defaults()
+	fs.StringVar(&f.recipe, "recipe", "", "JSON `FILE` of flags, such as RUN/recipe.json; those of the command line win")
 	fs.StringVar(&f.model, "model", "", "`DIR` of the model to start from (ORG/NAME is not built yet)")
 	fs.StringVar(&f.data, "data", "", "JSONL `FILE` of rows to learn from")
 	fs.StringVar(&f.valid, "valid", "", "JSONL `FILE` of questions to measure the accuracy on")
 	fs.StringVar(&f.out, "out", "", "run `DIR` to make")
 	fs.IntVar(&c.Epochs, "epochs", c.Epochs, "times to go through the data; no limit if only -max-steps is given")
 	fs.IntVar(&c.MaxSteps, "max-steps", 0, "steps at most (0: no limit)")
-	fs.DurationVar(&c.MaxTime, "max-time", 0, "time at most, such as 10m (0: no limit)")
+	fs.DurationVar(&c.MaxTime, "max-time", 0, "time at most, such as 10m, for training and the evaluations before, during and after it (0: no limit)")
 	fs.IntVar(&c.Batch, "batch", c.Batch, "packed rows, or without packing samples, of a micro-batch")
 	fs.IntVar(&c.Accum, "accum", c.Accum, "micro-batches of a step")
 	fs.IntVar(&c.MaxLength, "max-length", c.MaxLength, "tokens of a row; longer samples are left out and counted")
@@ -91,7 +93,7 @@ func (f *trainFlags) check(fs *flag.FlagSet) error {
 		return usagef("train: -patience needs -eval-every")
 	case f.lora:
 		return errors.New("-lora is not built yet; train fine-tunes all parameters")
-	case given(fs, "rank") || given(fs, "alpha") || given(fs, "base-dtype"):
+	case changed(fs, "rank") || changed(fs, "alpha") || changed(fs, "base-dtype"):
 		return usagef("train: -rank, -alpha and -base-dtype are for -lora, which is not given")
 	case f.dsn != "":
 		return errors.New("-dsn: PostgreSQL is not built yet; use -db-dir with SQLite files")
@@ -146,7 +148,13 @@ func (f *trainFlags) checkNumbers(fs *flag.FlagSet) error {
 	return nil
 }
 
-// given reports whether a flag was set on the command line.
+// changed reports whether a flag has another value than by default.
+func changed(fs *flag.FlagSet, name string) bool {
+	f := fs.Lookup(name)
+	return f.Value.String() != f.DefValue
+}
+
+// given reports whether a flag was set, on the command line or by a recipe.
 func given(fs *flag.FlagSet, name string) (ok bool) {
 	fs.Visit(func(f *flag.Flag) { ok = ok || f.Name == name })
 	return ok
@@ -167,6 +175,7 @@ func shownOptions(fs *flag.FlagSet) (o []report.Option) {
 func shellCommand(command string, args []string) string {
 	words := []string{"text2sql", command}
 	for _, a := range args {
+		a = withoutPassword(a)
 		if a == "" || strings.ContainsFunc(a, func(r rune) bool {
 			return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+./:,@%", r)
 		}) {
