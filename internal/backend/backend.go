@@ -15,6 +15,7 @@ type Info struct {
 	Name   string // "cpu", "cuda:0"
 	Model  string // the processor's or the card's own name
 	Path   string // the kernel path in use: "avx512", "generic", "sm_80"
+	Driver string // what is below a card: "CUDA 12.4, compute capability 8.9"; empty for processors
 	Memory uint64 // bytes that a program may use, 0 if unknown
 }
 
@@ -29,8 +30,9 @@ type Info struct {
 // the number of threads. BF16 and F16 are storage: elements are converted to F32, computed, rounded to
 // nearest even.
 //
-// Calls may be asynchronous, in issue order; CopyOut and Sync wait. Methods may be called from several
-// goroutines.
+// Calls may be asynchronous, in issue order; CopyOut and Sync wait. What an asynchronous call would panic with,
+// the next of these two panics with. Methods may be called from several goroutines. A device that fails panics
+// with *DeviceError.
 type Backend interface {
 	Info() Info
 

@@ -17,10 +17,10 @@ import (
 
 // A Backend is one GPU. Any goroutine may use it.
 type Backend struct {
-	name  string
-	path  string // the target of the PTX in use
-	props Properties
-	slow  bool // a simulator
+	name   string
+	driver string // "CUDA 12.4", or what stands for it
+	props  Properties
+	slow   bool // a simulator
 
 	ctx     Context
 	compute Stream // kernels, and copies to the device
@@ -45,7 +45,11 @@ func newBackend(d Driver, device int, name string) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{name: name, path: target, props: props, blocks: map[unsafe.Pointer]int{}}
+	version, err := d.Version()
+	if err != nil {
+		return nil, err
+	}
+	b := &Backend{name: name, driver: "CUDA " + versionText(version), props: props, blocks: map[unsafe.Pointer]int{}}
 	if props.Capability < minCapability {
 		return nil, fmt.Errorf("cuda: %s has compute capability %d.%d; hone's kernels need %d.%d, an Ampere card or newer",
 			props.Name, props.Capability/10, props.Capability%10, minCapability/10, minCapability%10)
@@ -60,10 +64,12 @@ func newBackend(d Driver, device int, name string) (*Backend, error) {
 	return b, nil
 }
 
-// The PTX that is embedded.
+// The PTX that is embedded, and the oldest that reads it.
 const (
 	target        = "sm_80"
+	ptxVersion    = "7.0"
 	minCapability = 80
+	minVersion    = 11000 // of the driver: CUDA 11.0
 )
 
 func (b *Backend) prepare() (err error) {
@@ -87,14 +93,12 @@ func (b *Backend) prepare() (err error) {
 
 // Info names the card, the target of the kernels and the memory of the card.
 func (b *Backend) Info() backend.Info {
-	return backend.Info{Name: b.name, Model: b.props.Name, Path: b.path, Memory: b.props.Memory}
+	return backend.Info{Name: b.name, Model: b.props.Name, Path: target, Memory: b.props.Memory,
+		Driver: fmt.Sprintf("%s, compute capability %d.%d", b.driver, b.props.Capability/10, b.props.Capability%10)}
 }
 
 // Slow reports whether the device is a simulator, on which tests take fewer and smaller cases.
 func (b *Backend) Slow() bool { return b.slow }
-
-// Properties are what the card says of itself.
-func (b *Backend) Properties() Properties { return b.props }
 
 // FreeMemory is how many bytes of the card nobody has taken, this process and others.
 func (b *Backend) FreeMemory() (uint64, error) {
@@ -196,7 +200,7 @@ func (b *Backend) CopyIn(dst unsafe.Pointer, src []byte) {
 	}
 }
 
-// CopyOut waits for what was issued before and copies len(dst) bytes from src. It panics with a *LaunchError if
+// CopyOut waits for what was issued before and copies len(dst) bytes from src. It panics with a *backend.DeviceError if
 // something before failed, and with a *backend.IndexError if a kernel met an index out of range.
 func (b *Backend) CopyOut(dst []byte, src unsafe.Pointer) {
 	b.download(dst, src)
@@ -232,7 +236,7 @@ func (b *Backend) Sync() error {
 // check keeps an error of the driver, to be reported by Sync or CopyOut.
 func (b *Backend) check(err error) {
 	if err != nil {
-		b.fail(&LaunchError{Cause: err})
+		b.fail(&backend.DeviceError{Device: b.name, Cause: err})
 	}
 }
 

@@ -98,7 +98,7 @@ func TestScratchIsReusedWhenItIsDoneWith(t *testing.T) {
 func TestScratchThatDoesNotFitIsAnError(t *testing.T) {
 	b := openFake(t, newFake())
 	defer func() {
-		e, ok := recover().(*LaunchError)
+		e, ok := recover().(*backend.DeviceError)
 		if !ok || !hasCode(e, codeOutOfMemory) {
 			t.Errorf("got %v", e)
 		}
@@ -189,7 +189,7 @@ func TestAFailedLaunchIsReportedOnceAndStopsWhatFollows(t *testing.T) {
 		t.Errorf("%d launches were issued after the first one failed", d.opened.launches-1)
 	}
 	err := b.Sync()
-	var launched *LaunchError
+	var launched *backend.DeviceError
 	if !errors.As(err, &launched) || launched.Kernel != "fill/fill_words_u32" || !errors.Is(err, cause) {
 		t.Errorf("Sync reports %v", err)
 	}
@@ -217,15 +217,15 @@ func TestArgumentsReachTheKernelPacked(t *testing.T) {
 	if d.opened.loaded != 1 {
 		t.Errorf("the module was loaded %d times", d.opened.loaded)
 	}
-	v, _ := panicOf(func() { b.function("fill", "nothing") }).(*LaunchError)
+	v, _ := panicOf(func() { b.function("fill", "nothing") }).(*backend.DeviceError)
 	if v == nil || !strings.Contains(v.Error(), "fill/nothing: fill.ptx has no such kernel") {
 		t.Errorf("a kernel that does not exist: %v", v)
 	}
-	v, _ = panicOf(func() { b.function("nothing", "at_all") }).(*LaunchError)
+	v, _ = panicOf(func() { b.function("nothing", "at_all") }).(*backend.DeviceError)
 	if v == nil || !strings.Contains(v.Error(), "no family") {
 		t.Errorf("a family that does not exist: %v", v)
 	}
-	v, _ = panicOf(func() { launch(b, b.function("fill", "fill_words_u32"), dim3{1, 1, 1}, 1, 0, &struct{ A int32 }{}) }).(*LaunchError)
+	v, _ = panicOf(func() { launch(b, b.function("fill", "fill_words_u32"), dim3{1, 1, 1}, 1, 0, &struct{ A int32 }{}) }).(*backend.DeviceError)
 	if v == nil || !strings.Contains(v.Error(), "1 fields, the kernel 3 parameters") {
 		t.Errorf("arguments of another kernel: %v", v)
 	}

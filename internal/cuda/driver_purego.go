@@ -72,9 +72,6 @@ const (
 	launchBuffer, launchSize    = 1, 2 // CU_LAUNCH_PARAM_BUFFER_POINTER, CU_LAUNCH_PARAM_BUFFER_SIZE
 )
 
-// minVersion is the oldest driver that reads PTX 7.0: CUDA 11.0.
-const minVersion = 11000
-
 // A library is the driver's library after cuInit.
 type library struct {
 	calls

@@ -35,7 +35,7 @@ type family struct {
 }
 
 // function finds a kernel of kernels/<family>.ptx, which is compiled when its first kernel is asked for. A name that
-// does not exist, or PTX that the driver refuses, panics with a *LaunchError.
+// does not exist, or PTX that the driver refuses, panics with a *backend.DeviceError.
 func (b *Backend) function(familyName, name string) *function {
 	v, ok := b.families.Load(familyName)
 	if !ok {
@@ -47,15 +47,15 @@ func (b *Backend) function(familyName, name string) *function {
 	}
 	fam.once.Do(func() { fam.err = b.load(fam, familyName) })
 	if fam.err != nil {
-		panic(&LaunchError{Kernel: familyName + "/" + name, Cause: fam.err})
+		panic(&backend.DeviceError{Device: b.name, Kernel: familyName + "/" + name, Cause: fam.err})
 	}
 	e := fam.entries[name]
 	if e == nil {
-		panic(&LaunchError{Kernel: familyName + "/" + name, Cause: fmt.Errorf("%s.ptx has no such kernel", familyName)})
+		panic(&backend.DeviceError{Device: b.name, Kernel: familyName + "/" + name, Cause: fmt.Errorf("%s.ptx has no such kernel", familyName)})
 	}
 	handle, err := b.ctx.Function(fam.module, name)
 	if err != nil {
-		panic(&LaunchError{Kernel: familyName + "/" + name, Cause: err})
+		panic(&backend.DeviceError{Device: b.name, Kernel: familyName + "/" + name, Cause: err})
 	}
 	f, _ := fam.functions.LoadOrStore(name, &function{family: familyName, name: name, entry: e, handle: handle})
 	return f.(*function)
@@ -89,7 +89,7 @@ func launch[A any](b *Backend, f *function, grid dim3, block, dynamicShared int,
 		return
 	}
 	if err := b.ctx.Launch(f.handle, [3]int{grid.X, grid.Y, grid.Z}, block, dynamicShared, b.compute, params); err != nil {
-		b.fail(&LaunchError{Kernel: f.family + "/" + f.name, Cause: err})
+		b.fail(&backend.DeviceError{Device: b.name, Kernel: f.family + "/" + f.name, Cause: err})
 	}
 }
 
@@ -100,13 +100,13 @@ func (f *function) prepare(b *Backend, args reflect.Type, dynamicShared int) {
 	defer f.mu.Unlock()
 	if f.args != args {
 		if err := checkLayout(f.entry, args); err != nil {
-			panic(&LaunchError{Kernel: f.family + "/" + f.name, Cause: err})
+			panic(&backend.DeviceError{Device: b.name, Kernel: f.family + "/" + f.name, Cause: err})
 		}
 		f.args = args
 	}
 	if dynamicShared > max(f.shared, withoutAsking) {
 		if err := b.ctx.SetDynamicShared(f.handle, dynamicShared); err != nil {
-			b.fail(&LaunchError{Kernel: f.family + "/" + f.name, Cause: err})
+			b.fail(&backend.DeviceError{Device: b.name, Kernel: f.family + "/" + f.name, Cause: err})
 		}
 		f.shared = dynamicShared
 	}
@@ -146,22 +146,6 @@ func sameKind(kind string, k reflect.Kind) bool {
 	}
 	return false
 }
-
-// A LaunchError is a kernel that could not be issued or that failed while it ran.
-type LaunchError struct {
-	Kernel string // "norm/rmsnorm_forward_bf16", empty if it is not known which
-	Cause  error
-}
-
-func (e *LaunchError) Error() string {
-	if e.Kernel == "" {
-		return "cuda: " + e.Cause.Error()
-	}
-	return "cuda: kernel " + e.Kernel + ": " + e.Cause.Error()
-}
-
-// Unwrap is the driver's error.
-func (e *LaunchError) Unwrap() error { return e.Cause }
 
 // A deviceView is a backend.View as kernels take it by value: struct View of device.cuh. Axes are the innermost
 // first; those beyond the rank have size 1 and stride 0.

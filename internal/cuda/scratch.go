@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"sync"
 	"unsafe"
+
+	"github.com/hone-ml/hone/internal/backend"
 )
 
 // scratches are pieces of device memory for intermediate results of one call, by the logarithm of their size.
@@ -14,7 +16,7 @@ type scratches struct {
 
 // scratch is device memory for the kernels issued until done is called, after the last of them was issued. Then it
 // may go to other kernels at once: these run later, because the stream is in order. Contents are undefined. It panics
-// with a *LaunchError if there is no memory.
+// with a *backend.DeviceError if there is no memory.
 //
 //	partial, done := b.scratch(blocks * 4)
 //	defer done()
@@ -30,7 +32,7 @@ func (b *Backend) scratch(bytes int) (p unsafe.Pointer, done func()) {
 	if p == nil {
 		var err error
 		if p, err = b.own(1 << class); err != nil {
-			panic(&LaunchError{Cause: err})
+			panic(&backend.DeviceError{Device: b.name, Cause: err})
 		}
 	}
 	return p, func() {
