@@ -17,7 +17,7 @@ import (
 
 // flags pin the instruction set and its version: what loads on the oldest driver and card that hone supports.
 var flags = []string{"-x", "cuda", "--cuda-device-only", "-nocudainc", "-nocudalib", "--cuda-gpu-arch=sm_80",
-	"--cuda-feature=+ptx70", "-O3", "-std=c++17", "-Wall", "-Werror", "-S"}
+	"--cuda-feature=+ptx70", "-O3", "-std=c++17", "-ffp-contract=fast-honor-pragmas", "-Wall", "-Werror", "-S"}
 
 func main() {
 	out := flag.String("out", ".", "folder for the .ptx files")

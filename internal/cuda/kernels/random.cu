@@ -1,0 +1,64 @@
+// Random numbers by their place in a stream: the same integers on every device. See philox.go of package backend.
+#include "maths32.cuh"
+#include "nest.cuh"
+#pragma clang fp contract(off)
+
+enum Dist : i32 { Bits, Uniform, Normal };
+
+// philox is Philox4x32-10 of Salmon et al. (2011).
+DEVICE void philox(u32 (&c)[4], u64 counter, u64 key) {
+  u32 k0 = (u32)key, k1 = (u32)(key >> 32);
+  c[0] = (u32)counter, c[1] = (u32)(counter >> 32), c[2] = 0, c[3] = 0;
+#pragma unroll
+  for (i32 round = 0; round < 10; round++) {
+    u64 a = 0xD2511F53ull * c[0], b = 0xCD9E8D57ull * c[2];
+    c[0] = (u32)(b >> 32) ^ c[1] ^ k0;
+    c[1] = (u32)b;
+    c[2] = (u32)(a >> 32) ^ c[3] ^ k1;
+    c[3] = (u32)a;
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
+  }
+}
+
+// box_muller turns two words into two standard normals, in F32: 3 ulp from the definition in F64. The angle is a multiple
+// of 2⁻²⁴ turns, so that taking quarters from it is exact.
+DEVICE void box_muller(u32 a, u32 b, float &first, float &second) {
+  float radius = sqrt_rn(-2 * maths::log((float)((a >> 8) + 1) * 0x1p-24f));
+  u32 turn = b >> 8;
+  i32 quarter = (i32)((turn + (1u << 21)) >> 22);
+  float rest = (float)((i32)turn - (quarter << 22)) * (0x1p-22f * 1.57079632679489662f);
+  first = radius * maths::cos(maths::Angle32{rest, quarter});
+  second = radius * maths::sin(maths::Angle32{rest, quarter});
+}
+
+// random draws the elements, of which the first one is element `base` of the whole: a thread has one block of the stream,
+// four elements. low and scale are the bounds and the width of Uniform, or mean and deviation of Normal; high stays out.
+KERNEL __launch_bounds__(256) random(Nest<1> n, i32 dist, float low, float scale, float high, float below_high, i64 base, u64 key, u64 counter) {
+  i64 block = base / 4 + first_element();
+  if (block * 4 >= base + n.count) return;
+  u32 words[4];
+  philox(words, counter + (u64)block, key);
+  float x[4];
+  if (dist == Normal) {
+    box_muller(words[0], words[1], x[0], x[1]);
+    box_muller(words[2], words[3], x[2], x[3]);
+  }
+#pragma unroll
+  for (i32 k = 0; k < 4; k++) {
+    i64 i = block * 4 + k - base;
+    if (i < 0 || i >= n.count) continue;
+    i64 at[1];
+    n.locate((u32)i, at);
+    u8 *out = n.operands[0].data;
+    i32 dtype = n.operands[0].dtype;
+    if (dist == Bits) {
+      store_element(out, at[0], dtype, (i64)(i32)words[k]);
+      continue;
+    }
+    // The product is rounded before the sum, as on every device.
+    float v = (dist == Uniform ? (float)(words[k] >> 8) * 0x1p-24f : x[k]) * scale + low;
+    if (dist == Uniform && v >= high && low < high) v = below_high;
+    store_element(out, at[0], dtype, v);
+  }
+}
