@@ -13,7 +13,7 @@ import (
 )
 
 var askCommand = command{
-	name: "ask", args: "-model DIR -db FILE.sqlite \"question\"", summary: "answers one question: the SQL, then the rows",
+	name: "ask", args: "-model DIR -db FILE.sqlite|postgres://… \"question\"", summary: "answers one question: the SQL, then the rows",
 	help: "The query runs read-only, within limits of time, rows and bytes.", run: runAsk,
 }
 
@@ -25,7 +25,10 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	fs := flag.NewFlagSet("ask", flag.ContinueOnError)
 	c.register(fs)
 	model := fs.String("model", "", "`DIR` of the model, such as a run of train")
-	db := fs.String("db", "", "SQLite `FILE`")
+	var db string
+	fs.StringVar(&db, "db", "", "SQLite `FILE`, or a PostgreSQL database, postgres://user@host/name")
+	fs.StringVar(&db, "dsn", "", "the same as -db")
+	schemaName := fs.String("db-id", "", "`SCHEMA` to ask, of a PostgreSQL database (default: the first of the DSN's search_path, or public)")
 	most := fs.Int("max-tokens", 256, "longest answer in tokens")
 	rest, err := p.parse(fs, args)
 	if err != nil {
@@ -40,36 +43,33 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	if strings.HasPrefix(*db, "postgres://") || strings.HasPrefix(*db, "postgresql://") {
-		return fmt.Errorf("-db: PostgreSQL is not built yet; give a SQLite file")
-	}
-	const id = "db"
-	exec, err := sqlexec.OpenSQLite("", sqlexec.Limits{})
+	exec, id, err := openOne(ctx, db, *schemaName)
 	if err != nil {
 		return err
 	}
 	defer exec.Close()
-	if err := exec.AddFile(id, *db); err != nil {
-		return err
+	what := db
+	if isDSN(what) {
+		what = fmt.Sprintf("schema %q", id) // the DSN may hold a password
 	}
 	schema, err := exec.Schema(ctx, id)
 	if err != nil {
 		return err
 	}
 	if schema == "" {
-		return fmt.Errorf("%s holds no tables", *db)
+		return fmt.Errorf("%s holds no tables", what)
 	}
 	a, err := c.loadAnswerer(p, *model, *most)
 	if err != nil {
 		return err
 	}
-	row := data.Row{ID: "question", DBID: id, Schema: schema, Question: strings.Join(rest, " "), Dialect: "sqlite"}
+	row := data.Row{ID: "question", DBID: id, Schema: schema, Question: strings.Join(rest, " "), Dialect: exec.Dialect()}
 	preds, tooLong, err := a.answer(ctx, []data.Row{row}, func(int) {})
 	if err != nil {
 		return err
 	}
 	if tooLong > 0 {
-		return fmt.Errorf("the schema of %s and the question are longer than the model's longest sequence", *db)
+		return fmt.Errorf("the schema of %s and the question are longer than the model's longest sequence", what)
 	}
 	query, err := score.ExtractSQL(preds[0].SQL)
 	if err != nil {

@@ -15,13 +15,13 @@ func TestHelpExplainsEveryCommandAndExitsWithZero(t *testing.T) {
 		if !strings.Contains(general, "text2sql "+c.name) {
 			t.Errorf("the help does not mention %s", c.name)
 		}
-		help := ok(t, c.name, "-h")
+		help := ok(t, append(strings.Fields(c.name), "-h")...)
 		for _, want := range []string{"Usage: text2sql " + c.name, c.summary, "-device", "-dtype", "-seed", "-memory", "-json", "-trace", "-detect-nan"} {
 			if !strings.Contains(help, want) {
 				t.Errorf("%s -h lacks %q", c.name, want)
 			}
 		}
-		if again := ok(t, "help", c.name); again != help {
+		if again := ok(t, append([]string{"help"}, strings.Fields(c.name)...)...); again != help {
 			t.Errorf("help %s and %s -h differ", c.name, c.name)
 		}
 	}
@@ -78,6 +78,11 @@ func TestWrongUsageExitsWithTwo(t *testing.T) {
 		{"-memory", []string{"info", "-memory", "much"}},
 		{"-memory", []string{"info", "-memory", "-3GB"}},
 		{"check or load", []string{"data"}},
+		{"-dsn is missing", []string{"data", "load", "-db-dir", "d"}},
+		{"-db-dir is missing", []string{"data", "load", "-dsn", "postgres://x"}},
+		{"exclude each other", []string{"score", "-pred", "p", "-data", "d", "-db-dir", "d", "-dsn", "postgres://x"}},
+		{"exclude each other", train("-valid", "v", "-db-dir", "d", "-dsn", "postgres://x")},
+		{"-db-id is for PostgreSQL", []string{"ask", "-model", "m", "-db", "x.sqlite", "-db-id", "shop", "Who?"}},
 		{"neither check nor load", []string{"data", "mine"}},
 		{"-schedule", train("-schedule", "step")},
 		{"-recompute", train("-recompute", "all")},
@@ -105,14 +110,10 @@ func TestWhatIsNotBuiltSaysSoAndExitsWithOne(t *testing.T) {
 		return append([]string{"train", "-model", w.model, "-data", w.train, "-out", t.TempDir()}, more...)
 	}
 	for _, args := range [][]string{
-		{"data", "check", "-data", w.train}, {"data", "load"}, {"download", "Qwen/Qwen3-0.6B"},
+		{"data", "check", "-data", w.train}, {"download", "Qwen/Qwen3-0.6B"},
 		{"info", "-device", "cuda:0"}, {"info", "-device", "cuda-sim"},
 		train("-lora"), train("-lora", "-rank", "4", "-alpha", "8", "-base-dtype", "q4"),
-		train("-valid", w.valid, "-dsn", "postgres://x"),
 		{"train", "-model", "Qwen/Qwen3-0.6B", "-data", w.train, "-out", t.TempDir()},
-		{"eval", "-model", w.model, "-data", w.valid, "-dsn", "postgres://x"},
-		{"score", "-pred", w.valid, "-data", w.valid, "-dsn", "postgres://x"},
-		{"ask", "-model", w.model, "-db", "postgres://x", "How many?"},
 	} {
 		fails(t, 1, []string{"not built yet"}, args...)
 	}

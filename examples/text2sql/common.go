@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/progress"
-	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
 	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/tokenizer"
@@ -131,25 +130,6 @@ func (p *program) printJSON(v any) error {
 
 // newLine is the progress line on standard error.
 func (p *program) newLine() *progress.Line { return progress.New(p.stderr, progress.Options{}) }
-
-// databases are the flags that name them.
-type databases struct{ dir, dsn string }
-
-func (d *databases) register(fs *flag.FlagSet) {
-	fs.StringVar(&d.dir, "db-dir", "", "`DIR` of the databases, <db_id>.sqlite")
-	fs.StringVar(&d.dsn, "dsn", "", "PostgreSQL server, postgres://… (not built yet)")
-}
-
-// open opens the folder of databases; PostgreSQL has an issue of its own.
-func (d *databases) open() (sqlexec.Executor, error) {
-	switch {
-	case d.dsn != "":
-		return nil, errors.New("-dsn: PostgreSQL is not built yet; use -db-dir with SQLite files")
-	case d.dir == "":
-		return nil, usagef("-db-dir is missing: the folder that holds <db_id>.sqlite")
-	}
-	return sqlexec.OpenSQLite(d.dir, sqlexec.Limits{})
-}
 
 // hubName is how models are called on the Hugging Face hub.
 var hubName = regexp.MustCompile(`^[\w-][\w.-]*/[\w.-]+$`)

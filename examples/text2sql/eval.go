@@ -13,8 +13,8 @@ import (
 )
 
 var evalCommand = command{
-	name: "eval", args: "-model DIR -data FILE -db-dir DIR", summary: "answers every question of a data set, executes and scores the answers",
-	help: "The databases are DIR/<db_id>.sqlite.", run: runEval,
+	name: "eval", args: "-model DIR -data FILE -db-dir DIR | -dsn DSN", summary: "answers every question of a data set, executes and scores the answers",
+	help: "The databases are DIR/<db_id>.sqlite, or the schemas <db_id> of a PostgreSQL database.", run: runEval,
 }
 
 func runEval(ctx context.Context, p *program, args []string) error {
@@ -37,7 +37,7 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	exec, err := dbs.open()
+	exec, err := dbs.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func runEval(ctx context.Context, p *program, args []string) error {
 }
 
 var scoreCommand = command{
-	name: "score", args: "-pred FILE -data FILE -db-dir DIR", summary: "scores predictions made elsewhere, a line {\"id\",\"sql\"} each",
+	name: "score", args: "-pred FILE -data FILE -db-dir DIR | -dsn DSN", summary: "scores predictions made elsewhere, a line {\"id\",\"sql\"} each",
 	help: "A missing id counts as wrong; an unknown or doubled one is an error.", run: runScore,
 }
 
@@ -92,7 +92,7 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	if _, err := c.open(p); err != nil {
 		return err
 	}
-	exec, err := dbs.open()
+	exec, err := dbs.open(ctx)
 	if err != nil {
 		return err
 	}

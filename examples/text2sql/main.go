@@ -27,7 +27,7 @@ type command struct {
 
 // commands are all verbs in the order of the help.
 func commands() []command {
-	return []command{demoCommand, trainCommand, evalCommand, scoreCommand, askCommand, initCommand, infoCommand}
+	return []command{demoCommand, trainCommand, evalCommand, scoreCommand, askCommand, dataLoadCommand, initCommand, infoCommand}
 }
 
 // later is a verb of the contract that has an issue of its own.
@@ -38,7 +38,6 @@ type later struct {
 // notBuilt are the verbs that do nothing yet but say so.
 var notBuilt = []later{
 	{"data check", "-data FILE [-db-dir DIR | -dsn DSN]", "executes every gold query and tells what a data set holds", "train and eval check every row, and eval every gold query, as they read them"},
-	{"data load", "-db-dir DIR -dsn DSN", "loads databases into a PostgreSQL server", "use SQLite files with -db-dir"},
 	{"download", "ORG/NAME", "fetches a model from the Hugging Face hub", "fetch its folder by other means and give the path to -model"},
 }
 
@@ -124,7 +123,14 @@ func (p *program) dispatch(ctx context.Context, args []string) error {
 		name, rest = rest[0], append(rest[1:], "-h")
 	}
 	for _, c := range commands() {
-		if c.name == name {
+		first, second, two := strings.Cut(c.name, " ")
+		switch {
+		case !two && c.name == name:
+			return run(c, rest)
+		case two && (first+" "+second == name || first == name && len(rest) > 0 && rest[0] == second):
+			if first == name {
+				rest = rest[1:]
+			}
 			return run(c, rest)
 		}
 	}
@@ -165,10 +171,10 @@ func (p *program) notBuilt(name string, args []string) error {
 func (p *program) help() {
 	fmt.Fprint(p.stdout, "Text2sql fine-tunes a Qwen3 model to turn questions into SQL.\n\nUsage:\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(p.stdout, "  text2sql %-6s %s\n", c.name, c.summary)
+		fmt.Fprintf(p.stdout, "  text2sql %-10s %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(p.stdout, "\nWithout arguments it runs the demo. \"text2sql COMMAND -h\" tells more about one.\n"+
-		"Not built yet: data check, data load, download; -lora, -dsn; CUDA.\n"+
+		"Not built yet: data check, download; -lora; CUDA.\n"+
 		"Exit codes: 0 done, 1 failed, 2 wrong usage.\n")
 }
 

@@ -21,8 +21,8 @@ import (
 )
 
 var trainCommand = command{
-	name: "train", args: "-model DIR -data train.jsonl [-valid valid.jsonl -db-dir DIR] -out RUN", summary: "fine-tunes all parameters of a model",
-	help: "Ctrl-C saves a checkpoint and ends; -resume goes on from there. With -valid and -db-dir the accuracy is\n" +
+	name: "train", args: "-model DIR -data train.jsonl [-valid valid.jsonl -db-dir DIR | -dsn DSN] -out RUN", summary: "fine-tunes all parameters of a model",
+	help: "Ctrl-C saves a checkpoint and ends; -resume goes on from there. With -valid and -db-dir or -dsn the accuracy is\n" +
 		"measured before and after. RUN then holds the model and report.html.",
 	run: runTrain,
 }
@@ -179,7 +179,7 @@ func (f *trainFlags) validation(ctx context.Context, seen map[string]bool) (spli
 	if err != nil {
 		return nil, err
 	}
-	exec, err := f.databases.open()
+	exec, err := f.databases.open(ctx)
 	if err != nil {
 		return nil, err
 	}

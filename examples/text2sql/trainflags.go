@@ -85,9 +85,9 @@ func (f *trainFlags) check(fs *flag.FlagSet) error {
 		return err
 	}
 	switch {
-	case f.valid != "" && f.dir == "" && f.dsn == "":
-		return usagef("train: -valid needs -db-dir, the folder of its databases")
-	case f.valid == "" && (f.dir != "" || f.dsn != ""):
+	case f.valid != "" && !f.given():
+		return usagef("train: -valid needs -db-dir, the folder of its databases, or -dsn")
+	case f.valid == "" && f.given():
 		return usagef("train: -db-dir and -dsn are for the questions of -valid, which is missing")
 	case f.config.EvalEvery > 0 && f.valid == "":
 		return usagef("train: -eval-every needs -valid")
@@ -97,8 +97,9 @@ func (f *trainFlags) check(fs *flag.FlagSet) error {
 		return errors.New("-lora is not built yet; train fine-tunes all parameters")
 	case changed(fs, "rank") || changed(fs, "alpha") || changed(fs, "base-dtype"):
 		return usagef("train: -rank, -alpha and -base-dtype are for -lora, which is not given")
-	case f.dsn != "":
-		return errors.New("-dsn: PostgreSQL is not built yet; use -db-dir with SQLite files")
+	}
+	if f.valid != "" {
+		return f.databases.check()
 	}
 	return nil
 }

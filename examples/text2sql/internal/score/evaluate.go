@@ -70,8 +70,10 @@ type Item struct {
 
 // Options are what Evaluate may be told.
 type Options struct {
-	Workers int    // queries at a time; 0 means GOMAXPROCS
-	Golds   *Golds // keeps results of gold queries between evaluations; nil keeps none
+	Workers int             // queries at a time; 0 means GOMAXPROCS
+	Golds   *Golds          // keeps results of gold queries between evaluations; nil keeps none
+	Known   map[string]Item // rows judged before, by id: taken as they are where question, gold and prediction are the same
+	Judged  func(Item)      // hears of each row that is judged now, one at a time, so that a run can go on where it stopped
 }
 
 // Golds keeps the results of gold queries, so that an evaluation during
@@ -102,8 +104,9 @@ func (g *Golds) query(ctx context.Context, ex sqlexec.Executor, row data.Row) (*
 // wrong. The result is the same for any number of workers.
 //
 // It fails, naming the id, when a prediction's id is no row's or comes twice,
-// a row's dialect is not the executor's, or a gold query gives no result; and
-// with the context's error when that is done.
+// a row's dialect is not the executor's, or a gold query gives no result; with
+// [sqlexec.ErrUnavailable] when the database goes away; and with the context's
+// error when that is done.
 func Evaluate(ctx context.Context, ex sqlexec.Executor, rows []data.Row, preds []data.Prediction, o Options) (*Summary, []Item, error) {
 	start := time.Now()
 	outputs, err := match(ex, rows, preds)
@@ -120,11 +123,25 @@ func Evaluate(ctx context.Context, ex sqlexec.Executor, rows []data.Row, preds [
 	}
 	items, errs := make([]Item, len(rows)), make([]error, len(rows))
 	var taken atomic.Int64
+	var gone atomic.Bool // the database
+	var telling sync.Mutex
 	var wg sync.WaitGroup
 	for range min(workers, len(rows)) {
 		wg.Go(func() {
-			for i := int(taken.Add(1)) - 1; i < len(rows) && ctx.Err() == nil; i = int(taken.Add(1)) - 1 {
+			for i := int(taken.Add(1)) - 1; i < len(rows) && ctx.Err() == nil && !gone.Load(); i = int(taken.Add(1)) - 1 {
+				if known, ok := o.Known[rows[i].ID]; ok && known.answers(rows[i], outputs[i]) {
+					items[i] = known
+					continue
+				}
 				items[i], errs[i] = judge(ctx, ex, golds, rows[i], outputs[i])
+				switch {
+				case errors.Is(errs[i], sqlexec.ErrUnavailable):
+					gone.Store(true)
+				case errs[i] == nil && o.Judged != nil && ctx.Err() == nil:
+					telling.Lock()
+					o.Judged(items[i])
+					telling.Unlock()
+				}
 			}
 		})
 	}
@@ -133,7 +150,11 @@ func Evaluate(ctx context.Context, ex sqlexec.Executor, rows []data.Row, preds [
 		return nil, nil, err
 	}
 	for i, err := range errs {
-		if err != nil {
+		switch {
+		case err == nil:
+		case errors.Is(err, sqlexec.ErrUnavailable):
+			return nil, nil, fmt.Errorf("at row %q (database %q): %w", rows[i].ID, rows[i].DBID, err)
+		case !gone.Load():
 			return nil, nil, fmt.Errorf("gold query of row %q (database %q): %w", rows[i].ID, rows[i].DBID, err)
 		}
 	}
@@ -171,7 +192,23 @@ func match(ex sqlexec.Executor, rows []data.Row, preds []data.Prediction) ([]*st
 	return outputs, nil
 }
 
-// judge runs a row's two queries. The error is the gold query's.
+// answers reports whether the item is what became of this output to this row.
+func (it Item) answers(row data.Row, output *string) bool {
+	if it.Question != row.Question || it.Gold != row.SQL || (output == nil) != (it.Verdict == Missing) {
+		return false
+	}
+	if output == nil {
+		return true
+	}
+	sql, err := ExtractSQL(*output)
+	if err != nil {
+		sql = *output
+	}
+	return it.Predicted == sql
+}
+
+// judge runs a row's queries. The error is a gold query's, or tells that the
+// database is gone.
 func judge(ctx context.Context, ex sqlexec.Executor, golds *Golds, row data.Row, output *string) (Item, error) {
 	item := Item{ID: row.ID, Question: row.Question, Gold: row.SQL}
 	gold, err := golds.query(ctx, ex, row)
@@ -191,6 +228,9 @@ func judge(ctx context.Context, ex sqlexec.Executor, golds *Golds, row data.Row,
 	}
 	item.Predicted, item.ExactMatch = sql, ExactMatch(row.SQL, sql)
 	pred, err := ex.Query(ctx, row.DBID, sql)
+	if errors.Is(err, sqlexec.ErrUnavailable) {
+		return item, err
+	}
 	if err != nil {
 		item.Verdict, item.Error = verdictOf(err), err.Error()
 		return item, nil

@@ -1,7 +1,8 @@
 // Package sqlexec runs SQL that a model wrote, safely: read-only, one
 // statement at a time, within limits of time, rows and bytes.
 //
-// [Executor] is the contract; [SQLite] fulfils it in pure Go. A model's SQL is
+// [Executor] is the contract; [SQLite] fulfils it in pure Go, package pgexec on a
+// PostgreSQL server. A model's SQL is
 // hostile input: it may try to write, to read files, or simply never end. An
 // executor refuses the first two with [ErrForbidden] and ends the third with
 // [ErrTimeout] or [ErrTooLarge], so that callers can count each.
@@ -29,6 +30,9 @@ var (
 	// ErrNoDatabase means that there is no database of that name, or that the
 	// name could be none.
 	ErrNoDatabase = errors.New("no such database")
+	// ErrUnavailable means that the database cannot be reached, or no longer:
+	// nothing is known about the query.
+	ErrUnavailable = errors.New("the database cannot be reached")
 )
 
 // An Executor runs queries against named databases.
@@ -65,7 +69,8 @@ type Limits struct {
 	Value int           // how many bytes one value may hold, intermediate ones too: 256 KiB
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults fills in the fields that are zero.
+func (l Limits) WithDefaults() Limits {
 	if l.Time <= 0 {
 		l.Time = 5 * time.Second
 	}

@@ -48,7 +48,7 @@ func OpenSQLite(dir string, limits Limits) (*SQLite, error) {
 			return nil, fmt.Errorf("folder of databases: %s is not a folder", dir)
 		}
 	}
-	return &SQLite{dir: dir, limits: limits.withDefaults(), dbs: map[string]*database{}}, nil
+	return &SQLite{dir: dir, limits: limits.WithDefaults(), dbs: map[string]*database{}}, nil
 }
 
 // Dialect returns "sqlite".
