@@ -1,9 +1,28 @@
 #!/usr/bin/env bash
 # What takes too long for every change: long fuzzing, every kernel path, the race detector over everything.
-# Write its last lines, with the date and the machine, into docs/full-check.log.
+# What it finds out is added to docs/full-check.log, with the date and the machine. full-check.sh kills runs
+# that part alone: each part is a function below.
 set -euo pipefail
 cd "$(git -C "$(dirname "$0")" rev-parse --show-toplevel)"
+
+note() { # adds what it reads to the log
+  printf '%s, %s, %s: %s\n' "$(date -u +%F)" "$(go version | cut -d' ' -f3-)" \
+    "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 2>/dev/null | head -1)" "$(cat)" | tee -a docs/full-check.log
+}
+
+# A run is killed 200 times, 50 times or more inside a save, and resumed to the same bits each time.
+kills() {
+  HONE_KILLS=200 CGO_ENABLED=0 go test -count=1 -v -timeout 30m -run '^TestKilledAndResumedEqualsUninterruptedToTheBit$' ./train |
+    sed -n 's/.*kill_test.go:[0-9]*: //p' | note
+}
+
+if [ "${1:-}" = kills ]; then
+  kills
+  exit
+fi
 time=${1:-5m} # of each fuzz target
+
+kills
 
 for path in generic avx2 avx512 avx512bf16 amx; do
   if HONE_SIMD=$path go run ./examples/text2sql info >/dev/null 2>&1; then

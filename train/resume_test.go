@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/optim"
@@ -345,83 +343,5 @@ func TestInterruptionWithoutADirectorySaysThatNothingWasSaved(t *testing.T) {
 	wantError(t, err, "interrupted after step 1; nothing was saved")
 	if !errors.Is(err, context.Canceled) || !r.Interrupted || r.Checkpoint != "" {
 		t.Errorf("%+v, %v", r, err)
-	}
-}
-
-const killedRunVariable = "HONE_TRAIN_KILLED_RUN"
-
-// TestKilledRunHelper is not a test of its own: it is the process that the next test kills.
-func TestKilledRunHelper(t *testing.T) {
-	dir := os.Getenv(killedRunVariable)
-	if dir == "" {
-		t.Skip("runs only as the child of TestKilledAndResumedEqualsUninterruptedToTheBit")
-	}
-	m := tinyModel(t, "float32")
-	opt := adamW(m)
-	c := killedConfig(dir)
-	mustRun(t, Options{Model: m, Optimizer: opt, Data: tinyData(31), Config: c, OnStep: func(Metrics) { time.Sleep(5 * time.Millisecond) }})
-}
-
-func killedConfig(dir string) Config {
-	c := tinyRunConfig(dir)
-	c.MaxSteps, c.SaveEvery, c.Resume = 150, 1, true
-	return c
-}
-
-func TestKilledAndResumedEqualsUninterruptedToTheBit(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts processes")
-	}
-	m := tinyModel(t, "float32")
-	opt := adamW(m)
-	c := killedConfig(t.TempDir())
-	c.SaveEvery = 0
-	mustRun(t, Options{Model: m, Optimizer: opt, Data: tinyData(31), Config: c})
-	want, lines := tensorsOf(m, opt), metricsWithoutTimes(t, c.OutDir)
-
-	dir := t.TempDir()
-	for _, wait := range []time.Duration{0, 3, 11, 5, 17} { // in milliseconds after another checkpoint is there
-		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledRunHelper$")
-		cmd.Env = append(os.Environ(), killedRunVariable+"="+dir)
-		if err := cmd.Start(); err != nil {
-			t.Skip("needs to start processes: ", err)
-		}
-		begin := mustSteps(t, killedConfig(dir))
-		for deadline := time.Now().Add(time.Minute); mustSteps(t, killedConfig(dir)) < begin+4; {
-			if time.Now().After(deadline) {
-				t.Fatal("the child makes no checkpoints")
-			}
-			time.Sleep(time.Millisecond)
-		}
-		time.Sleep(wait * time.Millisecond)
-		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Wait(); err == nil {
-			t.Fatal("the child finished before it was killed")
-		}
-	}
-	if n := mustSteps(t, killedConfig(dir)); n < 20 || n >= 150 {
-		t.Fatalf("killed five times and at step %d", n)
-	}
-	fresh := tinyModel(t, "float32")
-	fresh.Init(tensor.NewRand(3))
-	freshOpt := adamW(fresh)
-	last := killedConfig(dir)
-	last.SaveEvery = 100
-	r := mustRun(t, Options{Model: fresh, Optimizer: freshOpt, Data: tinyData(31), Config: last})
-	if r.ResumedFrom == 0 {
-		t.Error("the run began anew")
-	}
-	wantSameTensors(t, tensorsOf(fresh, freshOpt), want)
-	if got := metricsWithoutTimes(t, dir); !slices.Equal(got, lines) {
-		t.Errorf("metrics\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(lines, "\n"))
-	}
-	entries, err := os.ReadDir(filepath.Join(dir, "checkpoints"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(entries) != 2 {
-		t.Errorf("%d entries are left among the checkpoints, want 2", len(entries))
 	}
 }
