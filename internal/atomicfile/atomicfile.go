@@ -56,6 +56,20 @@ type file interface {
 	Close() error
 }
 
+// flusher holds small writes back. After stop, which may be called twice, nothing of it touches the file.
+type flusher interface {
+	io.Writer
+	Flush() error
+	stop() error
+}
+
+// buffered is the flusher for any file.
+type buffered struct{ *bufio.Writer }
+
+func newBuffered(f file) flusher { return buffered{bufio.NewWriterSize(f, bufferSize)} }
+
+func (buffered) stop() error { return nil }
+
 // steps are the operations that can fail between the first byte and the last
 // sync; tests make each of them fail.
 type steps struct {
@@ -105,11 +119,16 @@ func (s steps) replace(path string, write func(w io.Writer) error) (err error) {
 			return err
 		}
 	}
-	buffered := bufio.NewWriterSize(f, bufferSize)
-	if err := write(buffered); err != nil {
+	w := newWriter(f)
+	defer func() { // before the file is discarded, also when write fails or panics
+		if e := w.stop(); err == nil {
+			err = e
+		}
+	}()
+	if err := write(w); err != nil {
 		return err
 	}
-	if err := buffered.Flush(); err != nil {
+	if err := w.Flush(); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {

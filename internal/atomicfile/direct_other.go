@@ -1,0 +1,5 @@
+//go:build !linux
+
+package atomicfile
+
+func newWriter(f file) flusher { return newBuffered(f) }
