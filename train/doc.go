@@ -25,6 +25,8 @@
 //
 //	metrics.jsonl       a line a step, see Metrics
 //	evaluations.jsonl   a line an evaluation: {"step","score","seconds","values"}
+//	metrics.csv         the same as metrics.jsonl
+//	tensorboard/        both as events: tensorboard --logdir of the directory, or of one above it
 //	checkpoints/step-NNNNNN/
 //	    config.json model.safetensors …   the model, as models.Save writes it
 //	    optimizer.safetensors             the optimizer's State

@@ -77,6 +77,9 @@ func (r *run) evaluate(ctx context.Context) error {
 	if err := r.evaluations.add(evaluationLine{s.Step, e.Score, r.elapsed().Seconds(), e.Values}); err != nil {
 		return err
 	}
+	if err := r.mirrors.evaluation(s.Step, &e); err != nil {
+		return err
+	}
 	s.Evaluated = s.Step
 	if s.Best != nil && e.Score <= s.Best.Score {
 		s.SinceBest++

@@ -28,6 +28,7 @@ type run struct {
 	checkpoints *checkpoints // nil without OutDir
 	metrics     *journal
 	evaluations *journal
+	mirrors     *mirrors
 	saved       int // the newest checkpoint's step, -1 if there is none
 	resumed     int
 	last        Metrics
@@ -149,6 +150,9 @@ func (r *run) open(settings []setting) (err error) {
 	if err != nil {
 		return also(err, r.metrics.close())
 	}
+	if r.mirrors, err = openMirrors(c.OutDir, r.state.Step, r.o.now); err != nil {
+		return also(err, also(r.metrics.close(), r.evaluations.close()))
+	}
 	return nil
 }
 
@@ -174,7 +178,7 @@ func (r *run) close() error {
 		r.losses.Free()
 		r.grads.Free()
 	}
-	return also(r.metrics.close(), r.evaluations.close())
+	return also(also(r.metrics.close(), r.evaluations.close()), r.mirrors.close())
 }
 
 func (r *run) elapsed() time.Duration { return r.o.now().Sub(r.began) }

@@ -39,6 +39,9 @@ func (r *run) step(ctx context.Context, w *window) error {
 	if err := r.metrics.add(m); err != nil {
 		return permanent{err}
 	}
+	if err := r.mirrors.step(&m); err != nil {
+		return permanent{err}
+	}
 	if r.o.OnStep != nil {
 		r.o.OnStep(m)
 	}
