@@ -116,8 +116,8 @@ func copyKernel(n *nest) (name string, width int) {
 		return "move_vectors_" + word(x), lanes(x)
 	case out == x:
 		return "move_elements_" + word(x), 1
-	case hot(out) && hot(x) && n.vectorizes(8, false):
-		return "convert_vectors_" + x.String() + "_" + out.String(), 8
+	case hot(out) && hot(x) && n.vectorizes(4, false):
+		return "convert_vectors_" + x.String() + "_" + out.String(), 4
 	}
 	return "convert_" + class(x), 1
 }

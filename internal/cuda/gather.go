@@ -96,14 +96,17 @@ func (b *Backend) ScatterAdd(out, index, x *backend.View) {
 		s     sorted
 		tiles uint32
 	}
-	rows, width := rowsOf(out, x, lanes(x.DType))
-	name, threads := "scatter_add_"+class(x.DType), blockThreads
-	if width > 1 && (hot(x.DType) && hot(out.DType)) && rows.nest.rank == 1 && int(rows.nest.inner)%width == 0 {
-		name, threads = "scatter_vectors_"+out.DType.String()+"_"+x.DType.String(), blockThreads/2
-	} else if width > 1 {
+	name, threads, each := "scatter_add_"+class(x.DType), blockThreads, 1 // elements, or vectors, of a thread
+	rows, width := rowsOf(out, x, 4)
+	if width == 4 && scattersVectors(out.DType, x.DType) && rows.nest.rank == 1 && int(rows.nest.inner)%width == 0 {
+		name, threads, each = "scatter_vectors_"+out.DType.String()+"_"+x.DType.String(), blockThreads/2, 2
+	} else {
 		rows, _ = rowsOf(out, x, 1)
 	}
-	tiles := (int(rows.nest.count) + threads - 1) / threads
+	tiles := (int(rows.nest.count) + threads*each - 1) / (threads * each)
 	a := args{rows, sorted{s.keys, s.places, uint32(n), uint32(limit)}, uint32(tiles)}
 	launch(b, b.function("scatter", name), dim3{n * tiles, 1, 1}, threads, 0, &a)
 }
+
+// scattersVectors reports whether the family scatter has vectors of x for out.
+func scattersVectors(out, x backend.DType) bool { return hot(x) && (out == x || out == backend.F32) }

@@ -124,16 +124,16 @@ func (n *nest) inner() int           { return n.shape[n.rank-1] }
 func (n *nest) stride(k int) int     { return n.operands[k].strides[n.rank-1] }
 func (n *nest) sameDType(k int) bool { return n.operands[k].dtype == n.operands[0].dtype }
 
-// parts calls do with pieces of at most maxElements elements, in row-major order, and the number of elements before
-// each.
-func (n nest) parts(do func(part *nest, base int)) { n.partsFrom(0, do) }
+// parts calls do with pieces that a kernel can index, in row-major order, and the number of elements before each.
+func (n nest) parts(do func(part *nest, base int)) { n.cut(maxElements, 0, do) }
 
-func (n nest) partsFrom(base int, do func(part *nest, base int)) {
+// cut calls do with pieces of at most `most` elements.
+func (n nest) cut(most, base int, do func(part *nest, base int)) {
 	total := n.total()
 	switch {
 	case total == 0:
 		return
-	case total <= maxElements:
+	case total <= most:
 		do(&n, base)
 		return
 	}
@@ -148,8 +148,8 @@ func (n nest) partsFrom(base int, do func(part *nest, base int)) {
 		o := &rest.operands[k]
 		o.ptr = unsafe.Add(o.ptr, half*o.strides[axis]*o.dtype.Size())
 	}
-	first.partsFrom(base, do)
-	rest.partsFrom(base+first.total(), do)
+	first.cut(most, base, do)
+	rest.cut(most, base+first.total(), do)
 }
 
 // vectorizes reports whether kernels may take `lanes` elements along the innermost axis at once, 16 bytes or a multiple:

@@ -25,7 +25,7 @@ func (b *Backend) Reduce(op backend.ReduceOp, out, x *backend.View) {
 		addAxis(&keptOut, size, out.Strides[axis])
 		addAxis(&keptX, size, x.Strides[axis])
 	}
-	f := fold{b: b, op: op, dtype: x.DType, folded: newNest(0, &folded)}
+	f := fold{b: b, op: op, dtype: x.DType, folded: newNest(0, &folded), most: maxElements}
 	newNest(1, &keptOut, &keptX).parts(func(kept *nest, _ int) { f.run(kept) })
 }
 
@@ -40,6 +40,7 @@ type fold struct {
 	op     backend.ReduceOp
 	dtype  backend.DType // of the elements of the whole; results of parts have the accumulator's
 	folded nest
+	most   int // elements that a kernel folds
 }
 
 // foldArgs is struct Fold of reduce.cu.
@@ -123,37 +124,66 @@ func aligned(n *nest, lanes int) bool {
 	return true
 }
 
-// run folds into each kept element, and then the results of chunks, until there is one.
+// run folds into each kept element.
 func (f *fold) run(kept *nest) {
-	p := f.plan(kept)
-	total := kept.total()
-	a := foldArgs{op: int32(f.op), chunks: uint32(p.chunks), chunk: uint32(p.chunk), team: int32(p.team)}
-	accumulator := f.accumulator()
-	if p.chunks > 1 {
-		partial, done := f.b.scratch(total * p.chunks * accumulator.Size())
-		defer done()
-		a.partial = partial
-	}
-	f.launch(p, kept, a)
-	if p.chunks == 1 {
+	if f.folded.total() > f.most {
+		f.runParts(kept)
 		return
 	}
-	// The partial results are [kept, chunks] of rows, [chunks, kept] of columns.
-	again, rest := *kept, fold{b: f.b, op: f.op, dtype: accumulator}
-	chunks, of := backend.NewView(a.partial, accumulator, p.chunks), 1
+	p := f.plan(kept)
+	a := foldArgs{op: int32(f.op), chunks: uint32(p.chunks), chunk: uint32(p.chunk), team: int32(p.team)}
+	if p.chunks == 1 {
+		f.launch(p, kept, a)
+		return
+	}
+	total := kept.total()
+	partial, done := f.b.scratch(total * p.chunks * f.accumulator().Size())
+	defer done()
+	a.partial = partial
+	f.launch(p, kept, a)
 	if p.columns {
-		chunks.Strides[0] = total
+		f.finish(kept, partial, p.chunks, total, 1)
 	} else {
-		of = p.chunks
+		f.finish(kept, partial, p.chunks, 1, p.chunks)
 	}
-	rest.folded = newNest(0, &chunks)
-	x := &again.operands[1]
-	x.ptr, x.dtype = a.partial, accumulator
-	for axis := kept.rank - 1; axis >= 0; axis-- {
-		x.strides[axis] = of
-		of *= kept.shape[axis]
+}
+
+// runParts does folds of more elements than a kernel can index.
+func (f *fold) runParts(kept *nest) {
+	total, size := kept.total(), f.accumulator().Size()
+	var parts []nest
+	f.folded.cut(f.most, 0, func(part *nest, _ int) { parts = append(parts, *part) })
+	partial, done := f.b.scratch(total * len(parts) * size)
+	defer done()
+	for i, part := range parts {
+		one, to := *f, *kept
+		one.folded = part
+		x, out := &to.operands[1], &to.operands[0]
+		x.ptr = unsafe.Add(x.ptr, uintptr(part.operands[0].ptr)) // the fold's own begins at 0
+		out.ptr, out.dtype = unsafe.Add(partial, i*total*size), f.accumulator()
+		dense(&to, 0, 1)
+		one.run(&to)
 	}
-	rest.run(&again)
+	f.finish(kept, partial, len(parts), total, 1)
+}
+
+// finish folds the results of parts of each fold, which lie `step` apart, and those of kept elements in order, `apart`.
+func (f *fold) finish(kept *nest, partial unsafe.Pointer, parts, step, apart int) {
+	rest, from := fold{b: f.b, op: f.op, dtype: f.accumulator(), most: f.most}, *kept
+	axis := backend.NewView(nil, rest.dtype, parts)
+	axis.Strides[0] = step
+	rest.folded = newNest(0, &axis)
+	from.operands[1].ptr, from.operands[1].dtype = partial, rest.dtype
+	dense(&from, 1, apart)
+	rest.run(&from)
+}
+
+// dense gives operand k the strides of elements in row-major order, each so far from the next.
+func dense(n *nest, k, apart int) {
+	for axis := n.rank - 1; axis >= 0; axis-- {
+		n.operands[k].strides[axis] = apart
+		apart *= n.shape[axis]
+	}
 }
 
 func (f *fold) launch(p foldPlan, kept *nest, a foldArgs) {

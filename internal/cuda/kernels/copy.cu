@@ -87,26 +87,22 @@ KERNEL __launch_bounds__(256) convert_float(Nest<2> n) { convert<float>(n); }
 KERNEL __launch_bounds__(256) convert_f64(Nest<2> n) { convert<double>(n); }
 KERNEL __launch_bounds__(256) convert_integer(Nest<2> n) { convert<i64>(n); }
 
-// Between F32 and BF16, eight elements a thread: 16 bytes on one side, twice 16 on the other.
-KERNEL __launch_bounds__(256) convert_vectors_f32_bf16(Nest<2> n) {
+// Between F32 and BF16, four elements a thread: 16 bytes on one side, 8 on the other.
+template <class O, class T> DEVICE void convert_vectors(const Nest<2> &n) {
   u32 i = (u32)first_element();
   if (i >= n.count) return;
   i64 at[2];
-  i32 count = (i32)(n.inner - n.locate(i, at) * 8);
-  const float *x = (const float *)n.operands[1].data + at[1];
-  float v[8];
-  load_vector<float>(v, x, false, count);
-  if (count > 4) load_vector<float>(v + 4, x + 4, false, count - 4);
-  store_vector<bf16>((bf16 *)n.operands[0].data + at[0], v, count);
+  i32 count = (i32)(n.inner - n.locate(i, at) * 4);
+  O *out = (O *)n.operands[0].data + at[0];
+  const T *x = (const T *)n.operands[1].data + at[1];
+  if (count >= 4) {
+    float v[4];
+    load4<T>(v, x);
+    store4<O>(out, v);
+  } else {
+    for (i32 k = 0; k < count; k++) out[k] = narrow<O>(widen(x[k]));
+  }
 }
-KERNEL __launch_bounds__(256) convert_vectors_bf16_f32(Nest<2> n) {
-  u32 i = (u32)first_element();
-  if (i >= n.count) return;
-  i64 at[2];
-  i32 count = (i32)(n.inner - n.locate(i, at) * 8);
-  float v[8];
-  load_vector<bf16>(v, (const bf16 *)n.operands[1].data + at[1], false, count);
-  float *out = (float *)n.operands[0].data + at[0];
-  store_vector<float>(out, v, count);
-  if (count > 4) store_vector<float>(out + 4, v + 4, count - 4);
-}
+
+KERNEL __launch_bounds__(256) convert_vectors_f32_bf16(Nest<2> n) { convert_vectors<bf16, float>(n); }
+KERNEL __launch_bounds__(256) convert_vectors_bf16_f32(Nest<2> n) { convert_vectors<float, bf16>(n); }

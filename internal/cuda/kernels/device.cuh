@@ -153,8 +153,13 @@ struct alignas(16) v16 { u32 x, y, z, w; };
 template <class T> constexpr i32 per16 = 16 / sizeof(T); // elements in a v16
 
 DEVICE bool aligned16(const void *p) { return ((u64)p & 15) == 0; }
-DEVICE v16 load16(const void *p) { return *(const v16 *)p; }
-DEVICE void store16(void *p, v16 v) { *(v16 *)p = v; }
+// They go through a vector type: the compiler may take a struct apart into four accesses.
+using u32x4 = u32 __attribute__((ext_vector_type(4)));
+DEVICE v16 load16(const void *p) {
+  u32x4 v = *(const u32x4 *)p;
+  return v16{v.x, v.y, v.z, v.w};
+}
+DEVICE void store16(void *p, v16 v) { *(u32x4 *)p = u32x4{v.x, v.y, v.z, v.w}; }
 
 // unpack16 widens the elements of a v16, pack16 rounds them back. They are unrolled, so that the arrays stay in
 // registers.

@@ -124,3 +124,26 @@ template <class T> DEVICE void store_vector(T *p, const acc<T> *v, i32 count) {
       if (k < count) p[k] = narrow<T>(v[k]);
   }
 }
+
+// ---- four elements: 16 bytes of F32, 8 of BF16 and F16
+
+using u32x2 = u32 __attribute__((ext_vector_type(2)));
+
+template <class T> DEVICE void load4(float *v, const T *p) {
+  if constexpr (sizeof(T) == 4) {
+    unpack16<T>(v, load16(p));
+  } else {
+    u32x2 w = *(const u32x2 *)p;
+    v[0] = widen(T{(u16)w.x}), v[1] = widen(T{(u16)(w.x >> 16)});
+    v[2] = widen(T{(u16)w.y}), v[3] = widen(T{(u16)(w.y >> 16)});
+  }
+}
+
+template <class T> DEVICE void store4(T *p, const float *v) {
+  if constexpr (sizeof(T) == 4) {
+    store16(p, pack16<T>(v));
+  } else {
+    auto pair = [](float x, float y) { return (u32)narrow<T>(y).raw << 16 | narrow<T>(x).raw; };
+    *(u32x2 *)p = u32x2{pair(v[0], v[1]), pair(v[2], v[3])};
+  }
+}

@@ -39,6 +39,7 @@ KERNEL __launch_bounds__(256) random(Nest<1> n, i32 dist, float low, float scale
   if (block * 4 >= base + n.count) return;
   u32 words[4];
   philox(words, counter + (u64)block, key);
+  // The product is rounded before the sum, as on every device.
   float x[4];
   if (dist == Normal) {
     box_muller(words[0], words[1], x[0], x[1]);
@@ -46,19 +47,32 @@ KERNEL __launch_bounds__(256) random(Nest<1> n, i32 dist, float low, float scale
   }
 #pragma unroll
   for (i32 k = 0; k < 4; k++) {
-    i64 i = block * 4 + k - base;
+    x[k] = (dist == Uniform ? (float)(words[k] >> 8) * 0x1p-24f : x[k]) * scale + low;
+    if (dist == Uniform && x[k] >= high && low < high) x[k] = below_high;
+  }
+  u8 *out = n.operands[0].data;
+  i32 dtype = n.operands[0].dtype;
+  i64 first = block * 4 - base;
+  if (dist != Bits && dtype != F64 && n.rank == 1 && n.operands[0].strides[0] == 1 && first >= 0 && first + 4 <= n.count) {
+    if (dtype == F32 && aligned16((float *)out + first)) {
+      store4((float *)out + first, x);
+      return;
+    }
+    if (dtype != F32 && ((u64)((u16 *)out + first) & 7) == 0) {
+      dtype == BF16 ? store4((bf16 *)out + first, x) : store4((f16 *)out + first, x);
+      return;
+    }
+  }
+#pragma unroll
+  for (i32 k = 0; k < 4; k++) {
+    i64 i = first + k;
     if (i < 0 || i >= n.count) continue;
     i64 at[1];
     n.locate((u32)i, at);
-    u8 *out = n.operands[0].data;
-    i32 dtype = n.operands[0].dtype;
     if (dist == Bits) {
       store_element(out, at[0], dtype, (i64)(i32)words[k]);
-      continue;
+    } else {
+      store_element(out, at[0], dtype, x[k]);
     }
-    // The product is rounded before the sum, as on every device.
-    float v = (dist == Uniform ? (float)(words[k] >> 8) * 0x1p-24f : x[k]) * scale + low;
-    if (dist == Uniform && v >= high && low < high) v = below_high;
-    store_element(out, at[0], dtype, v);
   }
 }

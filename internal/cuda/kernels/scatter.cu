@@ -44,34 +44,42 @@ KERNEL __launch_bounds__(256) scatter_add_float(Rows rows, Sorted s, u32 tiles) 
 KERNEL __launch_bounds__(256) scatter_add_f64(Rows rows, Sorted s, u32 tiles) { scatter_add<double>(rows, s, tiles); }
 KERNEL __launch_bounds__(256) scatter_add_integer(Rows rows, Sorted s, u32 tiles) { scatter_add<i64>(rows, s, tiles); }
 
-// scatter_vectors is for rows that are contiguous, aligned and a multiple of 16 bytes: a thread has 16 bytes of x.
+// scatter_vectors is for rows that are contiguous, aligned and a multiple of 4 elements: a block has 1024 elements of a row,
+// a thread twice 4 of them. count is of fours.
 template <class O, class T> DEVICE void scatter_vectors(const Rows &rows, const Sorted &s, u32 tiles) {
-  constexpr i32 V = per16<T>, W = per16<O>;
-  u32 p = (u32)block_index() / tiles, j = (u32)block_index() % tiles * 128 + (u32)thread_index();
+  constexpr u32 threads = 128;
+  u32 p = (u32)block_index() / tiles, j = (u32)block_index() % tiles * (2 * threads) + (u32)thread_index();
   if (!begins_run(s, p) || j >= rows.nest.count) return;
   u32 key = s.keys[p];
-  O *out = (O *)rows.nest.operands[0].data + key * rows.out + (i64)j * V;
-  const T *x = (const T *)rows.nest.operands[1].data + (i64)j * V;
-  float sum[V];
+  bool both = j + threads < rows.nest.count;
+  O *out = (O *)rows.nest.operands[0].data + key * rows.out + (i64)j * 4;
+  const T *x = (const T *)rows.nest.operands[1].data + (i64)j * 4;
+  float sum[8] = {};
+  load4<O>(sum, out);
+  if (both) load4<O>(sum + 4, out + 4 * threads);
+  auto load = [&](float *v, u32 q) {
+    const T *row = x + s.places[q] * rows.x;
+    load4<T>(v, row);
+    if (both) load4<T>(v + 4, row + 4 * threads);
+  };
+  auto add = [&](const float *v) {
 #pragma unroll
-  for (i32 k = 0; k < V; k += W) unpack16<O>(sum + k, load16(out + k));
-  auto add = [&](v16 row) {
-    float v[V];
-    unpack16<T>(v, row);
-#pragma unroll
-    for (i32 k = 0; k < V; k++) sum[k] += v[k];
+    for (i32 k = 0; k < 8; k++) sum[k] += v[k];
   };
   // Of a long run four rows are on their way at once.
+  float v[4][8] = {};
   for (; p + 3 < s.n && s.keys[p + 3] == key; p += 4) {
-    v16 next[4];
 #pragma unroll
-    for (i32 k = 0; k < 4; k++) next[k] = load16(x + s.places[p + k] * rows.x);
+    for (u32 k = 0; k < 4; k++) load(v[k], p + k);
 #pragma unroll
-    for (i32 k = 0; k < 4; k++) add(next[k]);
+    for (u32 k = 0; k < 4; k++) add(v[k]);
   }
-  for (; p < s.n && s.keys[p] == key; p++) add(load16(x + s.places[p] * rows.x));
-#pragma unroll
-  for (i32 k = 0; k < V; k += W) store16(out + k, pack16<O>(sum + k));
+  for (; p < s.n && s.keys[p] == key; p++) {
+    load(v[0], p);
+    add(v[0]);
+  }
+  store4<O>(out, sum);
+  if (both) store4<O>(out + 4 * threads, sum + 4);
 }
 
 KERNEL __launch_bounds__(128) scatter_vectors_f32_f32(Rows rows, Sorted s, u32 tiles) { scatter_vectors<float, float>(rows, s, tiles); }
