@@ -3,9 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
 	"github.com/hone-ml/hone/examples/text2sql/internal/progress"
@@ -21,6 +23,9 @@ type answerer struct {
 	tok    *tokenizer.Tokenizer
 	format format
 	most   int // tokens of an answer
+
+	kept *answerFile // answers as they come, and of an earlier run, or nil
+	name string      // with kept: digest of the model
 }
 
 func newAnswerer(m models.CausalLM, t *tokenizer.Tokenizer, most int) (*answerer, error) {
@@ -28,7 +33,7 @@ func newAnswerer(m models.CausalLM, t *tokenizer.Tokenizer, most int) (*answerer
 	if err != nil {
 		return nil, err
 	}
-	return &answerer{m, t, f, most}, nil
+	return &answerer{model: m, tok: t, format: f, most: most}, nil
 }
 
 // together is how many questions are answered at a time.
@@ -40,6 +45,7 @@ func (a *answerer) answer(ctx context.Context, rows []data.Row, told func(done i
 	type item struct {
 		row    int
 		prompt []int32
+		of     string // digest, with kept
 	}
 	limit := math.MaxInt
 	if l, ok := a.model.(models.ContextLimited); ok {
@@ -47,6 +53,7 @@ func (a *answerer) answer(ctx context.Context, rows []data.Row, told func(done i
 	}
 	out := make([]data.Prediction, len(rows))
 	items := make([]item, 0, len(rows))
+	done := 0
 	for i, r := range rows {
 		p, err := a.format.prompt(r)
 		if err != nil {
@@ -55,13 +62,26 @@ func (a *answerer) answer(ctx context.Context, rows []data.Row, told func(done i
 		out[i].ID = r.ID
 		if len(p) >= limit {
 			tooLong++
+			done++
 			continue
 		}
-		items = append(items, item{i, p})
+		it := item{row: i, prompt: p}
+		if a.kept != nil {
+			it.of = a.digest(p)
+			sql, known, err := a.kept.answer(r.ID, it.of)
+			if err != nil {
+				return nil, 0, err
+			}
+			if known {
+				out[i].SQL = sql
+				done++
+				continue
+			}
+		}
+		items = append(items, it)
 	}
 	// those of a length together: they end at about the same time
 	slices.SortStableFunc(items, func(x, y item) int { return cmp.Compare(len(x.prompt), len(y.prompt)) })
-	done := tooLong
 	for group := range slices.Chunk(items, together) {
 		prompts := make([][]int32, len(group))
 		for i, it := range group {
@@ -73,11 +93,28 @@ func (a *answerer) answer(ctx context.Context, rows []data.Row, told func(done i
 		}
 		for i, it := range group {
 			out[it.row].SQL = a.tok.DecodeSkipSpecial(ids[i])
+			if a.kept != nil {
+				a.kept.add(answerLine{out[it.row].ID, out[it.row].SQL, it.of})
+			}
+		}
+		if a.kept != nil {
+			if err := a.kept.failed(); err != nil {
+				return nil, 0, err
+			}
 		}
 		done += len(group)
 		told(done)
 	}
 	return out, tooLong, nil
+}
+
+// digest names the model, the limit and the prompt of an answer.
+func (a *answerer) digest(prompt []int32) string {
+	tokens := make([]byte, 0, 4*len(prompt))
+	for _, id := range prompt {
+		tokens = binary.LittleEndian.AppendUint32(tokens, uint32(id))
+	}
+	return digest([]byte(a.name), []byte(strconv.Itoa(a.most)), tokens)
 }
 
 // examination is a set of questions with the databases that decide about answers.
@@ -101,17 +138,26 @@ func (e *examination) prepare(ctx context.Context) error {
 
 // examine answers all questions and scores the answers.
 func (e *examination) examine(ctx context.Context, a *answerer, line *progress.Line) (*score.Summary, []score.Item, error) {
+	preds, err := e.ask(ctx, a, line)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e.score(ctx, preds)
+}
+
+// ask answers all questions.
+func (e *examination) ask(ctx context.Context, a *answerer, line *progress.Line) ([]data.Prediction, error) {
 	line.Count(progress.Count{Label: e.label, Total: len(e.rows)})
 	preds, tooLong, err := a.answer(ctx, e.rows, func(done int) {
 		line.Count(progress.Count{Label: e.label, Done: done, Total: len(e.rows)})
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if tooLong > 0 {
 		line.Log("%s, with the schema, are too long for the model and count as wrong", plural(tooLong, "question"))
 	}
-	return e.score(ctx, preds)
+	return preds, nil
 }
 
 // score compares predictions with the golds by what they return.

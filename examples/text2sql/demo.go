@@ -103,7 +103,7 @@ func runDemo(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	m.InitFanIn(tensor.NewRand(c.seed))
-	s := session{program: p, line: line, model: m, tok: tok, out: *out, started: started, answerer: &answerer{m, tok, form, 96}}
+	s := session{program: p, line: line, model: m, tok: tok, out: *out, started: started, answerer: &answerer{model: m, tok: tok, format: form, most: 96}}
 	heldOut := &split{key: "held_out", name: "held-out questions on seen schemas",
 		note: "Databases that training knows; no query of training differs from these in its literals only."}
 	unseen := &split{key: report.Unseen, name: "questions on unseen schemas",

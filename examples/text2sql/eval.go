@@ -28,6 +28,7 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	limit := fs.Int("limit", 0, "evaluate the first `N` questions only (0: all)")
 	most := fs.Int("max-tokens", 256, "longest answer in tokens")
 	out := fs.String("out", "", "write the judged answers to `FILE`, a line a question")
+	answers := fs.String("answers", "", "keep each answer in `FILE` as it comes; the same command goes on from there after an interruption")
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
 	}
@@ -54,17 +55,32 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
+	if *answers != "" {
+		if a.name, err = modelDigest(*model); err != nil {
+			return err
+		}
+		if a.kept, err = openAnswers(*answers); err != nil {
+			return fmt.Errorf("-answers: %w", err)
+		}
+		defer a.kept.done()
+	}
 	line := p.newLine()
 	defer line.Done()
-	summary, items, err := exam.examine(ctx, a, line)
+	preds, err := exam.ask(ctx, a, line)
 	if err != nil {
+		if *answers != "" && ctx.Err() != nil {
+			return fmt.Errorf("interrupted; the answers so far are in %s, and the same command goes on from there", *answers)
+		}
 		return err
 	}
 	line.Done()
-	if *out != "" {
-		if err := data.Write(*out, items); err != nil {
-			return err
+	s := scoring{dbs: dbs, exec: exec, golds: &exam.golds, out: *out}
+	summary, _, err := s.run(ctx, rows, preds)
+	if err != nil {
+		if *answers != "" {
+			err = fmt.Errorf("%w; the answers are in %s", err, *answers)
 		}
+		return err
 	}
 	return p.printSummary(summary, c.json)
 }
@@ -105,14 +121,10 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	summary, items, err := score.Evaluate(ctx, exec, rows, preds, score.Options{})
+	s := scoring{dbs: dbs, exec: exec, out: *out}
+	summary, _, err := s.run(ctx, rows, preds)
 	if err != nil {
 		return fmt.Errorf("%s, by %s: %w", *pred, *file, err)
-	}
-	if *out != "" {
-		if err := data.Write(*out, items); err != nil {
-			return err
-		}
 	}
 	return p.printSummary(summary, c.json)
 }

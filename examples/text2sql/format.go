@@ -59,13 +59,17 @@ func newChat(t *tokenizer.Tokenizer) (format, error) {
 	return c, err
 }
 
-func (c *chat) prompt(row data.Row) ([]int32, error) {
+// promptText is a question as a chat model is asked it.
+func promptText(row data.Row) string {
 	dialect := "SQLite"
 	if row.Dialect == "postgres" {
 		dialect = "PostgreSQL"
 	}
-	content := fmt.Sprintf("Write one %s query that answers the question.\n\nSchema:\n%s\n\nQuestion: %s", dialect, strings.TrimSpace(row.Schema), row.Question)
-	return c.t.EncodeChat([]tokenizer.Message{{Role: tokenizer.RoleUser, Content: content}},
+	return fmt.Sprintf("Write one %s query that answers the question.\n\nSchema:\n%s\n\nQuestion: %s", dialect, strings.TrimSpace(row.Schema), row.Question)
+}
+
+func (c *chat) prompt(row data.Row) ([]int32, error) {
+	return c.t.EncodeChat([]tokenizer.Message{{Role: tokenizer.RoleUser, Content: promptText(row)}},
 		tokenizer.ChatOptions{AddGenerationPrompt: true, Thinking: tokenizer.ThinkingOff})
 }
 

@@ -98,6 +98,32 @@ func TestPostgresRealGoldsScoreOneInTime(t *testing.T) {
 	}
 }
 
+func TestPostgresThatGoesAwayInMidEvaluationIsSaidAndTheRunGoesOn(t *testing.T) {
+	dsn, valid := postgresWorld(t)
+	line, dsn := pgtest.NewRelay(t, dsn)
+	dir := t.TempDir()
+	pred := filepath.Join(dir, "pred.jsonl")
+	preds := make([]data.Prediction, len(validRows))
+	for i, r := range validRows {
+		preds[i] = data.Prediction{ID: r.ID, SQL: r.SQL}
+	}
+	preds[3].SQL = "SELECT count(*) FROM generate_series(1, 40000000)" // still running when the server goes
+	if err := data.Write(pred, preds); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "judged.jsonl")
+	args := []string{"score", "-pred", pred, "-data", valid, "-dsn", dsn, "-out", out, "-json"}
+	time.AfterFunc(500*time.Millisecond, line.Stop)
+	fails(t, 1, []string{`row "v3"`, "cannot be reached", out + ".part", "goes on"}, args...)
+	if kept := strings.Count(string(read(t, out+".part")), "\n"); kept != 3 {
+		t.Errorf("%d judged answers are kept, want 3", kept)
+	}
+	line.Resume()
+	if s := jsonObject(t, ok(t, args...)); s["n"] != 4.0 || s["execution_accuracy"] != 0.75 {
+		t.Errorf("after the server came back: %v", s)
+	}
+}
+
 // mutants are two files of wrong answers: another question's gold of the same database, and golds without DISTINCT.
 func mutants(t *testing.T, valid string) (chance, plain string) {
 	t.Helper()

@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/pgexec/pgtest"
 	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
@@ -214,60 +210,8 @@ func TestPostgresErrorsDoNotShowThePassword(t *testing.T) {
 	}
 }
 
-// A relay stands between client and server, so that a test can cut the line.
-type relay struct {
-	net.Listener
-	mu    sync.Mutex
-	conns []net.Conn
-}
-
-func newRelay(t *testing.T, dsn string) (*relay, string) {
-	t.Helper()
-	config, err := pgconn.ParseConfig(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &relay{Listener: l}
-	t.Cleanup(func() { l.Close(); r.cut() })
-	network, address := pgconn.NetworkAddress(config.Host, config.Port)
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial(network, address)
-			if err != nil {
-				client.Close()
-				continue
-			}
-			r.mu.Lock()
-			r.conns = append(r.conns, client, server)
-			r.mu.Unlock()
-			go func() { io.Copy(server, client); server.Close() }()
-			go func() { io.Copy(client, server); client.Close() }()
-		}
-	}()
-	host, port, _ := net.SplitHostPort(l.Addr().String())
-	return r, fmt.Sprintf("%s host=%s port=%s sslmode=disable", dsn, host, port)
-}
-
-// cut ends all connections.
-func (r *relay) cut() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, c := range r.conns {
-		c.Close()
-	}
-	r.conns = nil
-}
-
 func TestPostgresOutlivesALostConnectionAndNamesALostServer(t *testing.T) {
-	line, dsn := newRelay(t, loaded(t, map[string]string{"music": music}))
+	line, dsn := pgtest.NewRelay(t, loaded(t, map[string]string{"music": music}))
 	p := open(t, dsn, sqlexec.Limits{})
 	count := func() error {
 		_, err := p.Query(t.Context(), "music", "SELECT count(*) FROM singer")
@@ -276,14 +220,18 @@ func TestPostgresOutlivesALostConnectionAndNamesALostServer(t *testing.T) {
 	if err := count(); err != nil {
 		t.Fatal(err)
 	}
-	line.cut()
+	line.Cut()
 	if err := count(); err != nil {
 		t.Errorf("after the connections were cut: %v", err)
 	}
-	time.AfterFunc(100*time.Millisecond, func() { line.Close(); line.cut() })
+	time.AfterFunc(100*time.Millisecond, line.Stop)
 	_, err := p.Query(t.Context(), "music", "SELECT count(*) FROM number a, number b, number c")
 	if !errors.Is(err, sqlexec.ErrUnavailable) {
 		t.Errorf("while the server went away: %v, want ErrUnavailable", err)
+	}
+	line.Resume()
+	if err := count(); err != nil {
+		t.Errorf("after the server came back: %v", err)
 	}
 }
 

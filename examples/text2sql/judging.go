@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/hone-ml/hone/examples/text2sql/internal/data"
+	"github.com/hone-ml/hone/examples/text2sql/internal/score"
+	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
+)
+
+// A judgedLine is a judged answer with all that a summary needs.
+type judgedLine struct {
+	score.Item
+	SetMatch   bool   `json:"set_match"`
+	ExactMatch bool   `json:"exact_match"`
+	EmptyGold  bool   `json:"empty_gold"`
+	On         string `json:"on"` // digest of where it was executed
+}
+
+// scoring is a scoring that can be cut off: with out, what is judged is kept beside it until all is.
+type scoring struct {
+	dbs   databases
+	exec  sqlexec.Executor
+	golds *score.Golds
+	out   string // file of judged answers, or ""
+}
+
+// part is the file that keeps what is judged so far.
+func (s *scoring) part() string { return s.out + ".part" }
+
+// run scores predictions and writes the judged answers.
+func (s *scoring) run(ctx context.Context, rows []data.Row, preds []data.Prediction) (*score.Summary, []score.Item, error) {
+	o := score.Options{Golds: s.golds}
+	if s.out == "" {
+		return score.Evaluate(ctx, s.exec, rows, preds, o)
+	}
+	on := digest([]byte(s.dbs.dir), []byte(s.dbs.dsn))
+	o.Known = map[string]score.Item{}
+	j, err := openJournal(s.part(), func(line []byte) error {
+		var l judgedLine
+		if err := json.Unmarshal(line, &l); err != nil {
+			return fmt.Errorf("not a judged answer: %w; remove the file", err)
+		}
+		if l.On == on {
+			l.Item.SetMatch, l.Item.ExactMatch, l.Item.EmptyGold = l.SetMatch, l.ExactMatch, l.EmptyGold
+			o.Known[l.ID] = l.Item
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	o.Judged = func(it score.Item) { j.add(judgedLine{it, it.SetMatch, it.ExactMatch, it.EmptyGold, on}) }
+	summary, items, err := score.Evaluate(ctx, s.exec, rows, preds, o)
+	if closeErr := j.done(); closeErr != nil {
+		return nil, nil, errors.Join(err, closeErr)
+	}
+	if err != nil {
+		if errors.Is(err, sqlexec.ErrUnavailable) {
+			err = fmt.Errorf("%w; what was judged so far is kept in %s, and the same command goes on from there", err, s.part())
+		}
+		return nil, nil, err
+	}
+	if err := data.Write(s.out, items); err != nil {
+		return nil, nil, err
+	}
+	return summary, items, os.Remove(s.part())
+}
