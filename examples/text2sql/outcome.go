@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/report"
+	"github.com/hone-ml/hone/examples/text2sql/internal/score"
 )
 
 // finish writes the report and says where it is.
@@ -81,6 +82,7 @@ func (s *session) report() (*report.Run, error) {
 		for i, it := range sp.last {
 			e := report.Example{ID: it.ID, Split: sp.key, DB: sp.exam.rows[i].DBID, Family: sp.families[it.ID], Schema: sp.exam.rows[i].Schema,
 				Question: it.Question, Gold: it.Gold, Predicted: it.Predicted, Verdict: string(it.Verdict), Error: it.Error}
+			e.Difficulty = string(score.DifficultyOf(it.Gold))
 			if s, ok := sp.schemas[it.ID]; ok {
 				e.Schema = s
 			}
@@ -89,6 +91,7 @@ func (s *session) report() (*report.Run, error) {
 			}
 			r.Examples = append(r.Examples, e)
 		}
+		sp.addRows(r.Examples[len(r.Examples)-len(sp.last):])
 	}
 	return r, nil
 }

@@ -87,6 +87,15 @@ func checkRunDirectory(t *testing.T, out string, steps, questions int) {
 	if _, err := png.Decode(bytes.NewReader(read(t, filepath.Join(out, "loss.png")))); err != nil {
 		t.Errorf("loss.png: %v", err)
 	}
+	examples, err := report.ReadPredictions(filepath.Join(out, report.PredictionsFile))
+	if err != nil {
+		t.Error(err)
+	}
+	for _, e := range examples {
+		if e.Difficulty == "" || e.Verdict != report.Correct && e.GoldRows == nil {
+			t.Errorf("%s has no difficulty, or none of the rows that would have been right: %+v", e.ID, e)
+		}
+	}
 	if page := string(read(t, filepath.Join(out, "report.html"))); !strings.Contains(page, "Execution accuracy") || !strings.HasSuffix(strings.TrimSpace(page), "</html>") {
 		t.Error("report.html is not whole")
 	}

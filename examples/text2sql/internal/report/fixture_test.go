@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"time"
 )
 
@@ -52,7 +53,7 @@ func demoRun() *Run {
 		e := Example{ID: fmt.Sprintf("q-%04d", i), Split: "seen", DB: []string{"bakery", "clinic", "harbour"}[i%3], Family: families[rng.IntN(len(families))],
 			Schema: schema, Question: "What is the average hourly fee of the sales of each shop in \"Lisbon\", the highest first?",
 			Gold:    "SELECT s.name, AVG(t.hourly_fee) FROM shop s JOIN sale t ON t.shop_id = s.id WHERE s.city = 'Lisbon' GROUP BY s.name ORDER BY 2 DESC",
-			Verdict: Correct}
+			Verdict: Correct, Difficulty: []string{"medium", "easy", "extra hard", "hard", "medium"}[i%5]}
 		e.Predicted = e.Gold
 		if i >= 240 {
 			e.Split, e.DB = Unseen, []string{"observatory", "brewery", "archive"}[i%3]
@@ -60,6 +61,11 @@ func demoRun() *Run {
 		switch rng.IntN(12) {
 		case 0, 1:
 			e.Verdict, e.Predicted = Wrong, "SELECT s.name, SUM(t.hourly_fee) FROM shop s JOIN sale t ON t.shop_id = s.id WHERE s.city = 'Lisboa' GROUP BY s.name"
+			e.GoldRows = &Rows{Columns: []string{"name", "AVG(t.hourly_fee)"}, Total: 3, First: [][]*string{{new("Rossio"), new("12.5")}, {new("Chiado & Sons"), new("11.25")}, {nil, new("9.0")}}}
+			e.PredictedRows = &Rows{Columns: []string{"name", "SUM(t.hourly_fee)", "an_unusually_long_name_of_a_column_that_nobody_would_choose", "d"}, Total: 240}
+			for j := range 5 {
+				e.PredictedRows.First = append(e.PredictedRows.First, []*string{new(fmt.Sprint("shop number ", j)), new("0.1234567890123456"), new("a text of many words" + strings.Repeat(", and another", 30)), nil})
+			}
 		case 2:
 			e.Verdict, e.Predicted, e.Error = "error", "SELECT s.name, AVG(t.hour_fee) FROM shop s", "no such column: t.hour_fee"
 		case 3:

@@ -8,21 +8,22 @@ import (
 
 // A page is the report as the template shows it: every number already a string, every text already fit to be seen.
 type page struct {
-	CSS       template.CSS
-	Title     string
-	Stamp     string // when, which version
-	Summary   []string
-	Splits    []splitView
-	Empties   int // questions whose gold returns nothing
-	Charts    []*chart
-	Families  *table
-	Databases []table
-	Groups    []group
-	Facts     []Option
-	Options   []Option
-	Notes     []string
-	Command   string
-	Seed      uint64
+	CSS        template.CSS
+	Title      string
+	Stamp      string // when, which version
+	Summary    []string
+	Splits     []splitView
+	Empties    int // questions whose gold returns nothing
+	Charts     []*chart
+	Families   *table
+	Difficulty *table
+	Databases  []table
+	Groups     []group
+	Facts      []Option
+	Options    []Option
+	Notes      []string
+	Command    string
+	Seed       uint64
 }
 
 // A splitView is the headline of one split: a large number and its bars.
@@ -60,14 +61,15 @@ const (
 
 func newPage(r *Run) *page {
 	p := &page{
-		Title:    shown(r.About.Title, shortText),
-		Stamp:    stamp(r.About),
-		Facts:    facts(r),
-		Command:  shown(r.About.Command, sqlText),
-		Seed:     r.About.Seed,
-		Summary:  summary(r),
-		Families: familyTable(r),
-		Groups:   groups(r),
+		Title:      shown(r.About.Title, shortText),
+		Stamp:      stamp(r.About),
+		Facts:      facts(r),
+		Command:    shown(r.About.Command, sqlText),
+		Seed:       r.About.Seed,
+		Summary:    summary(r),
+		Families:   familyTable(r),
+		Difficulty: difficultyTable(r),
+		Groups:     groups(r),
 	}
 	if p.Title == "" {
 		p.Title = defaultTitle

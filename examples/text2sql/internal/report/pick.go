@@ -21,6 +21,71 @@ type exampleView struct {
 	Before          string
 	Error           string
 	Schema          string
+
+	GoldRows, PredictedRows *rowsView
+}
+
+// rowsView is a result as the page shows it.
+type rowsView struct {
+	Columns []string
+	Rows    [][]cellView
+	Note    string // how many there are
+}
+
+type cellView struct {
+	Text string
+	Null bool
+}
+
+// A result is shown up to so many rows, columns and letters of a cell.
+const (
+	shownRows    = 5
+	shownColumns = 8
+	cellText     = 40
+)
+
+// cellOf is a value or a column's name, in one line.
+func cellOf(s string) string {
+	letters := []rune(strings.Join(strings.Fields(shown(s, longText)), " "))
+	if len(letters) > cellText {
+		return string(letters[:cellText-1]) + "…"
+	}
+	return string(letters)
+}
+
+func newRowsView(r *Rows) *rowsView {
+	if r == nil {
+		return nil
+	}
+	v := &rowsView{Note: "no rows"}
+	if r.Total > 0 {
+		v.Note = thousands(int64(r.Total)) + " row"
+		if r.Total > 1 {
+			v.Note += "s"
+		}
+	}
+	columns := min(len(r.Columns), shownColumns)
+	for _, c := range r.Columns[:columns] {
+		v.Columns = append(v.Columns, cellOf(c))
+	}
+	for _, row := range r.First[:min(len(r.First), shownRows)] {
+		var cells []cellView
+		for _, c := range row[:min(len(row), columns)] {
+			if c == nil {
+				cells = append(cells, cellView{"NULL", true})
+			} else {
+				cells = append(cells, cellView{Text: cellOf(*c)})
+			}
+		}
+		v.Rows = append(v.Rows, cells)
+	}
+	if n := len(v.Rows); n > 0 && n < r.Total {
+		v.Note += fmt.Sprintf(", the first %d shown", n)
+	}
+	if n := len(r.Columns); n > columns {
+		v.Note += fmt.Sprintf(", %d of %d columns", columns, n)
+	}
+	return v
 }
 
 const perGroup = 6
@@ -117,7 +182,10 @@ func newExampleView(e Example) exampleView {
 		Error:    shown(e.Error, longText),
 		Schema:   shown(strings.TrimSpace(e.Schema), schemaText),
 	}
-	for _, tag := range []string{e.DB, e.Family, e.Split, e.ID} {
+	if e.Verdict != Correct {
+		v.GoldRows, v.PredictedRows = newRowsView(e.GoldRows), newRowsView(e.PredictedRows)
+	}
+	for _, tag := range []string{e.DB, e.Family, e.Difficulty, e.Split, e.ID} {
 		if tag != "" {
 			v.Tags = append(v.Tags, shown(tag, shortText))
 		}

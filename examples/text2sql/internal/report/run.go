@@ -138,15 +138,27 @@ const (
 
 // An Example is a judged question, a line of predictions.jsonl.
 type Example struct {
-	ID        string `json:"id"`
-	Split     string `json:"split,omitempty"` // a Split's Key
-	DB        string `json:"db_id,omitempty"`
-	Family    string `json:"family,omitempty"` // the kind of question, such as "group by, having"
-	Schema    string `json:"schema,omitempty"` // as it stood in the prompt
-	Question  string `json:"question"`
-	Gold      string `json:"gold"`
-	Predicted string `json:"predicted"`
-	Before    string `json:"predicted_before,omitempty"` // by the model before training
-	Verdict   string `json:"verdict"`
-	Error     string `json:"error"` // what the database said
+	ID     string `json:"id"`
+	Split  string `json:"split,omitempty"` // a Split's Key
+	DB     string `json:"db_id,omitempty"`
+	Family string `json:"family,omitempty"` // the kind of question, such as "group by, having"
+	// Difficulty is of the gold query, by Spider's measure: easy, medium, hard, extra hard.
+	Difficulty string `json:"difficulty,omitempty"`
+	Schema     string `json:"schema,omitempty"` // as it stood in the prompt
+	Question   string `json:"question"`
+	Gold       string `json:"gold"`
+	Predicted  string `json:"predicted"`
+	Before     string `json:"predicted_before,omitempty"` // by the model before training
+	Verdict    string `json:"verdict"`
+	Error      string `json:"error"` // what the database said
+
+	GoldRows      *Rows `json:"gold_rows,omitempty"`      // what the gold query returns
+	PredictedRows *Rows `json:"predicted_rows,omitempty"` // and what the predicted one does
+}
+
+// Rows are the first of the rows that a query returned.
+type Rows struct {
+	Columns []string    `json:"columns"`
+	First   [][]*string `json:"first"` // as texts; nil is NULL
+	Total   int         `json:"total"`
 }

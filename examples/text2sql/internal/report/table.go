@@ -11,6 +11,7 @@ type table struct {
 	Key     string // what a row is
 	Columns []string
 	Rows    []tableRow
+	Note    string
 	Rest    string // how many rows are not shown
 }
 
@@ -35,6 +36,24 @@ func familyTable(r *Run) *table {
 		return nil
 	}
 	t.Title, t.Key, t.Columns = "By kind of question", "Kind", columns
+	return &t
+}
+
+// difficulties are Spider's, ascending.
+var difficulties = []string{"easy", "medium", "hard", "extra hard"}
+
+// difficultyTable has a row for every difficulty, ascending, or is nil if the questions have fewer than two.
+func difficultyTable(r *Run) *table {
+	keys, columns := splitColumns(r)
+	t := breakdown(r.Examples, keys, func(e Example) string { return e.Difficulty })
+	if len(t.Rows) < 2 {
+		return nil
+	}
+	slices.SortStableFunc(t.Rows, func(a, b tableRow) int {
+		return slices.Index(difficulties, a.Name) - slices.Index(difficulties, b.Name)
+	})
+	t.Title, t.Key, t.Columns = "By difficulty of the gold query", "Difficulty", columns
+	t.Note = "By Spider’s measure: how many clauses, joins, conditions and nested queries the gold query is made of."
 	return &t
 }
 
