@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -30,6 +31,8 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	fs.StringVar(&db, "dsn", "", "the same as -db")
 	schemaName := fs.String("db-id", "", "`SCHEMA` to ask, of a PostgreSQL database (default: the first of the DSN's search_path, or public)")
 	most := fs.Int("max-tokens", 256, "longest answer in tokens")
+	var more improvement
+	more.register(fs)
 	rest, err := p.parse(fs, args)
 	if err != nil {
 		return err
@@ -40,7 +43,7 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	if len(rest) == 0 {
 		return usagef("ask: the question is missing")
 	}
-	if err := c.check(); err != nil {
+	if err := cmp.Or(c.check(), more.check()); err != nil {
 		return err
 	}
 	exec, id, err := openOne(ctx, db, *schemaName)
@@ -70,6 +73,9 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	}
 	if tooLong > 0 {
 		return fmt.Errorf("the schema of %s and the question are longer than the model's longest sequence", what)
+	}
+	if err := more.improve(ctx, a, exec, []data.Row{row}, preds, c.seed); err != nil {
+		return err
 	}
 	query, err := score.ExtractSQL(preds[0].SQL)
 	if err != nil {

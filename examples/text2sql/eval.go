@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -29,13 +30,15 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	most := fs.Int("max-tokens", 256, "longest answer in tokens")
 	out := fs.String("out", "", "write the judged answers to `FILE`, a line a question")
 	answers := fs.String("answers", "", "keep each answer in `FILE` as it comes; the same command goes on from there after an interruption")
+	var more improvement
+	more.register(fs)
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
 	}
 	if err := required("eval", fs, "model", "data"); err != nil {
 		return err
 	}
-	if err := c.check(); err != nil {
+	if err := cmp.Or(c.check(), more.check()); err != nil {
 		return err
 	}
 	exec, err := dbs.open(ctx)
@@ -71,6 +74,9 @@ func runEval(ctx context.Context, p *program, args []string) error {
 		if *answers != "" && ctx.Err() != nil {
 			return fmt.Errorf("interrupted; the answers so far are in %s, and the same command goes on from there", *answers)
 		}
+		return err
+	}
+	if err := more.improve(ctx, a, exec, rows, preds, c.seed); err != nil {
 		return err
 	}
 	line.Done()

@@ -21,6 +21,8 @@ type format interface {
 	prompt(row data.Row) ([]int32, error)
 	// completion is the tokens of an answer, its end token included.
 	completion(sql string) []int32
+	// repair is the tokens that ask for a better answer than one that failed, with the complaint about it.
+	repair(row data.Row, answer, complaint string) ([]int32, error)
 	// stop are the tokens that end an answer.
 	stop() []int32
 }
