@@ -253,7 +253,7 @@ func read(t *testing.T, path string) []byte {
 }
 
 // sharedData is a folder of data that does not come with the module; the test is skipped without it.
-func sharedData(t *testing.T, name string) string {
+func sharedData(t testing.TB, name string) string {
 	t.Helper()
 	dir := os.Getenv("HONE_SHARED")
 	if dir == "" {

@@ -148,3 +148,11 @@ func TestImprovementsOverGreedyOnTheDemosModel(t *testing.T) {
 		}
 	}
 }
+
+func TestEvalAndAskTakeImprovements(t *testing.T) {
+	w := theWorld(t)
+	s := jsonObject(t, ok(t, "eval", "-model", w.model, "-data", w.valid, "-db-dir", w.databases, "-max-tokens", "4", "-samples", "2", "-repair", "1", "-json"))
+	wantKeys(t, "eval", s, "n", "execution_accuracy")
+	fails(t, 2, []string{"-samples is -1"}, "eval", "-model", w.model, "-data", w.valid, "-db-dir", w.databases, "-samples", "-1")
+	fails(t, 2, []string{"-repair is 11"}, "ask", "-model", w.model, "-db", filepath.Join(w.databases, "shop.sqlite"), "-repair", "11", "how many?")
+}
