@@ -27,7 +27,7 @@ type command struct {
 
 // commands are all verbs in the order of the help.
 func commands() []command {
-	return []command{demoCommand, trainCommand, evalCommand, scoreCommand, compareCommand, baselineCommand, askCommand, dataLoadCommand, initCommand, infoCommand}
+	return []command{demoCommand, trainCommand, evalCommand, scoreCommand, compareCommand, baselineCommand, askCommand, dataCheckCommand, dataLoadCommand, initCommand, infoCommand}
 }
 
 // later is a verb of the contract that has an issue of its own.
@@ -37,7 +37,6 @@ type later struct {
 
 // notBuilt are the verbs that do nothing yet but say so.
 var notBuilt = []later{
-	{"data check", "-data FILE [-db-dir DIR | -dsn DSN]", "executes every gold query and tells what a data set holds", "train and eval check every row, and eval every gold query, as they read them"},
 	{"download", "ORG/NAME", "fetches a model from the Hugging Face hub", "fetch its folder by other means and give the path to -model"},
 }
 
@@ -140,32 +139,37 @@ func (p *program) dispatch(ctx context.Context, args []string) error {
 	return p.notBuilt(name, rest)
 }
 
-// notBuilt answers to a verb that does not work yet, or to one that never will.
+// notBuilt answers to a verb that does not work yet, to the first word of verbs of two, or to one that never will.
 func (p *program) notBuilt(name string, args []string) error {
 	help := slices.ContainsFunc(args, func(a string) bool { return a == "-h" || a == "-help" || a == "--help" })
-	known := false
 	for _, l := range notBuilt {
-		first, second, _ := strings.Cut(l.name, " ")
-		if first != name {
-			continue
-		}
-		known = true
 		switch {
+		case l.name != name:
 		case help:
 			fmt.Fprintf(p.stdout, "Usage: text2sql %s %s\n\n%s. It is not built yet: %s.\n", l.name, l.args, l.summary, l.instead)
-		case second == "" || len(args) > 0 && args[0] == second:
+			return nil
+		default:
 			return fmt.Errorf("%s is not built yet: %s", l.name, l.instead)
 		}
 	}
+	var seconds []string
+	for _, c := range commands() {
+		if second, ok := strings.CutPrefix(c.name, name+" "); ok {
+			seconds = append(seconds, second)
+			if help {
+				fmt.Fprintf(p.stdout, "Usage: text2sql %s %s\n\n%s.\n\n", c.name, c.args, c.summary)
+			}
+		}
+	}
 	switch {
-	case !known:
+	case len(seconds) == 0:
 		return usagef("%q is no command; text2sql -h lists them", name)
 	case help:
 		return nil
 	case len(args) == 0:
-		return usagef("%s: check or load is missing", name)
+		return usagef("%s: %s is missing", name, strings.Join(seconds, " or "))
 	}
-	return usagef("%s: %q is neither check nor load", name, args[0])
+	return usagef("%s: %q is neither %s", name, args[0], strings.Join(seconds, " nor "))
 }
 
 func (p *program) help() {
@@ -174,7 +178,7 @@ func (p *program) help() {
 		fmt.Fprintf(p.stdout, "  text2sql %-10s %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(p.stdout, "\nWithout arguments it runs the demo. \"text2sql COMMAND -h\" tells more about one.\n"+
-		"Not built yet: data check, download; -lora; CUDA.\n"+
+		"Not built yet: download; -lora; CUDA.\n"+
 		"Exit codes: 0 done, 1 failed, 2 wrong usage.\n")
 }
 

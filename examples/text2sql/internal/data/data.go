@@ -29,6 +29,9 @@ type Row struct {
 	Question string `json:"question"` // in words
 	SQL      string `json:"sql"`      // the gold query
 	Dialect  string `json:"dialect"`  // "sqlite" or "postgres"
+
+	// Golds are more queries that are as right as SQL, which alone is learnt.
+	Golds []string `json:"golds,omitempty"`
 }
 
 // A Prediction is what a model answered to the row of that id. SQL may be a
@@ -51,12 +54,40 @@ func ReadPredictions(path string) ([]Prediction, error) { return readFile(path, 
 // ends with the first error, if any: a line that is no JSON object, a field
 // that is missing, empty or no string, an id that was there before.
 func Rows(r io.Reader, name string) iter.Seq2[Row, error] {
-	return records(r, name, func(o object) (row Row, id string, err error) {
-		err = cmp.Or(
-			o.text("id", &row.ID), o.text("db_id", &row.DBID), o.text("schema", &row.Schema),
-			o.text("question", &row.Question), o.text("sql", &row.SQL), o.text("dialect", &row.Dialect))
-		return row, row.ID, err
-	})
+	return records(r, name, parseRow)
+}
+
+func parseRow(o object) (row Row, id string, err error) {
+	err = cmp.Or(
+		o.text("id", &row.ID), o.text("db_id", &row.DBID), o.text("schema", &row.Schema),
+		o.text("question", &row.Question), o.text("sql", &row.SQL), o.text("dialect", &row.Dialect), o.texts("golds", &row.Golds))
+	return row, row.ID, err
+}
+
+// A Line is a row and the number of its line, from 1.
+type Line struct {
+	Row
+	Number int
+}
+
+// Lines reads a data set as [Rows] does, but goes on after a line that does
+// not hold a row: its number comes with the error.
+func Lines(r io.Reader) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		seen := map[string]int{}
+		for number, line := range lines(r) {
+			row, id, err := parseLine(line, parseRow)
+			if first, doubled := seen[id]; err == nil && doubled {
+				err = fmt.Errorf("id %q is on line %d already", id, first)
+			}
+			if err == nil {
+				seen[id] = number
+			}
+			if !yield(Line{row, number}, err) {
+				return
+			}
+		}
+	}
 }
 
 // Predictions reads predictions one by one, with errors as [Rows] has them.
@@ -226,6 +257,24 @@ func (o object) maybeEmpty(field string, into *string) error {
 		return fmt.Errorf("field %q is %s, not a string", field, kind(raw))
 	}
 	return json.Unmarshal(raw, into)
+}
+
+// texts reads a field that may be missing, or must be an array of strings with
+// something in them.
+func (o object) texts(field string, into *[]string) error {
+	raw, ok := o[field]
+	if !ok || string(raw) == "null" {
+		return nil
+	}
+	if err := json.Unmarshal(raw, into); err != nil {
+		return fmt.Errorf("field %q is not an array of strings", field)
+	}
+	for _, text := range *into {
+		if strings.TrimSpace(text) == "" {
+			return fmt.Errorf("field %q holds an empty string", field)
+		}
+	}
+	return nil
 }
 
 func kind(raw json.RawMessage) string {

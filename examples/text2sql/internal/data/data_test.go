@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -45,15 +46,15 @@ func readAll(text string) (rows []Row, err error) {
 
 func TestRowsComeBackAsTheyWereWritten(t *testing.T) {
 	rows := []Row{
-		{"a", "db", "CREATE TABLE \"t\" (\n\"x\" int\n);", "Größer als <5> & \"7\"?", "SELECT 'it''s'", "sqlite"},
-		{"b", "db2", "s", "日本", "SELECT 1", "postgres"},
+		{"a", "db", "CREATE TABLE \"t\" (\n\"x\" int\n);", "Größer als <5> & \"7\"?", "SELECT 'it''s'", "sqlite", nil},
+		{"b", "db2", "s", "日本", "SELECT 1", "postgres", []string{"SELECT 1.0", "VALUES (1)"}},
 	}
 	path := filepath.Join(t.TempDir(), "rows.jsonl")
 	if err := Write(path, rows); err != nil {
 		t.Fatal(err)
 	}
 	got, err := Read(path)
-	if err != nil || !slices.Equal(got, rows) {
+	if err != nil || !reflect.DeepEqual(got, rows) {
 		t.Errorf("got %v, %v", got, err)
 	}
 	if text, _ := os.ReadFile(path); bytes.Contains(text, []byte(`\u003c`)) {

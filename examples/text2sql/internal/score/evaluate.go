@@ -85,14 +85,29 @@ type Golds struct {
 
 type goldKey struct{ dbID, sql string }
 
-// query returns the gold query's result from memory or from the executor.
+// goldsOf are the queries any of which is right for a row, the row's SQL first.
+func goldsOf(row data.Row) []string { return append([]string{row.SQL}, row.Golds...) }
+
+// all returns the results of a row's gold queries.
+func (g *Golds) all(ctx context.Context, ex sqlexec.Executor, row data.Row) (results []*sqlexec.Result, err error) {
+	for _, sql := range goldsOf(row) {
+		res, err := g.query(ctx, ex, row.DBID, sql)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, res)
+	}
+	return results, nil
+}
+
+// query returns a gold query's result from memory or from the executor.
 // Failures are not kept.
-func (g *Golds) query(ctx context.Context, ex sqlexec.Executor, row data.Row) (*sqlexec.Result, error) {
-	key := goldKey{row.DBID, row.SQL}
+func (g *Golds) query(ctx context.Context, ex sqlexec.Executor, dbID, sql string) (*sqlexec.Result, error) {
+	key := goldKey{dbID, sql}
 	if res, ok := g.results.Load(key); ok {
 		return res.(*sqlexec.Result), nil
 	}
-	res, err := ex.Query(ctx, row.DBID, row.SQL)
+	res, err := ex.Query(ctx, dbID, sql)
 	if err == nil {
 		g.results.Store(key, res)
 	}
@@ -211,11 +226,11 @@ func (it Item) answers(row data.Row, output *string) bool {
 // database is gone.
 func judge(ctx context.Context, ex sqlexec.Executor, golds *Golds, row data.Row, output *string) (Item, error) {
 	item := Item{ID: row.ID, Question: row.Question, Gold: row.SQL}
-	gold, err := golds.query(ctx, ex, row)
+	accepted, err := golds.all(ctx, ex, row)
 	if err != nil {
 		return item, err
 	}
-	item.EmptyGold = len(gold.Rows) == 0
+	item.EmptyGold = len(accepted[0].Rows) == 0
 	if output == nil {
 		item.Verdict, item.Error = Missing, "there is no prediction"
 		return item, nil
@@ -226,7 +241,10 @@ func judge(ctx context.Context, ex sqlexec.Executor, golds *Golds, row data.Row,
 		item.Verdict, item.Error = NoQuery, err.Error()
 		return item, nil
 	}
-	item.Predicted, item.ExactMatch = sql, ExactMatch(row.SQL, sql)
+	item.Predicted = sql
+	for _, gold := range goldsOf(row) {
+		item.ExactMatch = item.ExactMatch || ExactMatch(gold, sql)
+	}
 	pred, err := ex.Query(ctx, row.DBID, sql)
 	if errors.Is(err, sqlexec.ErrUnavailable) {
 		return item, err
@@ -235,9 +253,12 @@ func judge(ctx context.Context, ex sqlexec.Executor, golds *Golds, row data.Row,
 		item.Verdict, item.Error = verdictOf(err), err.Error()
 		return item, nil
 	}
-	item.SetMatch, item.Verdict = SetEqual(gold, pred), Wrong
-	if Equal(gold, pred, Ordered(row.SQL)) {
-		item.Verdict = Correct
+	item.Verdict = Wrong
+	for i, gold := range goldsOf(row) {
+		item.SetMatch = item.SetMatch || SetEqual(accepted[i], pred)
+		if item.Verdict == Wrong && Equal(accepted[i], pred, Ordered(gold)) {
+			item.Verdict = Correct
+		}
 	}
 	return item, nil
 }

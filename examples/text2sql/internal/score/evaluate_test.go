@@ -265,3 +265,29 @@ func TestDroppingDistinctCostsUnderTheStrictRuleOnly(t *testing.T) {
 		t.Errorf("strict %v, set %v", sum.ExecutionAccuracy, sum.SetAccuracy)
 	}
 }
+
+func TestAnyOfSeveralGoldsIsRight(t *testing.T) {
+	ex := music(t)
+	row := gold("a", "SELECT name FROM singer WHERE age = 30")
+	row.Golds = []string{"SELECT id, name FROM singer WHERE age = 30", "SELECT age FROM singer ORDER BY age"}
+	for sql, want := range map[string]Verdict{
+		"SELECT name FROM singer WHERE id = 1":       Correct,
+		"SELECT name, id FROM singer WHERE id = 1":   Correct,
+		"SELECT age FROM singer ORDER BY 1":          Correct,
+		"SELECT age FROM singer ORDER BY 1 DESC":     Wrong, // that gold has an order
+		"SELECT name, age FROM singer WHERE id = 1":  Wrong,
+		"SELECT age  FROM singer ORDER BY age -- so": Correct,
+	} {
+		_, items, err := Evaluate(t.Context(), ex, []data.Row{row}, []data.Prediction{{ID: "a", SQL: sql}}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if items[0].Verdict != want || items[0].ExactMatch != strings.Contains(sql, "-- so") {
+			t.Errorf("%s: %+v, want %s", sql, items[0], want)
+		}
+	}
+	row.Golds = []string{"SELECT broken"}
+	if _, _, err := Evaluate(t.Context(), ex, []data.Row{row}, nil, Options{}); err == nil || !strings.Contains(err.Error(), `"a"`) {
+		t.Errorf("a further gold that fails: %v", err)
+	}
+}

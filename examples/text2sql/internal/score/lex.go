@@ -132,10 +132,11 @@ func Ordered(sql string) bool {
 // ExactMatch reports whether two queries are the same text but for the case of
 // words, blanks, comments, semicolons at the end, and the spelling of <> and =.
 // Strings and quoted identifiers must agree to the letter.
-func ExactMatch(gold, pred string) bool { return normalize(gold) == normalize(pred) }
+func ExactMatch(gold, pred string) bool { return Normalize(gold) == Normalize(pred) }
 
-// normalize writes a query's tokens in one spelling, each on its own line.
-func normalize(sql string) string {
+// Normalize writes a query's tokens in one spelling, each on its own line: the
+// same text for queries that ExactMatch takes for the same.
+func Normalize(sql string) string {
 	var b strings.Builder
 	for t, ok := next(sql, 0); ok; t, ok = next(sql, t.end) {
 		text := sql[t.start:t.end]
