@@ -126,29 +126,27 @@ func tf32Single(v uint64) (x, none float64) {
 // mma computes D = A*B + C. A tensor core of sm_80 adds 8 products (4 of tf32) and the sum so far at once: the
 // products are exact, they are aligned and added with a few bits more than float32 has, and the result is cut off,
 // not rounded (Fasi, Higham, Mikaitis, Pranesh: "Numerical behavior of NVIDIA tensor cores", 2021). Here such a step
-// adds exact products in float64, in ascending k, and cuts off to float32: never less precise than the card, and with
-// the same bias toward zero.
+// adds exact products in float64, pairwise, and cuts off to float32: never less precise than the card, and with the
+// same bias toward zero.
 func (w *warp) mma(in *instr, m uint32, per int, decode func(uint64) (lo, hi float64)) {
 	w.whole(in, m)
 	w.block.stats.Mma++
 	k := int(in.count)
 	var a [16][16]float64
 	var b [8][16]float64
+	var sum [16][8]float64
 	d, s := in.list[:4], in.list[4:]
 	na := 16 * k / 32 / per
 	nb := na / 2
 	half := k / 2 // columns of A from one register to the next
-	if nb == 1 {
-		half = k
-	}
 	for i, slot := range s[:na] {
 		r := w.source(slot)
 		for l := range r {
 			row, col := l/4+8*(i&1), l%4*per+half*(i>>1)
 			lo, hi := decode(r[l])
-			a[row][col&15] = lo
+			a[row&15][col&15] = lo
 			if per == 2 {
-				a[row][(col+1)&15] = hi
+				a[row&15][(col+1)&15] = hi
 			}
 		}
 	}
@@ -163,36 +161,72 @@ func (w *warp) mma(in *instr, m uint32, per int, decode func(uint64) (lo, hi flo
 			}
 		}
 	}
-	step := 4 * per
-	var out [4]lanes
-	for i := range out {
-		c := w.source(s[na+nb+i])
-		for l := range c {
-			x, y := &a[l/4+8*(i>>1)], &b[l%4*2+i&1]
-			acc := f32(c[l])
-			for q := 0; q < k; q += step {
-				sum := float64(acc)
-				for j := q; j < q+step; j++ {
-					sum += x[j] * y[j]
-				}
-				acc = roundToward0(sum)
-			}
-			out[i][l] = bits32(acc)
+	c := s[na+nb:]
+	for i := range 4 {
+		r := w.source(c[i])
+		for l := range r {
+			sum[l/4+8*(i>>1)][l%4*2+i&1] = float64(f32(r[l]))
+		}
+	}
+	for q := 0; q < k; q += 4 * per {
+		if per == 2 {
+			addProducts8(&sum, &a, &b, q&8)
+		} else {
+			addProducts4(&sum, &a, &b, q&4)
 		}
 	}
 	for i, slot := range d {
-		w.regs[slot] = out[i]
+		r := &w.regs[slot]
+		for l := range r {
+			r[l] = bits32(float32(sum[l/4+8*(i>>1)][l%4*2+i&1]))
+		}
 	}
 }
 
-// roundToward0 rounds a sum to float32 as the tensor core does: it cuts off.
-func roundToward0(s float64) float32 {
-	f := float32(s)
-	if math.Abs(float64(f)) > math.Abs(s) && f-f == 0 {
-		return math.Float32frombits(math.Float32bits(f) - 1)
+// addProducts8 is one step of a tensor core for halves: k from q to q+7.
+func addProducts8(sum *[16][8]float64, a *[16][16]float64, b *[8][16]float64, q int) {
+	for r := range a {
+		x := (*[8]float64)(a[r][q:])
+		x0, x1, x2, x3, x4, x5, x6, x7 := x[0], x[1], x[2], x[3], x[4], x[5], x[6], x[7]
+		row := &sum[r]
+		for c := range row {
+			y := (*[8]float64)(b[c][q:])
+			p := ((x0*y[0] + x1*y[1]) + (x2*y[2] + x3*y[3])) + ((x4*y[4] + x5*y[5]) + (x6*y[6] + x7*y[7]))
+			row[c] = cutOff(row[c] + p)
+		}
 	}
-	if math.IsInf(float64(f), 0) && !math.IsInf(s, 0) {
-		return float32(math.Copysign(math.MaxFloat32, s))
+}
+
+// addProducts4 is one step for tf32.
+func addProducts4(sum *[16][8]float64, a *[16][16]float64, b *[8][16]float64, q int) {
+	for r := range a {
+		x := (*[4]float64)(a[r][q:])
+		row := &sum[r]
+		for c := range row {
+			y := (*[4]float64)(b[c][q:])
+			row[c] = cutOff(row[c] + ((x[0]*y[0] + x[1]*y[1]) + (x[2]*y[2] + x[3]*y[3])))
+		}
+	}
+}
+
+// cutOff rounds to the float32 that is next toward zero. In its normal range that drops the low 29 bits.
+func cutOff(s float64) float64 {
+	u := math.Float64bits(s)
+	if u>>52&0x7ff-897 < 254 {
+		return math.Float64frombits(u &^ (1<<29 - 1))
+	}
+	return cutOffRare(s)
+}
+
+func cutOffRare(s float64) float64 {
+	f := float64(float32(s))
+	switch {
+	case s-s != 0 || f == s: // Inf, NaN, exact
+		return s
+	case math.IsInf(f, 0):
+		return math.Copysign(math.MaxFloat32, s)
+	case math.Abs(f) > math.Abs(s):
+		return float64(math.Float32frombits(math.Float32bits(float32(f)) - 1))
 	}
 	return f
 }
