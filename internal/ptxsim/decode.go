@@ -89,6 +89,9 @@ func decode(m *Module, f *function) (k *Kernel, err error) {
 		k.ParamBytes = v.offset + v.size
 	}
 	d.layout()
+	if len(f.body) > 0 {
+		d.allocateRegisters()
+	}
 	k.code = make([]instr, len(f.body), len(f.body)+1)
 	for i := range f.body {
 		d.decode(&f.body[i], &k.code[i])

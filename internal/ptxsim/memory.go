@@ -81,8 +81,8 @@ func buildLoad(d *decoder) {
 		read = (*warp).loadGeneric
 	}
 	in.run = func(w *warp, in *instr, m uint32) {
-		var out [4]lanes
-		read(w, in, m, &out)
+		out := &w.loaded
+		read(w, in, m, out)
 		for i, s := range in.list {
 			if sign != nil {
 				sign(&out[i], &out[i])
@@ -393,6 +393,18 @@ func (w *warp) storeGlobal(in *instr, m uint32) {
 func (w *warp) loadParam(in *instr, m uint32, out *[4]lanes) {
 	n := int(in.size) * int(in.count)
 	params := w.block.params
+	if in.a < 0 { // a constant address, as nearly always
+		addr := w.address(in, 0)
+		if addr&uint64(n-1) == 0 && addr+uint64(n) <= uint64(len(params)) {
+			for i := range int(in.count) {
+				v := load(params[int(addr)+i*int(in.size):], in.size)
+				for l := range out[i] {
+					out[i][l] = v
+				}
+			}
+			return
+		}
+	}
 	for ; m != 0; m &= m - 1 {
 		l := bits.TrailingZeros32(m) & 31
 		addr := w.address(in, l)

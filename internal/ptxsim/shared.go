@@ -2,6 +2,7 @@ package ptxsim
 
 import (
 	"math/bits"
+	"slices"
 )
 
 // Shared memory and the detection of races in it. Two accesses to the same byte, one of them a write, by different
@@ -282,23 +283,30 @@ func (w *warp) countPhases(addrs *[32]uint32, m uint32, n int) {
 // bankDegree is the largest number of different words that one bank has to deliver.
 func bankDegree(addrs *[32]uint32, m uint32, words int) int {
 	var first [32]uint32 // word + 1
-	var extra [32][]uint32
+	for r := m; r != 0; r &= r - 1 {
+		for k := range uint32(words) {
+			word := addrs[lowest(r)]>>2 + k
+			switch first[word&31] {
+			case 0:
+				first[word&31] = word + 1
+			case word + 1:
+			default:
+				return bankConflict(addrs, m, words)
+			}
+		}
+	}
+	return 1
+}
+
+func bankConflict(addrs *[32]uint32, m uint32, words int) int {
+	var seen [32][]uint32
 	degree := 1
 	for ; m != 0; m &= m - 1 {
-		for k := range words {
-			word := addrs[bits.TrailingZeros32(m)&31]>>2 + uint32(k)
-			bank := word & 31
-			if first[bank] == 0 {
-				first[bank] = word + 1
-				continue
-			}
-			known := first[bank] == word+1
-			for _, e := range extra[bank] {
-				known = known || e == word
-			}
-			if !known {
-				extra[bank] = append(extra[bank], word)
-				degree = max(degree, 1+len(extra[bank]))
+		for k := range uint32(words) {
+			word := addrs[lowest(m)]>>2 + k
+			if bank := &seen[word&31]; !slices.Contains(*bank, word) {
+				*bank = append(*bank, word)
+				degree = max(degree, len(*bank))
 			}
 		}
 	}

@@ -15,6 +15,7 @@ type warp struct {
 	exited uint32
 	local  []byte // 32 threads' .local memory, thread by thread
 	async  asyncState
+	loaded [4]lanes // what a load has read, before it goes to registers
 
 	state       warpState
 	barrier     uint32 // that it waits at
