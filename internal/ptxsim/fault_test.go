@@ -8,7 +8,7 @@ import (
 
 // broken runs a kernel body whose parameters are the address p of 1024 initialised bytes (64 of which, from 512, are
 // not) and returns the launch's error. Shared memory: 512 bytes at s, which is also the address 0.
-func broken(t *testing.T, body string, grid, threads int) (error, uint64) {
+func broken(t *testing.T, body string, grid, threads int) error {
 	t.Helper()
 	m := parse(t, header+`.visible .entry k(.param .u64 p, .param .u32 n)
 {
@@ -31,7 +31,7 @@ func broken(t *testing.T, body string, grid, threads int) (error, uint64) {
 		t.Fatal(err)
 	}
 	_, err := d.Launch(m.Kernel("k"), [3]int{grid, 1, 1}, [3]int{threads, 1, 1}, 0, arguments(p, 0))
-	return err, p
+	return err
 }
 
 const firstLine = 18 // of the body in broken
@@ -113,7 +113,7 @@ func TestEveryRuleIsReported(t *testing.T) {
 		{"trap", Trap, 1, 32, 1, 0, "gave up", "trap;"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			err, _ := broken(t, c.body, c.grid, c.threads)
+			err := broken(t, c.body, c.grid, c.threads)
 			f := fails(t, c.rule, err)
 			if f.Line != firstLine+c.line-1 || f.Thread != [3]int{c.thread, 0, 0} || !strings.Contains(f.Error(), c.want) {
 				t.Errorf("want line %d, thread %d and %q, got:\n%v", firstLine+c.line-1, c.thread, c.want, f)
@@ -144,7 +144,7 @@ func TestRightSynchronisationIsNoFault(t *testing.T) {
 		"lanes meet again after a loop":   "mov.u32 %r3, 0;\nL: add.u32 %r3, %r3, 1;\nsetp.lt.u32 %p0, %r3, %r0;\n@%p0 bra L;\nshfl.sync.idx.b32 %r4, %r3, 0, 31, -1;\nbar.sync 0;",
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err, _ := broken(t, body, 2, 64); err != nil {
+			if err := broken(t, body, 2, 64); err != nil {
 				t.Error(err)
 			}
 		})
