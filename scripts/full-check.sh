@@ -34,6 +34,9 @@ done
 CGO_ENABLED=0 go test -count=1 -tags purego ./...
 CGO_ENABLED=1 go test -count=1 -race -short ./...
 
+# Steps of the demo on the simulated GPU have the CPU's losses; it takes some ten minutes.
+HONE_FULL_CHECK=1 CGO_ENABLED=0 go test -count=1 -v -timeout 1h -run 'TestTheDemoOnTheSimulatedGPU' ./examples/text2sql | grep -v '^='
+
 # A step of Qwen3-0.6B takes the memory that was predicted; each case is a process of its own.
 for tokens in 512 1024 2048; do
   for recompute in none selective block; do

@@ -9,7 +9,7 @@
 # on the best of them.
 set -euo pipefail
 cd "$(git -C "$(dirname "$0")" rev-parse --show-toplevel)"
-export CGO_ENABLED=0
+export CGO_ENABLED=0 HONE_TEST_DEVICE=cpu # static binaries; the simulated GPU is the same on every processor
 
 emulators="qemu-aarch64-static qemu-x86_64-static"
 if [ "$(command -v $emulators | wc -l)" != 2 ]; then
@@ -25,7 +25,7 @@ trap 'rm -rf "$work"' EXIT
 for arch in arm64 amd64; do
   mkdir "$work/$arch"
   for package in internal/cpu/simd internal/cpu/gemm internal/cpu models/qwen; do
-    GOARCH=$arch go test -c -o "$work/$arch/$(basename $package).test" ./$package
+    GOARCH=$arch go test -tags nocuda -c -o "$work/$arch/$(basename $package).test" ./$package
   done
 done
 

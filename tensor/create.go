@@ -59,7 +59,7 @@ func ToSlice[T Element](t *Tensor) []T {
 		convert("ToSlice", src, t)
 	}
 	out := make([]T, t.Len())
-	t.dev.backend.CopyOut(bytesOf(out), src.view.Ptr)
+	t.dev.copyOut(bytesOf(out), src.view.Ptr)
 	runtime.KeepAlive(t) // an address alone does not keep long-lived memory from being freed
 	return out
 }
@@ -79,7 +79,7 @@ func (t *Tensor) Bytes() []byte {
 		t.dev.backend.Copy(&src.view, &t.view)
 	}
 	out := make([]byte, t.view.DType.Bytes(t.Len()))
-	t.dev.backend.CopyOut(out, src.view.Ptr)
+	t.dev.copyOut(out, src.view.Ptr)
 	runtime.KeepAlive(t)
 	return out
 }
@@ -91,7 +91,7 @@ func (t *Tensor) Item() float64 {
 		fail("Item", []*Tensor{t}, "the tensor has %d elements, not one", t.Len())
 	}
 	var raw [8]byte
-	t.dev.backend.CopyOut(raw[:t.view.DType.Size()], t.view.Ptr)
+	t.dev.copyOut(raw[:t.view.DType.Size()], t.view.Ptr)
 	runtime.KeepAlive(t)
 	p := unsafe.Pointer(&raw)
 	switch t.view.DType {
@@ -310,7 +310,7 @@ func (t *Tensor) WriteTo(w io.Writer) (int64, error) {
 	total := int64(0)
 	for at := 0; left > 0; {
 		piece := buf[:min(left, len(buf))]
-		t.dev.backend.CopyOut(piece, unsafe.Add(t.view.Ptr, at))
+		t.dev.copyOut(piece, unsafe.Add(t.view.Ptr, at))
 		n, err := w.Write(piece)
 		total += int64(n)
 		if err != nil {

@@ -21,7 +21,8 @@ type Place interface {
 // A Device computes and owns memory. It may be used by several goroutines.
 type Device struct {
 	backend backend.Backend
-	watch   *watch // nil unless somebody observes the kernels
+	watch   *watch       // nil unless somebody observes the kernels
+	release func() error // gives a GPU back, nil for others
 
 	mu     sync.Mutex
 	budget int                      // bytes that may be taken from the backend, 0: unlimited
@@ -44,14 +45,6 @@ var theCPU = sync.OnceValue(func() *Device {
 // first call; see SetMemoryLimit. HONE_SIMD chooses its kernel path.
 func CPU() *Device { return theCPU() }
 
-// CUDA is the i-th NVIDIA GPU. This build has no CUDA backend: it always returns an error.
-func CUDA(i int) (*Device, error) {
-	return nil, fmt.Errorf("tensor: cuda:%d: this build of hone has no CUDA backend; use the cpu device", i)
-}
-
-// Devices lists the devices of this machine, the CPU first.
-func Devices() []*Device { return []*Device{CPU()} }
-
 func newDevice(b backend.Backend) *Device {
 	d := &Device{backend: b, cache: map[int][]unsafe.Pointer{}}
 	d.long = arena.New((*slabs)(d), &d.ledger)
@@ -67,14 +60,17 @@ func (d *Device) Dry() *Device {
 
 func (d *Device) place() (*Device, *Scope) { return d, nil }
 
-// Name is "cpu".
+// Name is "cpu", "cuda:0" and so on, or "cuda-sim".
 func (d *Device) Name() string { return d.backend.Info().Name }
 
-// Model is the processor's own name.
+// Model is the processor's or the card's own name.
 func (d *Device) Model() string { return d.backend.Info().Model }
 
-// KernelPath is the family of kernels in use: "avx512", "avx2", "generic".
+// KernelPath is the family of kernels in use: "avx512", "avx2", "generic"; "sm_80" on a GPU.
 func (d *Device) KernelPath() string { return d.backend.Info().Path }
+
+// Driver is what a card computes with: "CUDA 12.4, compute capability 8.9". It is empty for the CPU.
+func (d *Device) Driver() string { return d.backend.Info().Driver }
 
 // String is name, model and kernel path.
 func (d *Device) String() string {
@@ -92,6 +88,7 @@ func (d *Device) SetMemoryLimit(bytes int) {
 
 // Memory is the device's use of memory.
 type Memory struct {
+	Total    int // bytes that the device has, 0 if it does not tell
 	Limit    int // the budget, 0 if none
 	Reserved int // bytes taken from the device, caches of closed scopes included
 	Peak     int // the largest Reserved so far
@@ -105,7 +102,7 @@ func (d *Device) Memory() Memory {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.bury()
-	return Memory{Limit: d.budget, Reserved: d.taken, Peak: d.peak, Long: d.long.InUse(), InUse: d.ledger.InUse(), MaxInUse: d.ledger.Peak()}
+	return Memory{Total: int(d.backend.Info().Memory), Limit: d.budget, Reserved: d.taken, Peak: d.peak, Long: d.long.InUse(), InUse: d.ledger.InUse(), MaxInUse: d.ledger.Peak()}
 }
 
 // ResetPeak makes the present Memory.InUse its maximum.
@@ -128,8 +125,8 @@ func (d *Device) trim() {
 	clear(d.cache)
 }
 
-// Poison makes the device fill freed memory with NaN patterns, so that a use after free shows. It is for
-// tests and costs a pass over memory at each free.
+// Poison makes the device fill freed memory with NaN patterns, so that a use after free shows; on the simulated GPU
+// reading it is an error. It is for tests and costs a pass over memory at each free.
 func (d *Device) Poison(on bool) { d.poison.Store(on) }
 
 // slabs is the device as the source of arenas. Its methods need d.mu.
@@ -209,6 +206,10 @@ func (d *Device) bury() {
 
 func (d *Device) scribble(b *arena.Block) {
 	if d.poison.Load() {
+		if p, ok := backend.Fused[backend.Poisoner](d.backend); ok {
+			p.Poison(b.Ptr(), b.Size())
+			return
+		}
 		v := backend.NewView(b.Ptr(), I32, b.Size()/4)
 		d.backend.Fill(&v, -1) // all bits set: NaN in every float dtype
 	}

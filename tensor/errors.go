@@ -55,7 +55,11 @@ func (e *OOMError) Unwrap() error { return e.Cause }
 
 func mebibytes(n int) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
-// Try runs fn and returns its *Error or *OOMError panic as an error. Other panics go on.
+// A DeviceError is the panic of a device that failed: its driver refused a call, or a kernel that was issued earlier
+// went wrong. What was computed since the last wait is lost. The CPU has none.
+type DeviceError = backend.DeviceError
+
+// Try runs fn and returns its *Error, *OOMError or *DeviceError panic as an error. Other panics go on.
 //
 // The tensors made by fn stay in their scope; close or reset it as usual.
 func Try(fn func()) (err error) {
@@ -65,6 +69,8 @@ func Try(fn func()) (err error) {
 		case *Error:
 			err = p
 		case *OOMError:
+			err = p
+		case *DeviceError:
 			err = p
 		default:
 			panic(p)

@@ -112,7 +112,6 @@ func TestWhatIsNotBuiltSaysSoAndExitsWithOne(t *testing.T) {
 	}
 	for _, args := range [][]string{
 		{"download", "Qwen/Qwen3-0.6B"},
-		{"info", "-device", "cuda:0"}, {"info", "-device", "cuda-sim"},
 		train("-lora"), train("-lora", "-rank", "4", "-alpha", "8", "-base-dtype", "q4"),
 		{"train", "-model", "Qwen/Qwen3-0.6B", "-data", w.train, "-out", t.TempDir()},
 	} {
@@ -121,8 +120,8 @@ func TestWhatIsNotBuiltSaysSoAndExitsWithOne(t *testing.T) {
 }
 
 func TestInfoTellsTheMachine(t *testing.T) {
-	if out := ok(t, "info"); !strings.Contains(out, "SIMD path") {
-		t.Errorf("info without a SIMD path: %s", out)
+	if out := ok(t, "info"); !strings.Contains(out, "kernel path") {
+		t.Errorf("info without a kernel path: %s", out)
 	}
 	object := jsonObject(t, ok(t, "info", "-json"))
 	wantKeys(t, "info", object, "version", "go", "os", "threads", "devices", "cuda")
@@ -163,7 +162,7 @@ func TestInterruptedCommandsExitWithOneAndSaySo(t *testing.T) {
 	cancel()
 	for _, args := range [][]string{
 		{"score", "-pred", w.valid, "-data", w.valid, "-db-dir", w.databases},
-		{"train", "-model", w.model, "-data", w.train, "-valid", w.valid, "-db-dir", w.databases, "-out", t.TempDir() + "/run"},
+		{"train", "-model", w.model, "-data", w.train, "-valid", w.valid, "-db-dir", w.databases, "-out", t.TempDir() + "/run", "-device", "cpu"},
 	} {
 		if o := cliContext(ctx, args...); o.code != 1 || o.stderr != "text2sql: interrupted\n" {
 			t.Errorf("%s: exit code %d: %s", args[0], o.code, o.stderr)

@@ -34,7 +34,7 @@ type common struct {
 }
 
 func (c *common) register(fs *flag.FlagSet) {
-	fs.StringVar(&c.device, "device", "auto", "`DEVICE` to compute on: auto or cpu (cuda:N and cuda-sim are not built yet)")
+	fs.StringVar(&c.device, "device", "auto", "`DEVICE` to compute on: cpu, cuda or cuda:N (an NVIDIA GPU), cuda-sim (a simulated one, for tests), or auto: a GPU if there is one")
 	fs.StringVar(&c.dtype, "dtype", "", "`DTYPE` of the parameters: bf16 or f32 (default: the model's own)")
 	fs.Uint64Var(&c.seed, "seed", 42, "seed of all randomness")
 	fs.StringVar(&c.memory, "memory", "", "limit of memory for tensors, a `SIZE` such as 20GiB (default: 90 % of what is free)")
@@ -61,7 +61,7 @@ func (c *common) check() error {
 			return nil
 		}
 	}
-	return oneOf("device", c.device, "auto", "cpu", "cuda:N", "cuda-sim")
+	return oneOf("device", c.device, "auto", "cpu", "cuda", "cuda:N", "cuda-sim")
 }
 
 // open checks the flags, returns the device, and starts to observe it if that was asked for.
@@ -69,13 +69,10 @@ func (c *common) open(p *program) (*tensor.Device, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	switch {
-	case c.device == "cuda-sim":
-		return nil, errors.New("-device cuda-sim is not built yet; use -device cpu")
-	case strings.HasPrefix(c.device, "cuda:"):
-		return nil, fmt.Errorf("-device %s: CUDA is not built yet; use -device cpu", c.device)
+	dev, err := c.find(p)
+	if err != nil {
+		return nil, err
 	}
-	dev := tensor.CPU()
 	if c.memory != "" {
 		n, err := parseSize(c.memory)
 		if err != nil {
@@ -84,6 +81,23 @@ func (c *common) open(p *program) (*tensor.Device, error) {
 		dev.SetMemoryLimit(n)
 	}
 	return dev, c.observe(p, dev)
+}
+
+// find is the device of -device. With auto it is the first GPU, or else the CPU, and then the reason is told.
+func (c *common) find(p *program) (*tensor.Device, error) {
+	if c.device != "auto" {
+		dev, err := tensor.OpenDevice(c.device)
+		if err != nil {
+			return nil, fmt.Errorf("-device %s: %w", c.device, err)
+		}
+		return dev, nil
+	}
+	dev, err := tensor.CUDA(0)
+	if err != nil {
+		fmt.Fprintf(p.stderr, "no GPU, so on the CPU: %s\n", strings.TrimPrefix(oneLine(err), "tensor: "))
+		return tensor.CPU(), nil
+	}
+	return dev, nil
 }
 
 // dtypeFlag is the dtype of -dtype, nil if it was not given.

@@ -111,7 +111,7 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	if err := required("score", fs, "pred", "data"); err != nil {
 		return err
 	}
-	if _, err := c.open(p); err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
 	exec, err := dbs.open(ctx)

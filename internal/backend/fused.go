@@ -1,5 +1,7 @@
 package backend
 
+import "unsafe"
+
 // Optional kernels. Each has one idea, forward beside backward. In all of them a dtype T is a float
 // dtype and A is T.Accumulator(). A nil gradient view means that it is not needed; gradients of weights
 // (documented as "adds") accumulate into their view, all others overwrite it.
@@ -163,3 +165,9 @@ type QuantizedMatMuler interface {
 // HostMemory is implemented by backends whose kernels also work on host memory that did not come from
 // Alloc, such as a mapped file. It may be aligned to the element only.
 type HostMemory interface{ UsesHostMemory() }
+
+// Poisoner makes memory undefined, so that a use after free shows: what reads it before it is written gets NaNs, or,
+// on a simulator, is an error.
+type Poisoner interface {
+	Poison(p unsafe.Pointer, bytes int)
+}

@@ -51,7 +51,7 @@ func newBackend(d Driver, device int, name string) (*Backend, error) {
 	}
 	b := &Backend{name: name, driver: "CUDA " + versionText(version), props: props, blocks: map[unsafe.Pointer]int{}}
 	if props.Capability < minCapability {
-		return nil, fmt.Errorf("cuda: %s has compute capability %d.%d; hone's kernels need %d.%d, an Ampere card or newer",
+		return nil, fmt.Errorf("%s has compute capability %d.%d; hone's kernels need %d.%d, an Ampere card or newer",
 			props.Name, props.Capability/10, props.Capability%10, minCapability/10, minCapability%10)
 	}
 	if b.ctx, err = d.Open(device); err != nil {
@@ -193,6 +193,15 @@ func (b *Backend) own(bytes int) (unsafe.Pointer, error) {
 	return p, nil
 }
 
+// Poison makes bytes of memory undefined.
+func (b *Backend) Poison(p unsafe.Pointer, bytes int) {
+	if c, simulated := b.ctx.(*simContext); simulated {
+		b.check(c.poison(p, bytes, b.compute))
+		return
+	}
+	b.check(b.ctx.Set(p, 0xff, bytes, b.compute))
+}
+
 // CopyIn copies src, which may be used again when it returns. What is issued later sees the copy.
 func (b *Backend) CopyIn(dst unsafe.Pointer, src []byte) {
 	if b.failure() == nil {
@@ -204,12 +213,8 @@ func (b *Backend) CopyIn(dst unsafe.Pointer, src []byte) {
 // something before failed, and with a *backend.IndexError if a kernel met an index out of range.
 func (b *Backend) CopyOut(dst []byte, src unsafe.Pointer) {
 	b.download(dst, src)
-	found := b.firstFault()
-	if err := b.report(); err != nil {
+	if err := b.outcome(); err != nil {
 		panic(err)
-	}
-	if found != nil {
-		panic(found)
 	}
 }
 
@@ -223,14 +228,18 @@ func (b *Backend) download(dst []byte, src unsafe.Pointer) {
 // kernel met an index out of range.
 func (b *Backend) Sync() error {
 	b.check(b.ctx.SyncStream(b.compute))
+	return b.outcome()
+}
+
+// outcome is the first failure since the last report. It panics with what a kernel reported: that comes first, since
+// a kernel that skipped something may be why others failed.
+func (b *Backend) outcome() error {
 	found := b.firstFault()
-	if err := b.report(); err != nil {
-		return err
-	}
+	err := b.report()
 	if found != nil {
 		panic(found)
 	}
-	return nil
+	return err
 }
 
 // check keeps an error of the driver, to be reported by Sync or CopyOut.

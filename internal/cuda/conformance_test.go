@@ -1,10 +1,11 @@
 package cuda
 
 import (
-	"reflect"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 
-	"github.com/hone-ml/hone/internal/backend"
 	"github.com/hone-ml/hone/internal/backend/backendtest"
 )
 
@@ -12,10 +13,30 @@ import (
 func openSimulator(t testing.TB) *Backend {
 	t.Helper()
 	b, err := OpenSim()
+	return closing(t, b, err)
+}
+
+// openCard is the card that HONE_TEST_DEVICE names ("cuda:0").
+func openCard(t testing.TB) *Backend {
+	t.Helper()
+	number, ok := strings.CutPrefix(os.Getenv("HONE_TEST_DEVICE"), "cuda:")
+	i, err := strconv.Atoi(number)
+	if !ok || err != nil {
+		t.Skip("HONE_TEST_DEVICE names no card (cuda:0)")
+	}
+	b, err := Open(i)
+	return closing(t, b, err)
+}
+
+func closing(t testing.TB, b *Backend, err error) *Backend {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if n := b.InUse(); n != 0 {
+			t.Errorf("%d bytes are still in use", n)
+		}
 		if err := b.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
@@ -23,27 +44,6 @@ func openSimulator(t testing.TB) *Backend {
 	return b
 }
 
-// conforming has the methods of Backend, and behind them those that are not written yet.
-type conforming struct {
-	*Backend
-	rest
-}
+func TestConformance(t *testing.T) { backendtest.Run(t, openSimulator(t)) }
 
-type rest struct{ backend.Backend }
-
-// Lacks tells the suite what cannot be tested yet.
-func (conforming) Lacks(kernel string) bool {
-	has := func(name string) bool { _, ok := reflect.TypeFor[*Backend]().MethodByName(name); return ok }
-	all := true
-	core := reflect.TypeFor[backend.Backend]()
-	for i := range core.NumMethod() {
-		name := core.Method(i).Name
-		if name == kernel {
-			return !has(name)
-		}
-		all = all && has(name)
-	}
-	return kernel == "Concurrent" && !all
-}
-
-func TestConformance(t *testing.T) { backendtest.Run(t, conforming{Backend: openSimulator(t)}) }
+func TestConformanceOnTheCard(t *testing.T) { backendtest.Run(t, openCard(t)) }

@@ -93,7 +93,7 @@ func systemDriver() (Driver, error) {
 func openLibrary(name string) (*library, error) {
 	handle, err := loadLibrary(name)
 	if err != nil {
-		return nil, fmt.Errorf("cuda: NVIDIA's driver is not there (%w); install it, or use -device cpu", err)
+		return nil, fmt.Errorf("NVIDIA's driver is not there (%w); install it, or use -device cpu", err)
 	}
 	l := new(library)
 	v := reflect.ValueOf(&l.calls).Elem()
@@ -101,19 +101,19 @@ func openLibrary(name string) (*library, error) {
 		symbol := v.Type().Field(i).Tag.Get("cuda")
 		at, err := findSymbol(handle, symbol)
 		if err != nil {
-			return nil, fmt.Errorf("cuda: %s lacks %s: the driver is too old, hone needs one for CUDA 11.0 or newer", name, symbol)
+			return nil, fmt.Errorf("%s lacks %s: the driver is too old, hone needs one for CUDA 11.0 or newer", name, symbol)
 		}
 		v.Field(i).SetUint(uint64(at))
 	}
 	if err := l.call("cuInit", l.Init, 0); err != nil {
-		return nil, fmt.Errorf("cuda: the driver does not start: %w", err)
+		return nil, fmt.Errorf("the driver does not start: %w", err)
 	}
 	var version int32
 	if err := l.call("cuDriverGetVersion", l.DriverGetVersion, uintptr(unsafe.Pointer(&version))); err != nil {
-		return nil, fmt.Errorf("cuda: %w", err)
+		return nil, err
 	}
 	if l.version = int(version); l.version < minVersion {
-		return nil, fmt.Errorf("cuda: the driver is for CUDA %s, hone needs 11.0 or newer: update the driver", versionText(l.version))
+		return nil, fmt.Errorf("the driver is for CUDA %s, hone needs 11.0 or newer: update the driver", versionText(l.version))
 	}
 	return l, nil
 }

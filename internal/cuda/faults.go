@@ -76,7 +76,10 @@ func (b *Backend) look() any {
 		run := min(n-at, maxFaults-at%maxFaults)
 		place := unsafe.Add(f.records, at%maxFaults*faultBytes)
 		raw := make([]byte, run*faultBytes)
-		b.download(raw, place)
+		if err := b.reads.copy(b.ctx, b.compute, b.copies, raw, place); err != nil { // whatever failed before
+			b.check(err)
+			return found
+		}
 		reported := false
 		for i := range run {
 			high, low := binary.LittleEndian.Uint64(raw[i*faultBytes:]), binary.LittleEndian.Uint64(raw[i*faultBytes+8:])

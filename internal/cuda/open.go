@@ -18,11 +18,11 @@ func open(d Driver, i int) (*Backend, error) {
 	n, err := d.DeviceCount()
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("cuda: %w", err)
+		return nil, err
 	case n == 0:
-		return nil, errors.New("cuda: NVIDIA's driver finds no card that this process may use (is CUDA_VISIBLE_DEVICES set?)")
+		return nil, errors.New("NVIDIA's driver finds no card that this process may use (is CUDA_VISIBLE_DEVICES set?)")
 	case i < 0 || i >= n:
-		return nil, fmt.Errorf("cuda: there is no card %d; cards have the numbers 0 to %d", i, n-1)
+		return nil, fmt.Errorf("there is no card %d; cards have the numbers 0 to %d", i, n-1)
 	}
 	return newBackend(d, i, fmt.Sprintf("cuda:%d", i))
 }
@@ -49,13 +49,13 @@ func cards(d Driver) ([]Card, error) {
 	}
 	n, err := d.DeviceCount()
 	if err != nil {
-		return nil, fmt.Errorf("cuda: %w", err)
+		return nil, err
 	}
 	list := make([]Card, n)
 	for i := range list {
 		list[i].Driver = versionText(version)
 		if list[i].Properties, err = d.Properties(i); err != nil {
-			return nil, fmt.Errorf("cuda: card %d: %w", i, err)
+			return nil, fmt.Errorf("card %d: %w", i, err)
 		}
 	}
 	return list, nil

@@ -35,6 +35,9 @@ func (b *Backend) scratch(bytes int) (p unsafe.Pointer, done func()) {
 			panic(&backend.DeviceError{Device: b.name, Cause: err})
 		}
 	}
+	if b.slow {
+		b.Poison(p, 1<<class) // on the simulator what another call left there is an error to read
+	}
 	return p, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()

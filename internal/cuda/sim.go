@@ -182,6 +182,11 @@ func (c *simContext) Set(dst unsafe.Pointer, value byte, bytes int, s Stream) er
 	return c.issue(s, func() error { return c.device.Set(uint64(uintptr(dst)), value, bytes) })
 }
 
+// poison makes memory as it was when it was fresh: to read it before it is written is a fault.
+func (c *simContext) poison(p unsafe.Pointer, bytes int, s Stream) error {
+	return c.issue(s, func() error { return c.device.Poison(uint64(uintptr(p)), bytes) })
+}
+
 func (c *simContext) LoadModule(ptx string) (Module, error) {
 	m, err := ptxsim.Parse(ptx)
 	if err != nil {

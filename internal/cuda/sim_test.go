@@ -171,3 +171,39 @@ func TestSharedMemoryThatWasNotAskedForIsRefused(t *testing.T) {
 		t.Error("64 KiB of shared memory need cuFuncSetAttribute")
 	}
 }
+
+func TestPoisonedMemoryIsAnErrorToRead(t *testing.T) {
+	b := openSimulator(t)
+	p, err := b.Alloc(1 << 12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Free(p, 1<<12)
+	scale := func() error {
+		v := backend.NewView(p, backend.F32, 1<<10)
+		b.Scalar(backend.Mul, &v, &v, 2)
+		return b.Sync()
+	}
+	fillWords(b, p, 0, 1<<10)
+	if err := scale(); err != nil {
+		t.Fatal(err)
+	}
+	b.Poison(unsafe.Add(p, 1<<11), 64)
+	if fault, ok := errors.AsType[*ptxsim.Fault](scale()); !ok || fault.Rule != ptxsim.Uninitialised {
+		t.Errorf("reading it gives %v", fault)
+	}
+}
+
+func TestScratchOfAnotherCallIsAnErrorToRead(t *testing.T) {
+	b := openSimulator(t)
+	p, done := b.scratch(256)
+	fillWords(b, p, 1, 64)
+	done()
+	q, done := b.scratch(256)
+	defer done()
+	v := backend.NewView(q, backend.F32, 64)
+	b.Scalar(backend.Mul, &v, &v, 2)
+	if fault, ok := errors.AsType[*ptxsim.Fault](b.Sync()); p != q || !ok || fault.Rule != ptxsim.Uninitialised {
+		t.Errorf("the same scratch %v, reading it gives %v", p == q, fault)
+	}
+}

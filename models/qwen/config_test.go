@@ -198,7 +198,7 @@ func TestReleasedSizesHaveTheirParameters(t *testing.T) {
 		}
 	}
 	for _, v := range variants {
-		m := load(t, v, nil)
+		m := load(t, tensor.CPU(), v, nil)
 		n := 0
 		for _, p := range m.Parameters() {
 			n += p.Len()
@@ -210,7 +210,7 @@ func TestReleasedSizesHaveTheirParameters(t *testing.T) {
 }
 
 func TestStopTokensComeFromGenerationConfig(t *testing.T) {
-	m := load(t, "tied", nil)
+	m := load(t, tensor.CPU(), "tied", nil)
 	if !slices.Equal(m.StopTokens(), []int32{96, 95}) || !slices.Equal(m.Config.EOSTokenID, []int32{96}) {
 		t.Errorf("stop tokens %v, eos_token_id %v", m.StopTokens(), m.Config.EOSTokenID)
 	}

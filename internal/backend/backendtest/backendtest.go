@@ -31,9 +31,6 @@ func Run(t *testing.T, b backend.Backend) {
 			if !c.supported(b) {
 				t.Skipf("%s has no kernel for %s: the composed twin runs", info.Name, c.name)
 			}
-			if l, ok := b.(interface{ Lacks(kernel string) bool }); ok && l.Lacks(c.name) {
-				t.Skipf("%s lacks %s so far", info.Name, c.name)
-			}
 			for _, f := range check(b, c) {
 				t.Error(f)
 			}

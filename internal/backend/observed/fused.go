@@ -180,6 +180,7 @@ func (b *Backend) MatMulQuantized(out, x, w *backend.View, accumulate bool) {
 
 var (
 	_ backend.HostMemory        = (*Backend)(nil)
+	_ backend.Poisoner          = (*Backend)(nil)
 	_ backend.Scanner           = (*Backend)(nil)
 	_ backend.Sorter            = (*Backend)(nil)
 	_ backend.Softmaxer         = (*Backend)(nil)

@@ -4,6 +4,8 @@
 package observed
 
 import (
+	"unsafe"
+
 	"github.com/hone-ml/hone/internal/backend"
 )
 
@@ -81,6 +83,9 @@ func fused[T any](b *Backend) T { return b.Backend.(T) }
 
 // UsesHostMemory implements backend.HostMemory; see backend.Fused.
 func (b *Backend) UsesHostMemory() { fused[backend.HostMemory](b).UsesHostMemory() }
+
+// Poison implements backend.Poisoner; see backend.Fused.
+func (b *Backend) Poison(p unsafe.Pointer, bytes int) { fused[backend.Poisoner](b).Poison(p, bytes) }
 
 // The core kernels.
 
