@@ -113,6 +113,7 @@ func TestCoreKernelsMoveHardlyMoreThanTheirOperands(t *testing.T) {
 		{"Copy transposed", bytes(square, turned), func() { b.Copy(turned, permuted(square, 1, 0)) }},
 		{"Exp", bytes(x, y), func() { b.Unary(backend.Exp, x, y) }},
 		{"SiLU", bytes(h, g), func() { b.Unary(backend.SiLU, h, g) }},
+		{"SiLU backward", bytes(h, g, h), func() { b.ActivationBackward(backend.SiLU, h, g, h) }},
 		{"Tan", bytes(h, g), func() { b.Unary(backend.Tan, h, g) }},
 		{"Add", bytes(x, y, z), func() { b.Binary(backend.Add, x, y, z) }},
 		{"Mul in place", bytes(h, h, g), func() { b.Binary(backend.Mul, h, h, g) }},

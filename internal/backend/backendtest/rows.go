@@ -288,9 +288,8 @@ var activations = []struct {
 		return math.Erfc(-x/math.Sqrt2)/2 + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
 	}},
 	{"GELUTanh", backend.GELUTanh, nil, func(x float64) float64 {
-		c := math.Sqrt(2 / math.Pi)
-		t := math.Tanh(c * (x + 0.044715*x*x*x))
-		return (1+t)/2 + x*(1-t*t)/2*c*(1+3*0.044715*x*x)
+		a := 2 * geluAngle(x) // sigmoids keep the digits that 1 + tanh loses
+		return sigmoid(a) + 2*x*sigmoid(a)*sigmoid(-a)*math.Sqrt(2/math.Pi)*(1+3*0.044715*x*x)
 	}},
 	{"Softplus", backend.Softplus, nil, sigmoid},
 }
