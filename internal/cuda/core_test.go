@@ -205,3 +205,27 @@ func TestFoldsOfMoreThanAKernelCanIndexAreDoneInParts(t *testing.T) {
 		}
 	}
 }
+
+func TestScansOfLargeIntegersWrapAroundInAnyGrouping(t *testing.T) {
+	b := openSimulator(t)
+	const lanes, length = 3, 700
+	rng := rand.New(rand.NewPCG(7, 8))
+	x, y, got := make([]int64, lanes*length), make([]int64, lanes*length), make([]int64, lanes*length)
+	for i := range x {
+		x[i], y[i] = int64(rng.Uint64()|1), int64(rng.Uint64())
+	}
+	raw := func(v []int64) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), 8*len(v)) }
+	dx, dy, out := numbers(t, b, backend.I64, lanes, length), numbers(t, b, backend.I64, lanes, length), numbers(t, b, backend.I64, lanes, length)
+	b.CopyIn(dx.Ptr, raw(x))
+	b.CopyIn(dy.Ptr, raw(y))
+	b.Scan(out, dx, dy, 1, 5, false)
+	b.CopyOut(raw(got), out.Ptr)
+	for lane := range lanes {
+		sum := int64(5)
+		for i := lane * length; i < (lane+1)*length; i++ {
+			if sum = x[i]*sum + y[i]; got[i] != sum {
+				t.Fatalf("element %d of lane %d is %d, want %d", i%length, lane, got[i], sum)
+			}
+		}
+	}
+}

@@ -21,15 +21,15 @@ type deviceRows struct {
 	magic, shift uint32
 }
 
-// rowsOf is the axes of out and x after the first one, for kernels that take `lanes` elements at once if that can be,
-// and how many they do take.
+// rowsOf is the axes of out and x after the first one, for kernels that take `lanes` elements at once if rows are whole
+// numbers of those, and how many they do take.
 func rowsOf(out, x *backend.View, lanes int) (rows deviceRows, width int) {
 	o, s := out.At(0), x.At(0)
 	n := newNest(0, &o, &s)
 	rows.out, rows.x = int64(out.Strides[0]), int64(x.Strides[0])
 	width = 1
 	outBytes, xBytes := out.Strides[0]*out.DType.Size(), x.Strides[0]*x.DType.Size()
-	if n.vectorizes(lanes, false) && outBytes%16 == 0 && xBytes%16 == 0 {
+	if n.vectorizes(lanes, false) && n.inner()%lanes == 0 && outBytes%16 == 0 && xBytes%16 == 0 {
 		width = lanes
 	}
 	rows.nest = device[[2]deviceOperand](&n, width)
@@ -98,7 +98,7 @@ func (b *Backend) ScatterAdd(out, index, x *backend.View) {
 	}
 	name, threads, each := "scatter_add_"+class(x.DType), blockThreads, 1 // elements, or vectors, of a thread
 	rows, width := rowsOf(out, x, 4)
-	if width == 4 && scattersVectors(out.DType, x.DType) && rows.nest.rank == 1 && int(rows.nest.inner)%width == 0 {
+	if width == 4 && scattersVectors(out.DType, x.DType) && rows.nest.rank == 1 {
 		name, threads, each = "scatter_vectors_"+out.DType.String()+"_"+x.DType.String(), blockThreads/2, 2
 	} else {
 		rows, _ = rowsOf(out, x, 1)

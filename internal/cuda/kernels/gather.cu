@@ -1,7 +1,7 @@
 // out[i,…] = x[index[i],…].
 #include "index.cuh"
 
-// gather copies elements, or with V > 1 vectors of 16 bytes, one a thread. An index out of range is reported, and its row
+// gather copies elements, or with V > 1 vectors of 16 bytes, of which rows have a whole number, one a thread. An index out of range is reported, and its row
 // left as it is.
 template <class T, i32 V> DEVICE void gather(const Rows &rows, const Index &index, u32 count, Fault *fault) {
   u32 j = (u32)first_element();
@@ -13,15 +13,11 @@ template <class T, i32 V> DEVICE void gather(const Rows &rows, const Index &inde
     return;
   }
   i64 at[2];
-  i32 left = (i32)(rows.nest.inner - rows.nest.locate(j, at) * V);
+  rows.nest.locate(j, at);
   T *out = (T *)rows.nest.operands[0].data + i * rows.out + at[0];
   const T *x = (const T *)rows.nest.operands[1].data + from * rows.x + at[1];
   if constexpr (V > 1) {
-    if (left >= V) {
-      store16(out, load16(x));
-    } else {
-      for (i32 k = 0; k < left; k++) out[k] = x[k];
-    }
+    store16(out, load16(x));
   } else {
     *out = *x;
   }
