@@ -32,8 +32,11 @@ func (b *Backend) Unary(op backend.UnaryOp, out, x *backend.View) {
 	}
 	newNest(0, out, x).parts(func(n *nest, _ int) {
 		family, name, width := "unary", "unary_"+class(x.DType), 1
-		if hasVectors(op) && hot(x.DType) && n.vectorizes(lanes(x.DType), false) {
-			family, name, width = "unary_vectors", "unary_vectors_"+x.DType.String(), lanes(x.DType)
+		switch {
+		case hasVectors(op) && hot(x.DType) && n.vectorizes(4, false):
+			family, name, width = "unary_vectors", "unary_vectors_"+x.DType.String(), 4
+		case x.DType.IsFloat() && inF64(op):
+			name = "unary_f64"
 		}
 		a := args{device[[2]deviceOperand](n, width), int32(op)}
 		launch(b, b.function(family, name), blocks(int(a.nest.count)), blockThreads, 0, &a)
@@ -50,6 +53,24 @@ func hasVectors(op backend.UnaryOp) bool {
 	return false
 }
 
+// inF64 reports whether all floats compute op in F64.
+func inF64(op backend.UnaryOp) bool {
+	switch op {
+	case backend.Exp2, backend.Expm1, backend.Log2, backend.Log10, backend.Tan, backend.Asin, backend.Acos, backend.Atan, backend.Sinh,
+		backend.Cosh, backend.Asinh, backend.Acosh, backend.Atanh, backend.Erfc:
+		return true
+	}
+	return false
+}
+
+// classOf names the type in which kernels compute op of a dtype.
+func classOf(op backend.BinaryOp, dt backend.DType) string {
+	if dt.IsFloat() && (op.NeedsFloat() || op == backend.Remainder || op == backend.Fmod) {
+		return "f64"
+	}
+	return class(dt)
+}
+
 // Binary sets out = op(x, y).
 func (b *Backend) Binary(op backend.BinaryOp, out, x, y *backend.View) {
 	type args struct {
@@ -63,7 +84,7 @@ func (b *Backend) Binary(op backend.BinaryOp, out, x, y *backend.View) {
 	}
 	fault := b.faultOf(op, x.DType)
 	newNest(0, out, x, y).parts(func(n *nest, _ int) {
-		name, width := "binary_"+class(x.DType), 1
+		name, width := "binary_"+classOf(op, x.DType), 1
 		if op <= backend.Min && hot(x.DType) && n.vectorizes(lanes(x.DType), true) {
 			name, width = "binary_vectors_"+x.DType.String(), lanes(x.DType)
 		}
@@ -87,15 +108,19 @@ func (b *Backend) faultOf(op backend.BinaryOp, dt backend.DType) unsafe.Pointer 
 
 // Scalar sets out = op(x, s).
 func (b *Backend) Scalar(op backend.BinaryOp, out, x *backend.View, s float64) {
+	if x.DType.Accumulator() == backend.F32 {
+		s = float64(float32(s))
+	}
 	fault := b.faultOf(op, x.DType)
 	newNest(0, out, x).parts(func(n *nest, _ int) {
-		name, width := "scalar_"+class(x.DType), 1
+		computed := classOf(op, x.DType)
+		name, width := "scalar_"+computed, 1
 		if op <= backend.Min && hot(x.DType) && n.vectorizes(lanes(x.DType), false) {
 			name, width = "scalar_vectors_"+x.DType.String(), lanes(x.DType)
 		}
 		nest := device[[2]deviceOperand](n, width)
 		f, grid := b.function("binary", name), blocks(int(nest.count))
-		switch class(x.DType) {
+		switch computed {
 		case "float":
 			launch(b, f, grid, blockThreads, 0, &struct {
 				nest nest2

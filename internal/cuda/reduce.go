@@ -72,10 +72,7 @@ const (
 func (f *fold) plan(kept *nest) foldPlan {
 	length := f.folded.total()
 	p := foldPlan{width: 1, chunks: 1, chunk: length, team: blockThreads}
-	suffix := class(f.dtype)
-	if f.op == backend.Prod && suffix == "float" {
-		suffix = "product"
-	}
+	suffix := class(f.accumulator())
 	p.columns = kept.stride(1) == 1 && kept.inner() > 1 && f.folded.stride(0) != 1 && length > 0
 	sums := f.op == backend.Sum && hot(f.dtype)
 	vector := lanes(f.dtype)

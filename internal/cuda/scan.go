@@ -28,13 +28,17 @@ func (b *Backend) Scan(out, x, y *backend.View, axis int, start float64, reverse
 	}
 	newNest(0, &lanes[0], &lanes[1], &lanes[2]).parts(func(n *nest, _ int) {
 		nest := device[[3]deviceOperand](n, 1)
-		name, grid := "scan_lanes_"+class(out.DType), blocks(n.total())
+		computed := "f64"
+		if !out.DType.IsFloat() {
+			computed = "integer"
+		}
+		name, grid := "scan_lanes_"+computed, blocks(n.total())
 		// Neighbouring threads should read neighbouring elements, of which a row has many or the other axes do.
 		if length >= blockThreads && (n.total() < manyBlocks || abs(out.Strides[axis]) == 1) {
-			name, grid = "scan_rows_"+class(out.DType), dim3{n.total(), 1, 1}
+			name, grid = "scan_rows_"+computed, dim3{n.total(), 1, 1}
 		}
 		f := b.function("scan", name)
-		if class(out.DType) == "integer" {
+		if computed == "integer" {
 			launchScan(b, f, grid, nest, along, int64(start))
 		} else {
 			launchScan(b, f, grid, nest, along, start)

@@ -46,17 +46,12 @@ template <class T> DEVICE void activation_backward_vectors(const Nest<3> &n, i32
   i32 count = (i32)(n.inner - n.locate(i, at) * 4);
   T *dx = (T *)n.operands[0].data + at[0];
   const T *dy = (const T *)n.operands[1].data + at[1], *kept = (const T *)n.operands[2].data + at[2];
-  if (count >= 4) {
-    float d[4], k[4];
-    load4(d, dy);
-    load4(k, kept);
+  float d[4], k[4];
+  load4(d, dy, count);
+  load4(k, kept, count);
 #pragma unroll
-    for (i32 j = 0; j < 4; j++) d[j] = derive(op, d[j], k[j]);
-    store4(dx, d);
-  } else {
-#pragma unroll 1
-    for (i32 j = 0; j < count; j++) dx[j] = narrow<T>(derive(op, widen(dy[j]), widen(kept[j])));
-  }
+  for (i32 j = 0; j < 4; j++) d[j] = derive(op, d[j], k[j]);
+  store4(dx, d, count);
 }
 
 KERNEL __launch_bounds__(256) activation_backward_vectors_f32(Nest<3> n, i32 op) { activation_backward_vectors<float>(n, op); }

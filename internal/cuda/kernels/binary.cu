@@ -3,14 +3,14 @@
 #include "nest.cuh"
 
 // Any layout and dtype, one element a thread. Operand 2 is y, or there is none and y is the number s. An integer that is
-// divided by zero is reported.
+// divided by zero is reported. F64 computes what F32 has no function of its own for, too.
 template <class C, i32 N> DEVICE void binary_elements(const Nest<N> &n, i32 op, C s, Fault *fault) {
   u32 i = (u32)first_element();
   if (i >= n.count) return;
   i64 at[N];
   n.locate(i, at);
-  C x = load_element<C>(n.operands[1].data, at[1], n.operands[1].dtype), y = s;
-  if constexpr (N == 3) y = load_element<C>(n.operands[2].data, at[2], n.operands[2].dtype);
+  C x = load_converted<C>(n.operands[1].data, at[1], n.operands[1].dtype), y = s;
+  if constexpr (N == 3) y = load_converted<C>(n.operands[2].data, at[2], n.operands[2].dtype);
   if (op >= Eq) {
     n.operands[0].data[at[0]] = compare(op, x, y);
     return;
@@ -21,7 +21,7 @@ template <class C, i32 N> DEVICE void binary_elements(const Nest<N> &n, i32 op, 
       return;
     }
   }
-  store_element(n.operands[0].data, at[0], n.operands[0].dtype, arithmetic<C>(op, x, y));
+  store_element(n.operands[0].data, at[0], n.operands[0].dtype, arithmetic(op, x, y));
 }
 
 KERNEL __launch_bounds__(256) binary_float(Nest<3> n, i32 op) { binary_elements<float>(n, op, 0, nullptr); }

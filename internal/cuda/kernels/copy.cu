@@ -93,15 +93,9 @@ template <class O, class T> DEVICE void convert_vectors(const Nest<2> &n) {
   if (i >= n.count) return;
   i64 at[2];
   i32 count = (i32)(n.inner - n.locate(i, at) * 4);
-  O *out = (O *)n.operands[0].data + at[0];
-  const T *x = (const T *)n.operands[1].data + at[1];
-  if (count >= 4) {
-    float v[4];
-    load4<T>(v, x);
-    store4<O>(out, v);
-  } else {
-    for (i32 k = 0; k < count; k++) out[k] = narrow<O>(widen(x[k]));
-  }
+  float v[4];
+  load4<T>(v, (const T *)n.operands[1].data + at[1], count);
+  store4<O>((O *)n.operands[0].data + at[0], v, count);
 }
 
 KERNEL __launch_bounds__(256) convert_vectors_f32_bf16(Nest<2> n) { convert_vectors<bf16, float>(n); }

@@ -13,8 +13,8 @@ enum BinaryOp : i32 {
 
 #pragma clang fp contract(off)
 
-// unary64 is a function of F64 that no other dtype computes in a way of its own.
-DEVICE double unary64(i32 op, double x) {
+// unary is a function of one number, computed in its type.
+DEVICE double unary(i32 op, double x) {
   switch (op) {
   case Exp2: return maths::exp2(x);
   case Expm1: return maths::expm1(x);
@@ -29,13 +29,7 @@ DEVICE double unary64(i32 op, double x) {
   case Acosh: return maths::acosh(x);
   case Atanh: return maths::atanh(x);
   case Erfc: return maths::erfc(x);
-  default: return maths::tan(maths::reduce_angle(x));
-  }
-}
-
-// unary is a function of one number, as floats of type C compute it.
-DEVICE double unary(i32 op, double x) {
-  switch (op) {
+  case Tan: return maths::tan(maths::reduce_angle(x));
   case Neg: return -x;
   case Abs: return maths::abs(x);
   case Square: return x * x;
@@ -65,11 +59,11 @@ DEVICE double unary(i32 op, double x) {
   case GELU: return maths::gelu(x);
   case GELUSlope: return maths::gelu_slope(x);
   case GELUTanh: return maths::gelu_tanh(x);
-  case GELUTanhSlope: return maths::gelu_tanh_slope(x);
-  default: return unary64(op, x);
+  default: return maths::gelu_tanh_slope(x);
   }
 }
 
+// The functions that have no case here are computed in F64 and rounded once.
 DEVICE float unary(i32 op, float x) {
   switch (op) {
   case Neg: return -x;
@@ -101,8 +95,7 @@ DEVICE float unary(i32 op, float x) {
   case GELU: return maths::gelu(x);
   case GELUSlope: return maths::gelu_slope(x);
   case GELUTanh: return maths::gelu_tanh(x);
-  case GELUTanhSlope: return maths::gelu_tanh_slope(x);
-  default: return (float)unary64(op, (double)x);
+  default: return maths::gelu_tanh_slope(x);
   }
 }
 
@@ -126,9 +119,16 @@ DEVICE double smaller(double x, double y) { return x != x ? x : y != y ? y : min
 DEVICE i64 larger(i64 x, i64 y) { return max_(x, y); }
 DEVICE i64 smaller(i64 x, i64 y) { return min_(x, y); }
 
-// binary64 is a function of two floats that F32 has rounded from F64.
-DEVICE double binary64(i32 op, double x, double y) {
+// arithmetic is a function of two numbers that gives one of their type. Those that have no case in F32 are computed in
+// F64 and rounded once.
+DEVICE double arithmetic(i32 op, double x, double y) {
   switch (op) {
+  case Add: return x + y;
+  case Sub: return x - y;
+  case Mul: return x * y;
+  case Div: return x / y;
+  case Larger: return larger(x, y);
+  case Smaller: return smaller(x, y);
   case Pow: return maths::pow(x, y);
   case Atan2: return maths::atan2(x, y);
   case Hypot: return maths::hypot(x, y);
@@ -137,21 +137,19 @@ DEVICE double binary64(i32 op, double x, double y) {
   }
 }
 
-// arithmetic is a function of two numbers that gives one of their type.
-template <class C> DEVICE C arithmetic(i32 op, C x, C y) {
+DEVICE float arithmetic(i32 op, float x, float y) {
   switch (op) {
   case Add: return x + y;
   case Sub: return x - y;
   case Mul: return x * y;
   case Div: return x / y;
   case Larger: return larger(x, y);
-  case Smaller: return smaller(x, y);
-  default: return (C)binary64(op, (double)x, (double)y);
+  default: return smaller(x, y);
   }
 }
 
 // A division by zero is the caller's to find. x/−1 is −x: the quotient of the smallest number is not one.
-template <> __device__ __attribute__((always_inline)) inline i64 arithmetic<i64>(i32 op, i64 x, i64 y) {
+DEVICE i64 arithmetic(i32 op, i64 x, i64 y) {
   switch (op) {
   case Add: return (i64)((u64)x + (u64)y);
   case Sub: return (i64)((u64)x - (u64)y);

@@ -63,6 +63,14 @@ template <> __device__ __attribute__((always_inline)) inline i64 load_element<i6
   }
 }
 
+// load_converted is load_element, but doubles are of any float dtype.
+template <class C> DEVICE C load_converted(const u8 *data, i64 at, i32 dtype) {
+  if constexpr (sizeof(C) == 8 && (C)0.5 != 0) {
+    if (dtype != F64) return load_element<float>(data, at, dtype);
+  }
+  return load_element<C>(data, at, dtype);
+}
+
 // store_element converts: floats to integers toward zero, and anything but 0 to true.
 DEVICE void store_element(u8 *data, i64 at, i32 dtype, float v) {
   switch (dtype) {
@@ -129,8 +137,12 @@ template <class T> DEVICE void store_vector(T *p, const acc<T> *v, i32 count) {
 
 using u32x2 = u32 __attribute__((ext_vector_type(2)));
 
-template <class T> DEVICE void load4(float *v, const T *p) {
-  if constexpr (sizeof(T) == 4) {
+// load4 and store4 take `count` elements, of which 4 are aligned.
+template <class T> DEVICE void load4(float *v, const T *p, i32 count = 4) {
+  if (count < 4) {
+#pragma unroll
+    for (i32 k = 0; k < 4; k++) v[k] = k < count ? widen(p[k]) : 0;
+  } else if constexpr (sizeof(T) == 4) {
     unpack16<T>(v, load16(p));
   } else {
     u32x2 w = *(const u32x2 *)p;
@@ -139,8 +151,12 @@ template <class T> DEVICE void load4(float *v, const T *p) {
   }
 }
 
-template <class T> DEVICE void store4(T *p, const float *v) {
-  if constexpr (sizeof(T) == 4) {
+template <class T> DEVICE void store4(T *p, const float *v, i32 count = 4) {
+  if (count < 4) {
+#pragma unroll
+    for (i32 k = 0; k < 4; k++)
+      if (k < count) p[k] = narrow<T>(v[k]);
+  } else if constexpr (sizeof(T) == 4) {
     store16(p, pack16<T>(v));
   } else {
     auto pair = [](float x, float y) { return (u32)narrow<T>(y).raw << 16 | narrow<T>(x).raw; };

@@ -56,8 +56,8 @@ struct Task {
   }
 };
 
-// Any layout. Elements L are folded in accumulators A.
-template <class L, class A> DEVICE void reduce_rows(const Nest<2> &kept, const Nest<1> &folded, const Fold &f, A none, A *shared) {
+// Any layout. Elements are folded as A, in F64 also those of other floats.
+template <class A> DEVICE void reduce_rows(const Nest<2> &kept, const Nest<1> &folded, const Fold &f, A none, A *shared) {
   Task task(f, kept.count);
   u32 result = (u32)(task.number / f.chunks), first = (u32)(task.number % f.chunks) * f.chunk;
   u32 end = first + min_((i64)f.chunk, (i64)folded.count - first);
@@ -68,7 +68,7 @@ template <class L, class A> DEVICE void reduce_rows(const Nest<2> &kept, const N
   for (u32 i = first + task.place; i < end; i += (u32)f.team) {
     i64 at[1];
     folded.locate(i, at);
-    v = combine(f.op, v, (A)load_element<L>(kept.operands[1].data, base[1] + at[0], kept.operands[1].dtype));
+    v = combine(f.op, v, load_converted<A>(kept.operands[1].data, base[1] + at[0], kept.operands[1].dtype));
   }
   v = f.team <= 32 ? combine_team(f.op, v, f.team) : combine_block(f.op, v, none, shared);
   if (task.place != 0 || task.spare) return;
@@ -80,7 +80,7 @@ template <class L, class A> DEVICE void reduce_rows(const Nest<2> &kept, const N
 }
 
 // Layouts whose kept axis is contiguous: a lane has a column, a warp every 8th row of a chunk.
-template <class L, class A> DEVICE void reduce_columns(const Nest<2> &kept, const Nest<1> &folded, const Fold &f, A none, A (*shared)[32]) {
+template <class A> DEVICE void reduce_columns(const Nest<2> &kept, const Nest<1> &folded, const Fold &f, A none, A (*shared)[32]) {
   u32 tiles = (kept.inner + 31) / 32;
   u32 block = (u32)block_index();
   u32 chunk = block % f.chunks, column = block / f.chunks % tiles * 32 + (u32)lane_index();
@@ -95,7 +95,7 @@ template <class L, class A> DEVICE void reduce_columns(const Nest<2> &kept, cons
     for (u32 i = first + (u32)warp_index(); i < end; i += 8) {
       i64 at[1];
       folded.locate(i, at);
-      v = combine(f.op, v, (A)load_element<L>(kept.operands[1].data, base[1] + at[0], kept.operands[1].dtype));
+      v = combine(f.op, v, load_converted<A>(kept.operands[1].data, base[1] + at[0], kept.operands[1].dtype));
     }
   }
   shared[warp_index()][lane_index()] = v;
@@ -111,19 +111,18 @@ template <class L, class A> DEVICE void reduce_columns(const Nest<2> &kept, cons
   }
 }
 
-#define REDUCE(suffix, L, A)                                                                                              \
+#define REDUCE(suffix, A)                                                                                                 \
   KERNEL __launch_bounds__(256) reduce_rows_##suffix(Nest<2> kept, Nest<1> folded, Fold f, A none) {                      \
     static __shared__ A shared[8];                                                                                        \
-    reduce_rows<L, A>(kept, folded, f, none, shared);                                                                     \
+    reduce_rows<A>(kept, folded, f, none, shared);                                                                     \
   }                                                                                                                       \
   KERNEL __launch_bounds__(256) reduce_columns_##suffix(Nest<2> kept, Nest<1> folded, Fold f, A none) {                   \
     static __shared__ A shared[8][32];                                                                                    \
-    reduce_columns<L, A>(kept, folded, f, none, shared);                                                                  \
+    reduce_columns<A>(kept, folded, f, none, shared);                                                                  \
   }
-REDUCE(float, float, float)
-REDUCE(product, float, double)
-REDUCE(f64, double, double)
-REDUCE(integer, i64, i64)
+REDUCE(float, float)
+REDUCE(f64, double)
+REDUCE(integer, i64)
 
 // ---- sums in F32 of F32 and BF16, 16 bytes a thread
 

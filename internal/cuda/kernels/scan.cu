@@ -10,7 +10,7 @@ struct Axis {
 };
 
 // scan_lanes is for many lanes, one a thread.
-template <class L, class A> DEVICE void scan_lanes(const Nest<3> &n, const Axis &axis, A start) {
+template <class A> DEVICE void scan_lanes(const Nest<3> &n, const Axis &axis, A start) {
   u32 i = (u32)first_element();
   if (i >= n.count) return;
   i64 at[3];
@@ -18,8 +18,8 @@ template <class L, class A> DEVICE void scan_lanes(const Nest<3> &n, const Axis 
   A sum = start;
 #pragma unroll 1
   for (i64 k = 0; k < axis.length; k++) {
-    A a = (A)load_element<L>(n.operands[1].data, at[1], n.operands[1].dtype);
-    sum = a * sum + (A)load_element<L>(n.operands[2].data, at[2], n.operands[2].dtype);
+    A a = load_converted<A>(n.operands[1].data, at[1], n.operands[1].dtype);
+    sum = a * sum + load_converted<A>(n.operands[2].data, at[2], n.operands[2].dtype);
     store_element(n.operands[0].data, at[0], n.operands[0].dtype, sum);
 #pragma unroll
     for (i32 o = 0; o < 3; o++) at[o] += axis.strides[o];
@@ -36,12 +36,12 @@ template <class A> DEVICE Step<A> then(Step<A> first, Step<A> second) {
 
 // scan_rows is for few long lanes, one a block: 256 elements at a time, composed over the lanes of each warp, then over the
 // warps, in an order that depends on nothing else.
-template <class L, class A> DEVICE void scan_rows(const Nest<3> &n, const Axis &axis, A start, Step<A> *shared) {
+template <class A> DEVICE void scan_rows(const Nest<3> &n, const Axis &axis, A start, Step<A> *shared) {
   i64 at[3];
   n.locate((u32)block_index(), at);
   A sum = start;
   // A constant is read once.
-  auto load = [&](i32 o, i64 k) { return (A)load_element<L>(n.operands[o].data, at[o] + k * axis.strides[o], n.operands[o].dtype); };
+  auto load = [&](i32 o, i64 k) { return load_converted<A>(n.operands[o].data, at[o] + k * axis.strides[o], n.operands[o].dtype); };
   Step<A> constant = {load(1, 0), load(2, 0)};
 #pragma unroll 1
   for (i64 first = 0; first < axis.length; first += 256) {
@@ -70,14 +70,13 @@ template <class L, class A> DEVICE void scan_rows(const Nest<3> &n, const Axis &
   }
 }
 
-#define SCAN(suffix, L, A)                                                                    \
+#define SCAN(suffix, A)                                                                       \
   KERNEL __launch_bounds__(256) scan_lanes_##suffix(Nest<3> n, Axis axis, A start) {          \
-    scan_lanes<L, A>(n, axis, start);                                                         \
+    scan_lanes<A>(n, axis, start);                                                         \
   }                                                                                           \
   KERNEL __launch_bounds__(256) scan_rows_##suffix(Nest<3> n, Axis axis, A start) {           \
     static __shared__ Step<A> shared[8];                                                      \
-    scan_rows<L, A>(n, axis, start, shared);                                                  \
+    scan_rows<A>(n, axis, start, shared);                                                  \
   }
-SCAN(float, float, double)
-SCAN(f64, double, double)
-SCAN(integer, i64, i64)
+SCAN(f64, double)
+SCAN(integer, i64)

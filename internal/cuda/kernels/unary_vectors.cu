@@ -2,18 +2,17 @@
 #include "functions.cuh"
 #include "nest.cuh"
 
-// 16 bytes a thread. Rows of x are contiguous, as those of out are.
+// Four elements a thread. Rows of x are contiguous, as those of out are.
 template <class T> DEVICE void unary_vectors(const Nest<2> &n, i32 op) {
-  constexpr i32 V = per16<T>;
   u32 i = (u32)first_element();
   if (i >= n.count) return;
   i64 at[2];
-  i32 count = (i32)(n.inner - n.locate(i, at) * V);
-  float v[V];
-  load_vector<T>(v, (const T *)n.operands[1].data + at[1], false, count);
+  i32 count = (i32)(n.inner - n.locate(i, at) * 4);
+  float v[4];
+  load4<T>(v, (const T *)n.operands[1].data + at[1], count);
   auto each = [&](auto f) {
 #pragma unroll
-    for (i32 k = 0; k < V; k++) v[k] = f(v[k]);
+    for (i32 k = 0; k < 4; k++) v[k] = f(v[k]);
   };
   switch (op) {
   case Neg: each([](float x) { return -x; }); break;
@@ -31,7 +30,7 @@ template <class T> DEVICE void unary_vectors(const Nest<2> &n, i32 op) {
   case GELUTanh: each([](float x) { return maths::gelu_tanh(x); }); break;
   default: each([](float x) { return maths::gelu_tanh_slope(x); });
   }
-  store_vector<T>((T *)n.operands[0].data + at[0], v, count);
+  store4<T>((T *)n.operands[0].data + at[0], v, count);
 }
 
 KERNEL __launch_bounds__(256) unary_vectors_f32(Nest<2> n, i32 op) { unary_vectors<float>(n, op); }
