@@ -1,0 +1,102 @@
+package cuda
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/hone-ml/hone/internal/backend"
+)
+
+// memory is what a backend has besides kernels.
+type memory interface {
+	Alloc(bytes int) (unsafe.Pointer, error)
+	Free(p unsafe.Pointer, bytes int)
+	CopyIn(dst unsafe.Pointer, src []byte)
+	CopyOut(dst []byte, src unsafe.Pointer)
+}
+
+// upload puts numbers on a device, converted to dt, until the test ends.
+func upload(t testing.TB, b memory, dt backend.DType, x []float64, shape ...int) *backend.View {
+	t.Helper()
+	raw := make([]byte, 0, len(x)*dt.Size())
+	for _, v := range x {
+		switch dt {
+		case backend.F32:
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(v)))
+		case backend.F64:
+			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(v))
+		case backend.BF16:
+			bits := math.Float32bits(float32(v))
+			if v == v {
+				bits += 0x7fff + bits>>16&1
+			}
+			raw = binary.LittleEndian.AppendUint16(raw, uint16(bits>>16))
+		case backend.I32:
+			raw = binary.LittleEndian.AppendUint32(raw, uint32(int32(v)))
+		case backend.U8:
+			raw = append(raw, byte(v))
+		default:
+			t.Fatalf("upload of %v", dt)
+		}
+	}
+	return uploadBytes(t, b, dt, raw, shape...)
+}
+
+func uploadBytes(t testing.TB, b memory, dt backend.DType, raw []byte, shape ...int) *backend.View {
+	t.Helper()
+	p, err := b.Alloc(len(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Free(p, len(raw)) })
+	b.CopyIn(p, raw)
+	v := backend.NewView(p, dt, shape...)
+	return &v
+}
+
+// empty is memory for a result, filled with what is no number.
+func empty(t testing.TB, b memory, dt backend.DType, shape ...int) *backend.View {
+	t.Helper()
+	v := backend.NewView(nil, dt, shape...)
+	raw := make([]byte, dt.Bytes(v.Len()))
+	for i := range raw {
+		raw[i] = 0xff
+	}
+	return uploadBytes(t, b, dt, raw, shape...)
+}
+
+func download(t testing.TB, b memory, v *backend.View) []byte {
+	t.Helper()
+	raw := make([]byte, v.DType.Bytes(v.Len()))
+	b.CopyOut(raw, v.Ptr)
+	return raw
+}
+
+// downloadFloats is a view of F32 or BF16 as numbers.
+func downloadFloats(t testing.TB, b memory, v *backend.View) []float64 {
+	t.Helper()
+	raw := download(t, b, v)
+	out := make([]float64, v.Len())
+	for i := range out {
+		switch v.DType {
+		case backend.F32:
+			out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+		case backend.BF16:
+			out[i] = float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(raw[2*i:])) << 16))
+		default:
+			t.Fatalf("download of %v", v.DType)
+		}
+	}
+	return out
+}
+
+func normals(rng *rand.Rand, scale float64, n int) []float64 {
+	x := make([]float64, n)
+	for i := range x {
+		x[i] = rng.NormFloat64() * scale
+	}
+	return x
+}
