@@ -51,7 +51,7 @@ func NewAdafactor(groups []Group, c AdafactorConfig) *Adafactor {
 		rho, q := min(lr, 1/math.Sqrt(float64(t))), math.Pow(float64(t), c.Beta2Decay)
 		return []float32{float32(lr), float32(wd), float32(gradScale), float32(rho), float32(q)}
 	}
-	return &Adafactor{newRule("Adafactor", groups, false, tensor.AdafactorHyper, hyper, func(s *slot) {
+	return &Adafactor{newRule("Adafactor", groups, WeightsF32, tensor.AdafactorHyper, hyper, func(s *slot) {
 		p, dt := s.param, s.param.DType().Accumulator()
 		constants := tensor.AdafactorConstants{Eps1: c.Eps1, Eps2: c.Eps2, D: c.D}
 		if constants.Eps1 == 0 {

@@ -16,17 +16,17 @@ type AdamWConfig struct {
 
 	// Moments says how both moments of F32, BF16 and F16 parameters are kept: MomentsF32 unless set.
 	Moments Moments
-	// F32Masters keeps, beside BF16 parameters, F32 masters rather than the 16 bits that are enough to
-	// tell them: for programs that read the masters from State. The weights are the same to the bit.
-	F32Masters bool
+	// Weights says how precisely BF16 parameters are trained: WeightsF32 unless set.
+	Weights Weights
 }
 
 // AdamW is Adam with decoupled weight decay (Loshchilov and Hutter, "Decoupled Weight Decay
 // Regularization", 2019), with the semantics of torch.optim.AdamW: the parameter decays by lr·wd first,
 // both moments are corrected for their bias.
 //
-// BF16 parameters are trained with the precision of F32: beside each lie the 16 bits that make it an F32
-// weight, of which it is the nearest BF16 (see tensor.AdamWState). F16 parameters have F32 masters.
+// BF16 parameters are trained with the precision of F32, unless AdamWConfig.Weights says otherwise: beside each lie the
+// 16 bits that make it an F32 weight, of which it is the nearest BF16 (see tensor.AdamWState). F16 parameters have F32
+// masters.
 //
 // Its methods are those of Optimizer; State is "0.3.exp_avg", exp_avg_sq and, where there are any, exp_avg_scale,
 // exp_avg_sq_scale and the remainder or the master of each parameter. Parameters that have remainders cannot be
@@ -55,6 +55,9 @@ func newAdamW(name string, groups []Group, c AdamWConfig, coupled bool) *AdamW {
 	if _, err := ParseMoments(c.Moments.String()); err != nil {
 		panic("optim: " + op + ": " + err.Error())
 	}
+	if _, err := ParseWeights(c.Weights.String()); err != nil {
+		panic("optim: " + op + ": " + err.Error())
+	}
 	if !(c.Eps > 0) {
 		panic(fmt.Sprintf("optim: %s: eps is %g, want it positive", op, c.Eps))
 	}
@@ -63,7 +66,7 @@ func newAdamW(name string, groups []Group, c AdamWConfig, coupled bool) *AdamW {
 		return []float32{float32(lr), float32(wd), unbiased(c.Beta1), unbiased(c.Beta2), float32(gradScale), float32(t % (1 << 24))}
 	}
 	constants := tensor.AdamWConstants{Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps, Coupled: coupled}
-	return &AdamW{config: c, rule: newRule(name, groups, c.F32Masters, tensor.AdamWHyper, hyper, func(s *slot) {
+	return &AdamW{config: c, rule: newRule(name, groups, c.Weights, tensor.AdamWHyper, hyper, func(s *slot) {
 		constants.Stream++ // numbers the parameters
 		constants, state := constants, c.state(s)
 		s.state = []named{{"exp_avg", state.M}, {"exp_avg_sq", state.V}, {"exp_avg_scale", state.MScale}, {"exp_avg_sq_scale", state.VScale}}
@@ -86,8 +89,11 @@ func (c *AdamWConfig) state(s *slot) tensor.AdamWState {
 // String names the optimizer and the choices on which its state depends: "AdamW with 8bit moments".
 func (o *AdamW) String() string {
 	name := fmt.Sprintf("%s with %s moments", o.name, o.config.Moments)
-	if o.config.F32Masters {
+	switch o.config.Weights {
+	case WeightsMaster:
 		name += " and f32 masters"
+	case WeightsBF16:
+		name += " and bf16 weights"
 	}
 	return name
 }

@@ -71,7 +71,7 @@ func TestTwentyAdamWStepsOfTwoGroupsEqualPyTorch(t *testing.T) {
 
 func TestBF16ParametersAreTheirF32MastersRounded(t *testing.T) {
 	g := openGolden(t)
-	params, o := goldenAdamW(g, tensor.BF16, optim.AdamWConfig{F32Masters: true})
+	params, o := goldenAdamW(g, tensor.BF16, optim.AdamWConfig{Weights: optim.WeightsMaster})
 	exact, reference := goldenAdamW(g, tensor.F32, optim.AdamWConfig{})
 	for i := range exact { // the masters begin with what the parameters hold
 		exact[i].CopyFrom(params[i])
@@ -115,12 +115,12 @@ func weights(p, remainder *tensor.Tensor) []float32 {
 
 func TestRemaindersEqualF32MastersToTheBitOverAThousandSteps(t *testing.T) {
 	const n = 777
-	config := func(masters bool) optim.AdamWConfig { return optim.AdamWConfig{Beta2: 0.98, F32Masters: masters} }
+	config := func(w optim.Weights) optim.AdamWConfig { return optim.AdamWConfig{Beta2: 0.98, Weights: w} }
 	p, q := drawn(tensor.BF16, 1, n), drawn(tensor.BF16, 1, n)
 	group := func(p *tensor.Tensor) []optim.Group {
 		return []optim.Group{{Params: []*tensor.Tensor{p}, LR: 1e-3, WeightDecay: 0.1}}
 	}
-	split, whole := optim.NewAdamW(group(p), config(false)), optim.NewAdamW(group(q), config(true))
+	split, whole := optim.NewAdamW(group(p), config(optim.WeightsF32)), optim.NewAdamW(group(q), config(optim.WeightsMaster))
 	gp, gq := tensor.NewGrads(named(p), tensor.F32), tensor.NewGrads(named(q), tensor.F32)
 	master, remainder := maps.Collect(whole.State())["0.0.master"], maps.Collect(split.State())["0.0.remainder"]
 	ties := 0
@@ -147,6 +147,49 @@ func TestRemaindersEqualF32MastersToTheBitOverAThousandSteps(t *testing.T) {
 	}
 	if ties > 100 { // 777,000 weights, of which one in 65,536 is a tie
 		t.Errorf("%d weights lie half-way between two BF16", ties)
+	}
+}
+
+// A step of 1e-5 is far below what BF16 resolves at 1, which is 2⁻⁸: rounded to nearest, no weight would ever move.
+func TestWeightsOfBF16MoveInTheMeanByStepsThatTheyCannotHold(t *testing.T) {
+	const n, steps, lr = 1 << 16, 200, 1e-5
+	p := tensor.Full(tensor.CPU(), tensor.BF16, 1, n)
+	p.SetTrainable(true)
+	o := optim.NewAdamW([]optim.Group{{Params: []*tensor.Tensor{p}, LR: lr}}, optim.AdamWConfig{Weights: optim.WeightsBF16, Moments: optim.Moments8Bit})
+	for name := range o.State() {
+		if !strings.Contains(name, "exp_avg") {
+			t.Errorf("%s is kept beside BF16 weights", name)
+		}
+	}
+	grads := tensor.NewGrads(named(p), tensor.BF16)
+	grads.Flat().Fill(0.25)
+	for range steps {
+		if err := o.Step(grads); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mean, moved := 0.0, 0
+	for _, x := range p.Float64s() {
+		mean += x / n
+		if x != 1 {
+			moved++
+		}
+	}
+	// A weight goes down by 2⁻⁸ with a probability of lr·steps·2⁸ in all: the mean has a standard deviation of 7.6e-6.
+	if want := 1 - lr*steps; math.Abs(mean-want) > 4e-5 {
+		t.Errorf("the mean is %.6f after %d steps, want %.6f", mean, steps, want)
+	}
+	if moved < n/3 || moved > 2*n/3 {
+		t.Errorf("%d of %d weights moved, want about half", moved, n)
+	}
+}
+
+func TestSmallParametersHaveTheirRemaindersBesideWeightsOfBF16(t *testing.T) {
+	norm, matrix := drawn(tensor.BF16, 1, 64), drawn(tensor.BF16, 2, 64, 64)
+	o := optim.NewAdamW([]optim.Group{{Params: []*tensor.Tensor{norm, matrix}, LR: 1e-3}}, optim.AdamWConfig{Weights: optim.WeightsBF16})
+	state := maps.Collect(o.State())
+	if state["0.0.remainder"] == nil || state["0.1.remainder"] != nil || len(state) != 5 {
+		t.Errorf("the state is %v", slices.Sorted(maps.Keys(state)))
 	}
 }
 

@@ -21,7 +21,7 @@ func BenchmarkAdamW(b *testing.B) {
 		{"f32/moments=f32", tensor.F32, tensor.F32, optim.AdamWConfig{}, 2*(4+4+4) + 4},
 		{"f32/moments=bf16", tensor.F32, tensor.F32, optim.AdamWConfig{Moments: optim.MomentsBF16}, 2*(4+2+2) + 4},
 		{"f32/moments=8bit", tensor.F32, tensor.F32, optim.AdamWConfig{Moments: optim.Moments8Bit}, 2*(4+1+1) + 4},
-		{"bf16+master/moments=f32", tensor.BF16, tensor.F32, optim.AdamWConfig{F32Masters: true}, 2*(4+4+4) + 2 + 4},
+		{"bf16+master/moments=f32", tensor.BF16, tensor.F32, optim.AdamWConfig{Weights: optim.WeightsMaster}, 2*(4+4+4) + 2 + 4},
 		{"bf16/moments=f32", tensor.BF16, tensor.F32, optim.AdamWConfig{}, 2*(4+4+4) + 4},
 		{"bf16/moments=bf16", tensor.BF16, tensor.F32, optim.AdamWConfig{Moments: optim.MomentsBF16}, 2*(4+2+2) + 4},
 		{"bf16/moments=8bit", tensor.BF16, tensor.F32, optim.AdamWConfig{Moments: optim.Moments8Bit}, 2*(4+1+1) + 4},

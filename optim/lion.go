@@ -43,7 +43,7 @@ func NewLion(groups []Group, c LionConfig) *Lion {
 		return []float32{float32(lr), float32(wd), float32(gradScale)}
 	}
 	constants := tensor.LionConstants{Beta1: c.Beta1, Beta2: c.Beta2}
-	return &Lion{config: c, rule: newRule("Lion", groups, false, tensor.LionHyper, hyper, func(s *slot) {
+	return &Lion{config: c, rule: newRule("Lion", groups, WeightsF32, tensor.LionHyper, hyper, func(s *slot) {
 		state := tensor.MomentumState{Param: s.param, Master: s.master, Remainder: s.remainder, M: c.Moments.momentum(s.param)}
 		s.state = []named{{"momentum", state.M}}
 		s.step = func(grad, hyper *tensor.Tensor) { tensor.LionStep(state, grad, hyper, constants) }

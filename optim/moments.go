@@ -41,8 +41,8 @@ func ParseMoments(name string) (Moments, error) {
 	return 0, fmt.Errorf("moments %q are none of f32, bf16, 8bit", name)
 }
 
-// least8Bit is the smallest parameter with 8-bit moments.
-const least8Bit = 4096
+// leastPacked is the smallest parameter with 8-bit moments, or with weights of BF16 only.
+const leastPacked = 4096
 
 // dtype is that of the moments of a parameter. F64 parameters have F64 moments.
 func (m Moments) dtype(p *tensor.Tensor) tensor.DType {
@@ -51,7 +51,7 @@ func (m Moments) dtype(p *tensor.Tensor) tensor.DType {
 	case dt != tensor.F32:
 	case m == MomentsBF16:
 		dt = tensor.BF16
-	case m == Moments8Bit && p.Len() >= least8Bit:
+	case m == Moments8Bit && p.Len() >= leastPacked:
 		dt = tensor.U8
 	}
 	return dt

@@ -36,16 +36,16 @@ type named struct {
 	t    *tensor.Tensor // may be nil
 }
 
-// newRule checks the groups and makes a slot for each parameter, with an F32 master of BF16 if masters are asked for,
-// to which fill adds state and step.
-func newRule(name string, groups []Group, masters bool, hyperLen int, hyper func(lr, wd, gradScale float64, t int) []float32, fill func(s *slot)) rule {
+// newRule checks the groups and makes a slot for each parameter, with weights of the given kind, to which fill adds state
+// and step.
+func newRule(name string, groups []Group, weights Weights, hyperLen int, hyper func(lr, wd, gradScale float64, t int) []float32, fill func(s *slot)) rule {
 	check("New"+name, groups)
 	r := rule{name: name, factor: 1, hyper: hyper}
 	for _, g := range groups {
 		group := ruleGroup{Group: g}
 		for _, p := range g.Params {
 			s := slot{param: p}
-			s.master, s.remainder = newWeights(p, masters)
+			s.master, s.remainder = weights.beside(p)
 			fill(&s)
 			group.slots = append(group.slots, s)
 		}

@@ -49,7 +49,7 @@ func NewSGD(groups []Group, c SGDConfig) *SGD {
 		return []float32{float32(lr), float32(wd), float32(gradScale), float32(fresh)}
 	}
 	constants := tensor.SGDConstants{Momentum: c.Momentum, Nesterov: c.Nesterov}
-	return &SGD{config: c, rule: newRule("SGD", groups, false, tensor.SGDHyper, hyper, func(s *slot) {
+	return &SGD{config: c, rule: newRule("SGD", groups, WeightsF32, tensor.SGDHyper, hyper, func(s *slot) {
 		state := tensor.MomentumState{Param: s.param, Master: s.master, Remainder: s.remainder}
 		if c.Momentum > 0 {
 			state.M = c.Moments.momentum(s.param)

@@ -59,7 +59,7 @@ func (s *AdafactorState) check(grad, hyper *Tensor) DType {
 	const op = "AdafactorStep"
 	all := present(s.Param, s.Master, grad)
 	checkStep(op, all, hyper, AdafactorHyper)
-	dt := weightState{s.Param, s.Master, s.Remainder}.check(op, all)
+	dt := weightState{s.Param, s.Master, s.Remainder}.check(op, all, false)
 	checkGrad(op, all, grad, dt)
 	is := func(t *Tensor, shape ...int) bool {
 		if t != nil {

@@ -16,7 +16,8 @@ type AdamWState struct {
 	// Param is the parameter.
 	Param *Tensor
 	// Master, F32 or F64, is the weights that are trained: Param itself, or a tensor that Param receives
-	// rounded to its dtype. It is nil with a Remainder.
+	// rounded to its dtype. It is nil with a Remainder, and for a BF16 Param that has neither: such weights are
+	// rounded stochastically, so that steps too small for BF16 are made in the mean.
 	Master *Tensor
 	// Remainder, U8 [..., 2], makes F32 weights of a BF16 Param, bit for bit those that a Master would
 	// hold. Each element is the lower half of a weight, of which Param is the nearest BF16, weights half-way
@@ -43,8 +44,8 @@ func AdamWBlocks(param *Tensor) int {
 //
 // where g is grad times the gradient scale. hyper is F32 [AdamWHyper]: lr, wd, c1 = 1/(1−β1ᵗ), c2 = 1/(1−β2ᵗ),
 // gradient scale, t modulo 2²⁴; it lies in device memory because it changes from step to step. grad has
-// Param's shape, is contiguous, and F32 or BF16, or F64 where Master is. BF16 moments are rounded by bits
-// drawn from t and c.Stream, the same on every device.
+// Param's shape, is contiguous, and F32 or BF16, or F64 where Master is. BF16 moments, and BF16 weights without
+// master and remainder, are rounded by bits drawn from t and c.Stream, the same on every device.
 //
 // With c.Coupled the step is Adam's: g gets wd·w added, and the weights do not decay.
 func AdamWStep(s AdamWState, grad, hyper *Tensor, c AdamWConstants) {
@@ -54,7 +55,7 @@ func AdamWStep(s AdamWState, grad, hyper *Tensor, c AdamWConstants) {
 	switch {
 	case ok:
 		fused.AdamW(s.views(viewOf), &grad.view, &hyper.view, c)
-	case s.Remainder == nil && s.M.view.DType == s.Master.view.DType && grad.view.DType == s.M.view.DType:
+	case s.Master != nil && s.M.view.DType == s.Master.view.DType && grad.view.DType == s.M.view.DType:
 		s.composed(grad, hyper, c)
 	default:
 		onHost(s.tensors(), func(b *cpu.Backend, view func(*Tensor) *backend.View) {
@@ -78,7 +79,7 @@ func (s *AdamWState) check(grad, hyper *Tensor) {
 			fail("AdamWStep", all, "needs contiguous tensors of one shape")
 		}
 	}
-	want := weightState{s.Param, s.Master, s.Remainder}.check("AdamWStep", all)
+	want := weightState{s.Param, s.Master, s.Remainder}.check("AdamWStep", all, true)
 	m := s.M.view.DType
 	if m != s.V.view.DType || m != want && (want != F32 || m != BF16 && m != U8) {
 		fail("AdamWStep", all, "needs two moments of the weights' dtype, or of BF16 or U8 beside F32")

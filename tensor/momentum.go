@@ -82,7 +82,7 @@ func (s *MomentumState) weights() weightState { return weightState{s.Param, s.Ma
 func (s *MomentumState) check(op string, grad, hyper *Tensor, n int) {
 	all := present(s.Param, s.Master, s.M, grad)
 	checkStep(op, all, hyper, n)
-	dt := s.weights().check(op, all)
+	dt := s.weights().check(op, all, false)
 	if s.M != nil && s.M.view.DType != dt && (s.M.view.DType != BF16 || dt != F32) {
 		fail(op, all, "needs a momentum of the weights' dtype, or of BF16 beside F32")
 	}

@@ -11,14 +11,17 @@ import (
 // A weightState is the three tensors of an optimizer's state that hold the weights; see AdamWState.
 type weightState struct{ param, master, remainder *Tensor }
 
-// check panics if the tensors are no weights, all being what to report, and gives the weights' dtype.
-func (s weightState) check(op string, all []*Tensor) DType {
+// check panics if the tensors are no weights, all being what to report, and gives the weights' dtype. alone says that
+// a BF16 parameter may have nothing beside it.
+func (s weightState) check(op string, all []*Tensor, alone bool) DType {
 	switch {
 	case s.remainder != nil:
 		s.remainder.alive(op)
 		if !s.remainder.view.Contiguous() || s.master != nil || s.param.view.DType != BF16 || s.remainder.view.DType != U8 || !s.remainder.hasShape(append(s.param.Shape(), 2)...) {
 			fail(op, all, "a remainder is U8 [..., 2] beside a BF16 parameter, without a master")
 		}
+		return F32
+	case s.master == nil && s.param.view.DType == BF16 && alone:
 		return F32
 	case s.master == nil:
 		fail(op, all, "needs a master or a remainder")

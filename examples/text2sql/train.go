@@ -139,9 +139,13 @@ func (f *trainFlags) prepare(m models.CausalLM) (optim.Optimizer, error) {
 	if err != nil {
 		return nil, err
 	}
+	weights, err := optim.ParseWeights(f.weights)
+	if err != nil {
+		return nil, err
+	}
 	var opt optim.Optimizer
 	err = tensor.Try(func() {
-		opt = optim.NewAdamW(optim.Split(m.Parameters(), f.config.LR, f.weightDecay), optim.AdamWConfig{Moments: moments})
+		opt = optim.NewAdamW(optim.Split(m.Parameters(), f.config.LR, f.weightDecay), optim.AdamWConfig{Moments: moments, Weights: weights})
 	})
 	return opt, err
 }

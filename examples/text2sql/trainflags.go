@@ -18,6 +18,7 @@ type trainFlags struct {
 	config                  train.Config
 	weightDecay             float64
 	recompute, moments      string
+	weights                 string
 	gradients               string
 	lora                    bool
 	rank                    int
@@ -54,6 +55,7 @@ func (f *trainFlags) register(fs *flag.FlagSet) {
 	fs.Float64Var(&c.PromptLoss, "prompt-loss", 0, "weight of the mean loss of the prompt's tokens")
 	fs.StringVar(&f.recompute, "recompute", "selective", "what backward computes again to save memory: none, selective (all but products and attention) or block (whole layers)")
 	fs.StringVar(&f.moments, "moments", "f32", "how the optimizer keeps its moments: f32, bf16 or 8bit")
+	fs.StringVar(&f.weights, "weights", "f32", "how precisely bf16 parameters are trained: f32 (with 2 more bytes each), or bf16, rounded stochastically")
 	fs.StringVar(&f.gradients, "gradients", "f32", "how gradients are kept: f32, or bf16 in half the memory")
 	fs.IntVar(&c.EvalEvery, "eval-every", 0, "evaluate every so many steps (0: before and after only)")
 	fs.IntVar(&c.SaveEvery, "save-every", 0, "save a checkpoint every so many steps (0: when interrupted only)")
@@ -110,6 +112,7 @@ func (f *trainFlags) checkNames() error {
 		{"schedule", f.config.Schedule, []string{"cosine", "linear", "constant"}},
 		{"recompute", f.recompute, []string{"none", "selective", "block"}},
 		{"moments", f.moments, []string{"f32", "bf16", "8bit"}},
+		{"weights", f.weights, []string{"f32", "bf16"}},
 		{"gradients", f.gradients, []string{"f32", "bf16"}},
 		{"base-dtype", f.baseDType, []string{"bf16", "q8", "q4"}},
 	} {
@@ -163,7 +166,7 @@ func given(fs *flag.FlagSet, name string) (ok bool) {
 
 // shownOptions are the flags that the report shows.
 func shownOptions(fs *flag.FlagSet) (o []report.Option) {
-	for _, name := range []string{"epochs", "max-steps", "max-time", "batch", "accum", "max-length", "lr", "schedule", "warmup", "weight-decay", "clip", "spike", "packing", "prompt-loss", "recompute", "moments", "gradients"} {
+	for _, name := range []string{"epochs", "max-steps", "max-time", "batch", "accum", "max-length", "lr", "schedule", "warmup", "weight-decay", "clip", "spike", "packing", "prompt-loss", "recompute", "moments", "weights", "gradients"} {
 		f := fs.Lookup(name)
 		if v := f.Value.String(); v != "0" && v != "0s" {
 			o = append(o, report.Option{Name: name, Value: v})

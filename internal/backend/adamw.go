@@ -29,7 +29,8 @@ type AdamWArgs struct {
 //
 //   - Master, F32 or F64. Param, when not nil, receives it converted to its dtype;
 //   - Param, BF16, with Remainder, U8[…, 2]: the two bytes of a 16-bit number, the lower one first, which
-//     make of each element an F32 number, see JoinMaster. Master is nil.
+//     make of each element an F32 number, see JoinMaster. Master is nil;
+//   - Param, BF16, alone: rounded by StochasticBF16 with WeightNoise. Moments are not F64.
 //
 // The moments M and V are one of
 //

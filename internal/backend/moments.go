@@ -20,6 +20,21 @@ func AdamWNoise(stream uint64, step uint32, i int) uint32 {
 	return Philox(uint64(step)<<32|uint64(uint32(block)), stream)[i%32/16*2+i%2]
 }
 
+// WeightNoise is the random bits with which AdamW rounds element i of weights that are BF16 and nothing beside, at a
+// step (its number modulo 2²⁴): the lower half of a word and then the upper one, eight elements to a Philox block. The
+// stream is not that of AdamWNoise.
+func WeightNoise(stream uint64, step uint32, i int) uint16 {
+	return WeightNoises(stream, step, i/8)[i%8]
+}
+
+// WeightNoises is WeightNoise of the eight elements from 8·block on.
+func WeightNoises(stream uint64, step uint32, block int) (noise [8]uint16) {
+	for i, word := range Philox(uint64(step)<<32|uint64(uint32(block)), ^stream) {
+		noise[2*i], noise[2*i+1] = uint16(word), uint16(word>>16)
+	}
+	return noise
+}
+
 // QuantBlock is how many elements share a scale in 8-bit moments.
 const QuantBlock = 256
 

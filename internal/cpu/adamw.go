@@ -28,6 +28,7 @@ func (*Backend) AdamW(s backend.AdamWState, grad, hyper *backend.View, a backend
 	}
 	w := newWeights(backend.WeightState{Param: s.Param, Master: s.Master, Remainder: s.Remainder}, n)
 	state.Master, state.Param, state.Remainder = w.master, w.param, w.remainder
+	bare := w.master == nil && w.remainder == nil // BF16 and nothing beside
 	if grad.DType == backend.BF16 {
 		state.Grad16 = slice[uint16](grad.Ptr, n)
 	} else {
@@ -45,10 +46,10 @@ func (*Backend) AdamW(s backend.AdamWState, grad, hyper *backend.View, a backend
 		}
 	}
 	pool.Run(n, grainCheap, func(lo, hi int) {
-		if l2 != 0 {
-			penalisedAdam(state.Slice(lo, hi), &w, step, l2)
+		if part := state.Slice(lo, hi); bare {
+			bareAdam(part, step, l2)
 		} else {
-			simd.AdamW(state.Slice(lo, hi), step)
+			sweepAdam(part, step, l2, w.load)
 		}
 		if w.other != nil { // has a dtype that the sweep does not write
 			publish(w.other, w.master, lo, hi)
@@ -56,11 +57,16 @@ func (*Backend) AdamW(s backend.AdamWState, grad, hyper *backend.View, a backend
 	})
 }
 
-// penalisedLen is how many elements go through penalisedAdam together: few enough for the second-level cache.
+// penalisedLen is how many elements go through sweepAdam together: few enough for the second-level cache.
 const penalisedLen = 1 << 13
 
-// penalisedAdam is the sweep with l2 times the weights added to the gradients.
-func penalisedAdam(s simd.AdamWState, w *weights, h simd.AdamWHyper, l2 float32) {
+// sweepAdam is the sweep with l2 times the weights added to the gradients. load gives the weights [lo, hi) of the
+// parameter, for which there is scratch.
+func sweepAdam(s simd.AdamWState, h simd.AdamWHyper, l2 float32, load func(lo, hi int, scratch []float32) []float32) {
+	if l2 == 0 {
+		simd.AdamW(s, h)
+		return
+	}
 	ws := getWorkspace()
 	defer ws.put()
 	sum, scratch := take[float32](ws, penalisedLen), take[float32](ws, penalisedLen)
@@ -75,8 +81,28 @@ func penalisedAdam(s simd.AdamWState, w *weights, h simd.AdamWHyper, l2 float32)
 			simd.BF16ToF32(grad, b.Grad16)
 		}
 		b.Grad, b.Grad16 = sum[:n], nil
-		simd.MulScaleAdd(b.Grad, grad, gradScale, w.load(b.First, b.First+n, scratch), l2)
+		simd.MulScaleAdd(b.Grad, grad, gradScale, load(b.First, b.First+n, scratch), l2)
 		simd.AdamW(b, h)
+	}
+}
+
+// bareAdam is the sweep over weights that are BF16, which it rounds stochastically: they are F32 in the cache only.
+func bareAdam(s simd.AdamWState, h simd.AdamWHyper, l2 float32) {
+	ws := getWorkspace()
+	defer ws.put()
+	scratch := take[float32](ws, penalisedLen)
+	for lo := 0; lo < s.Len(); lo += penalisedLen {
+		b := s.Slice(lo, min(lo+penalisedLen, s.Len()))
+		param := b.Param
+		b.Master, b.Param = scratch[:b.Len()], nil
+		simd.BF16ToF32(b.Master, param)
+		sweepAdam(b, h, l2, func(_, _ int, _ []float32) []float32 { return b.Master })
+		for i := 0; i < len(param); i += 8 {
+			noise := backend.WeightNoises(h.Stream, h.Step, (b.First+i)/8)
+			for j, x := range b.Master[i:min(i+8, len(param))] {
+				param[i+j] = backend.StochasticBF16(x, noise[j])
+			}
+		}
 	}
 }
 

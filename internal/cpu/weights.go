@@ -9,7 +9,7 @@ import (
 
 // weights are the F32 weights that an optimizer trains, in one of their forms; see backend.WeightState.
 type weights struct {
-	master           []float32 // nil with remainder
+	master           []float32 // nil with remainder, and where param is all there is
 	param, remainder []uint16  // bfloat16, or nil
 	other            *backend.View
 }
@@ -17,6 +17,9 @@ type weights struct {
 func newWeights(s backend.WeightState, n int) weights {
 	if s.Remainder != nil {
 		return weights{param: slice[uint16](s.Param.Ptr, n), remainder: slice[uint16](s.Remainder.Ptr, n)}
+	}
+	if s.Master == nil {
+		return weights{param: slice[uint16](s.Param.Ptr, n)}
 	}
 	w := weights{master: slice[float32](s.Master.Ptr, n)}
 	switch {

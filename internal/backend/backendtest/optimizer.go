@@ -80,6 +80,7 @@ func testAdamW(s *suite) {
 		}
 	}
 	testSplitAdamW(s, b)
+	testBareAdamW(s, b)
 	testPackedMoments(s, b)
 	testCoupledAdam(s, b)
 }
@@ -146,6 +147,41 @@ func testSplitAdamW(s *suite, b backend.AdamWer) {
 			s.expect("param", q, exact, func() array { return wantParam })
 			s.expect("remainder", r, exact, func() array { return wantRest })
 		})
+	}
+}
+
+// testBareAdamW demands of BF16 weights with nothing beside what masters become, rounded by the noise of the step.
+func testBareAdamW(s *suite, b backend.AdamWer) {
+	for _, n := range adamWLengths {
+		for _, moments := range []backend.DType{backend.F32, backend.BF16, backend.U8} {
+			for _, coupled := range []bool{false, true} {
+				p := s.newAdamW(backend.F32, backend.BF16, n)
+				p.w, p.args.Coupled = p.w.rounded(backend.BF16), coupled
+				s.try(fmt.Sprintf("%d weights of bf16, moments %v, coupled %v", n, moments, coupled), func() {
+					grad, hyper := s.in(backend.BF16, p.grad, contiguous), s.in(backend.F32, p.hyper, contiguous)
+					step := func(weights backend.AdamWState) {
+						blocks := (n + backend.QuantBlock - 1) / backend.QuantBlock
+						zeros := func(dt backend.DType, n int) *backend.View { return &s.inout(dt, newArray(n), contiguous).view }
+						if weights.M, weights.V = zeros(moments, n), zeros(moments, n); moments == backend.U8 {
+							weights.MScale, weights.VScale = zeros(backend.F32, blocks), zeros(backend.F32, blocks)
+						}
+						b.AdamW(weights, grad, hyper, p.args)
+					}
+					master, param := s.inout(backend.F32, p.w, contiguous), s.inout(backend.BF16, p.w, contiguous)
+					step(backend.AdamWState{Master: &master.view})
+					step(backend.AdamWState{Param: &param.view})
+					held := master.decode(master.download(s))
+					s.expect("param", param, exact, func() array {
+						want := newArray(n)
+						for i, w := range held.data {
+							noise := backend.WeightNoise(p.args.Stream, uint32(p.hyper.data[5]), i)
+							want.data[i] = float64(math.Float32frombits(uint32(backend.StochasticBF16(float32(w), noise)) << 16))
+						}
+						return want
+					})
+				})
+			}
+		}
 	}
 }
 
