@@ -14,12 +14,20 @@ import (
 // adamWCase is the forms of a state.
 type adamWCase struct {
 	moments, grad backend.DType
-	split         bool // a BF16 parameter with remainders, instead of a master with a BF16 copy
+	weights       weightForm
 	coupled       bool
 }
 
+type weightForm string
+
+const (
+	masters    weightForm = "master and parameter"
+	remainders weightForm = "parameter and remainder"
+	alone      weightForm = "parameter alone"
+)
+
 func (c adamWCase) String() string {
-	return fmt.Sprintf("moments %v, gradient %v, remainder %v, coupled %v", c.moments, c.grad, c.split, c.coupled)
+	return fmt.Sprintf("moments %v, gradient %v, %s, coupled %v", c.moments, c.grad, c.weights, c.coupled)
 }
 
 // state draws the same state on any device.
@@ -44,9 +52,12 @@ func (c adamWCase) state(t *testing.T, b memory, n int) (s backend.AdamWState, a
 		}
 		return x
 	}
-	if c.split {
+	switch c.weights {
+	case alone:
+		s.Param = put(backend.BF16, normals(rng, 0.02, n), n)
+	case remainders:
 		s.Param, s.Remainder = put(backend.BF16, normals(rng, 0.02, n), n), put(backend.U8, codes(2*n), n, 2)
-	} else {
+	default:
 		s.Master, s.Param = put(backend.F32, normals(rng, 0.02, n), n), put(backend.BF16, make([]float64, n), n)
 	}
 	if c.moments != backend.U8 {
@@ -69,9 +80,13 @@ func TestAdamWGivesTheBitsOfTheCPU(t *testing.T) {
 	for _, n := range []int{1024, 2000} {
 		for _, moments := range []backend.DType{backend.F32, backend.BF16, backend.U8} {
 			for _, c := range []adamWCase{
-				{moments, backend.F32, false, false}, {moments, backend.BF16, false, false}, {moments, backend.F32, true, false}, {moments, backend.BF16, true, false},
-				{backend.F32, backend.BF16, true, true}, {backend.F32, backend.F32, false, true},
+				{moments, backend.F32, masters, false}, {moments, backend.BF16, masters, false}, {moments, backend.F32, remainders, false},
+				{moments, backend.BF16, remainders, false}, {moments, backend.BF16, alone, false},
+				{moments, backend.BF16, remainders, true}, {moments, backend.F32, masters, true},
 			} {
+				if c.coupled && moments != backend.F32 {
+					continue
+				}
 				t.Run(fmt.Sprintf("%d, %v", n, c), func(t *testing.T) {
 					args := backend.AdamWArgs{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, Stream: 3<<33 | 9, Coupled: c.coupled}
 					run := func(b interface {

@@ -202,6 +202,4 @@ func teamLaunch(n, team int) (grid dim3, block int) {
 	return dim3{ceilDiv(n, teams), 1, 1}, team * teams
 }
 
-func roundUp(n, multiple int) int { return (n + multiple - 1) / multiple * multiple }
-
 func ceilDiv(n, by int) int { return (n + by - 1) / by }

@@ -136,6 +136,21 @@ func expectTraffic(t *testing.T, b *Backend, least int) {
 	}
 }
 
+func TestProductsOfARowByQuantizedWeightsMoveLittleMoreThanTheLeast(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	b := openSimulator(t)
+	const n, k = 8192, 1024
+	for _, dt := range []backend.DType{backend.Q8_0, backend.Q4_0} {
+		t.Run(dt.String(), func(t *testing.T) {
+			w := uploadBytes(t, b, dt, make([]byte, dt.Bytes(n*k)), n, k)
+			x, out := upload(t, b, backend.BF16, normals(rng, 1, k), 1, k), empty(t, b, backend.BF16, 1, n)
+			b.Statistics()
+			b.MatMulQuantized(out, x, w, false)
+			expectTraffic(t, b, dt.Bytes(n*k)+2*(k+n))
+		})
+	}
+}
+
 func TestOptimizersMoveLittleMoreThanTheLeast(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	b := openSimulator(t)
@@ -164,6 +179,10 @@ func TestOptimizersMoveLittleMoreThanTheLeast(t *testing.T) {
 		}, backend.BF16},
 		{"remainders and BF16 moments", 18, func(t *testing.T) backend.AdamWState {
 			return backend.AdamWState{Param: in(t, backend.BF16, n), Remainder: zeros(t, backend.U8, n, 2), M: zeros(t, backend.BF16, n), V: zeros(t, backend.BF16, n)}
+		}, backend.BF16},
+		{"BF16 weights alone and 8-bit moments", 10, func(t *testing.T) backend.AdamWState {
+			return backend.AdamWState{Param: in(t, backend.BF16, n), M: zeros(t, backend.U8, n), V: zeros(t, backend.U8, n),
+				MScale: zeros(t, backend.F32, blocks), VScale: zeros(t, backend.F32, blocks)}
 		}, backend.BF16},
 		{"remainders and 8-bit moments", 14, func(t *testing.T) backend.AdamWState {
 			return backend.AdamWState{Param: in(t, backend.BF16, n), Remainder: zeros(t, backend.U8, n, 2), M: zeros(t, backend.U8, n), V: zeros(t, backend.U8, n),

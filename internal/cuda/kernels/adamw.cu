@@ -1,5 +1,6 @@
 // AdamW (Loshchilov and Hutter 2019) in one sweep over weights, moments and gradients, whatever forms they have: see
 // backend.AdamWer. The arithmetic is that of the CPU's kernels, operation by operation.
+#include "philox.cuh"
 #include "weights.cuh"
 
 // The numbers that stay from step to step.
@@ -14,14 +15,17 @@ struct Constants {
 struct Rule {
   Constants c;
   float decay, l2, c2, step, grad_scale;
+  u64 count; // of steps, as the upper half of counters of random bits
 
   __device__ __attribute__((always_inline)) Rule(const Constants &c, const float *hyper) : c(c) {
-    float lr = hyper[0], wd = hyper[1];
+    float number = hyper[lane_index() < 6 ? lane_index() : 0]; // one load for all
+    float lr = shuffle(number, 0), wd = shuffle(number, 1);
     decay = c.coupled ? 1.0f : one_minus(lr, wd);
     l2 = wd;
-    step = (float)((double)lr * (double)hyper[2]);
-    c2 = hyper[3];
-    grad_scale = hyper[4];
+    step = (float)((double)lr * (double)shuffle(number, 2));
+    c2 = shuffle(number, 3);
+    grad_scale = shuffle(number, 4);
+    count = (u64)(u32)shuffle(number, 5) << 32;
   }
 
   __device__ __attribute__((always_inline)) void apply(float &w, float &m, float &v, float grad) const {
@@ -33,6 +37,26 @@ struct Rule {
     w = sub_rn(mul_rn(decay, w), div_rn(mul_rn(step, m), root));
   }
 };
+
+// stochastic is backend.StochasticBF16.
+DEVICE u16 stochastic(float x, u32 random) {
+  u32 b = x == x ? bits<u32>(x) : 0x7fc00000u;
+  return (u16)((b + random) >> 16);
+}
+
+// store_weights rounds weights that are BF16 and nothing beside with the bits of backend.WeightNoise.
+DEVICE void store_weights(const Weights &weights, const float *w, Span at, const Rule &rule) {
+  if (weights.master || weights.remainder) {
+    weights.store(w, at);
+    return;
+  }
+  u32 words[4];
+  philox(words, rule.count | (u32)(at.first / 8), ~rule.c.stream);
+  bool second = at.first % 8 != 0; // half of the block's eight elements
+  u32 low = second ? words[2] : words[0], high = second ? words[3] : words[1];
+  u16 raw[quad] = {stochastic(w[0], low & 0xffff), stochastic(w[1], low >> 16), stochastic(w[2], high & 0xffff), stochastic(w[3], high >> 16)};
+  store_raw((u16 *)weights.param, raw, at);
+}
 
 // A warp takes 256 elements at a time, each thread two quads of them.
 constexpr i32 block_elements = 256;
@@ -53,7 +77,7 @@ KERNEL __launch_bounds__(256) adamw_moments_f32(Weights weights, float *ms, floa
       grad.load(g, at);
 #pragma unroll
       for (i32 e = 0; e < quad; e++) rule.apply(w[e], m[e], v[e], g[e]);
-      weights.store(w, at);
+      store_weights(weights, w, at, rule);
       store_quad(ms, m, at);
       store_quad(vs, v, at);
     }
@@ -62,38 +86,17 @@ KERNEL __launch_bounds__(256) adamw_moments_f32(Weights weights, float *ms, floa
 
 // ---- moments of BF16, rounded stochastically
 
-struct Words { u32 x, y, z, w; };
-
-// philox is backend.Philox.
-DEVICE Words philox(u64 counter, u64 key) {
-  Words c{(u32)counter, (u32)(counter >> 32), 0, 0};
-  u32 k0 = (u32)key, k1 = (u32)(key >> 32);
-#pragma unroll
-  for (i32 round = 0; round < 10; round++) {
-    u64 a = (u64)0xD2511F53u * c.x, b = (u64)0xCD9E8D57u * c.z;
-    c = Words{(u32)(b >> 32) ^ c.y ^ k0, (u32)b, (u32)(a >> 32) ^ c.w ^ k1, (u32)a};
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  return c;
-}
-
-// stochastic is backend.StochasticBF16.
-DEVICE u16 stochastic(float x, u32 random) {
-  u32 b = x == x ? bits<u32>(x) : 0x7fc00000u;
-  return (u16)((b + random) >> 16);
-}
-
 // The quads of a thread lie 16 elements apart: their noise is all words of two blocks of Philox, see backend.AdamWNoise.
 KERNEL __launch_bounds__(256) adamw_moments_bf16(Weights weights, u16 *ms, u16 *vs, Floats grad, const float *hyper, Constants c, i64 n, u32 aligned) {
   Rule rule(c, hyper);
-  u64 step = (u64)(u32)hyper[5] << 32;
   for (i64 block = first_block(); block * block_elements < n; block += block_stride()) {
     i64 first = block * block_elements + lane_index() / 4 * 32 + lane_index() % 4 * quad;
     if (first >= n) continue;
-    u64 counter = step | (u32)(first / 32 * 8 + first % 16 / 2);
-    Words a = philox(counter, c.stream), b = philox(counter + 1, c.stream);
-    u32 noise[2][quad] = {{a.x, a.y, b.x, b.y}, {a.z, a.w, b.z, b.w}};
+    u64 counter = rule.count | (u32)(first / 32 * 8 + first % 16 / 2);
+    u32 a[4], b[4];
+    philox(a, counter, c.stream);
+    philox(b, counter + 1, c.stream);
+    const u32 noise[2][quad] = {{a[0], a[1], b[0], b[1]}, {a[2], a[3], b[2], b[3]}};
 #pragma unroll
     for (i32 q = 0; q < 2; q++) {
       Span at{first + 16 * q, n, aligned != 0};
@@ -105,7 +108,7 @@ KERNEL __launch_bounds__(256) adamw_moments_bf16(Weights weights, u16 *ms, u16 *
       grad.load(g, at);
 #pragma unroll
       for (i32 e = 0; e < quad; e++) rule.apply(w[e], m[e], v[e], g[e]);
-      weights.store(w, at);
+      store_weights(weights, w, at, rule);
 #pragma unroll
       for (i32 e = 0; e < quad; e++) raw[e] = stochastic(m[e], noise[q][e] & 0xffff);
       store_raw(ms, raw, at);
@@ -177,7 +180,7 @@ KERNEL __launch_bounds__(256) adamw_moments_u8(Weights weights, u8 *ms, u8 *vs, 
           v_key = Larger::of(v_key, bits<u32>(v[q][e]));
         }
       }
-      weights.store(w, at);
+      store_weights(weights, w, at, rule);
     }
     m_key = warp_reduce<Larger>(m_key);
     v_key = warp_reduce<Larger>(v_key);

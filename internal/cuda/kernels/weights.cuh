@@ -108,17 +108,21 @@ struct Floats {
   }
 };
 
-// Weights are F32 numbers in one of the forms of backend.WeightState.
+// Weights are F32 numbers in one of the forms of backend.AdamWState.
 struct Weights {
-  void *param;   // the weights converted, or with remainder their upper halves; or null
-  float *master; // null with remainder
+  void *param;   // the weights converted, with remainder their upper halves, or all there is of them; or null
+  float *master; // null with remainder, and where param is all there is
   u16 *remainder;
   i32 dtype; // of param
 
   // load is backend.JoinMaster where there are remainders.
   __device__ __attribute__((always_inline)) void load(float *to, Span at) const {
     if (!remainder) {
-      load_quad(to, master, at);
+      if (master) {
+        load_quad(to, master, at);
+      } else {
+        load_quad(to, (const bf16 *)param, at);
+      }
       return;
     }
     u16 p[quad], r[quad];
