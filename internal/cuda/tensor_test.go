@@ -1,0 +1,75 @@
+package cuda
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/hone-ml/hone/internal/backend"
+)
+
+// upload copies values, rounded to F32 or BF16, to memory of the card that is given back when the test ends.
+func upload(t testing.TB, b *Backend, dtype backend.DType, values []float32, shape ...int) *backend.View {
+	t.Helper()
+	raw := make([]byte, 0, max(len(values), 1)*dtype.Size())
+	for _, x := range values {
+		if u := math.Float32bits(x); dtype == backend.F32 {
+			raw = binary.LittleEndian.AppendUint32(raw, u)
+		} else {
+			raw = binary.LittleEndian.AppendUint16(raw, uint16((u+0x7fff+u>>16&1)>>16))
+		}
+	}
+	p, err := b.Alloc(cap(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Free(p, cap(raw)) })
+	b.CopyIn(p, raw)
+	v := backend.NewView(p, dtype, shape...)
+	return &v
+}
+
+// download is the elements of a contiguous view of F32 or BF16.
+func download(b *Backend, v *backend.View) []float32 {
+	raw := make([]byte, v.Len()*v.DType.Size())
+	b.CopyOut(raw, v.Ptr)
+	values := make([]float32, v.Len())
+	for i := range values {
+		if v.DType == backend.F32 {
+			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+		} else {
+			values[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(raw[2*i:])) << 16)
+		}
+	}
+	return values
+}
+
+// normal draws n numbers from N(0, scale²) that BF16 holds exactly.
+func normal(rng *rand.Rand, n int, scale float64) []float32 {
+	values := make([]float32, n)
+	for i := range values {
+		values[i] = math.Float32frombits(math.Float32bits(float32(rng.NormFloat64()*scale)) &^ 0xffff)
+	}
+	return values
+}
+
+// expectNear demands that each element differs from what is wanted by at most tolerance times the largest finite element
+// wanted, and that infinities and NaN are the same.
+func expectNear(t testing.TB, what string, got, want []float32, tolerance float64) {
+	t.Helper()
+	largest := 0.0
+	for _, w := range want {
+		if x := math.Abs(float64(w)); x > largest && !math.IsInf(x, 0) {
+			largest = x
+		}
+	}
+	for i, g := range got {
+		x, w := float64(g), float64(want[i])
+		if x == w || math.IsNaN(x) && math.IsNaN(w) || math.Abs(x-w) <= tolerance*largest {
+			continue
+		}
+		t.Errorf("%s: element %d is %v, want %v (the largest is %v)", what, i, g, want[i], largest)
+		return
+	}
+}
