@@ -49,10 +49,13 @@ func download(b *Backend, v *backend.View) []float32 {
 func normal(rng *rand.Rand, n int, scale float64) []float32 {
 	values := make([]float32, n)
 	for i := range values {
-		values[i] = math.Float32frombits(math.Float32bits(float32(rng.NormFloat64()*scale)) &^ 0xffff)
+		values[i] = inBF16(float32(rng.NormFloat64() * scale))
 	}
 	return values
 }
+
+// inBF16 is a number that BF16 holds exactly, next to x.
+func inBF16(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ 0xffff) }
 
 // expectNear demands that each element differs from what is wanted by at most tolerance times the largest finite element
 // wanted, and that infinities and NaN are the same.
@@ -64,12 +67,18 @@ func expectNear(t testing.TB, what string, got, want []float32, tolerance float6
 			largest = x
 		}
 	}
+	expectWithin(t, what, got, want, tolerance*largest)
+}
+
+// expectWithin is expectNear with an absolute limit.
+func expectWithin(t testing.TB, what string, got, want []float32, limit float64) {
+	t.Helper()
 	for i, g := range got {
 		x, w := float64(g), float64(want[i])
-		if x == w || math.IsNaN(x) && math.IsNaN(w) || math.Abs(x-w) <= tolerance*largest {
+		if x == w || math.IsNaN(x) && math.IsNaN(w) || math.Abs(x-w) <= limit {
 			continue
 		}
-		t.Errorf("%s: element %d is %v, want %v (the largest is %v)", what, i, g, want[i], largest)
+		t.Errorf("%s: element %d is %v, want %v within %.3g", what, i, g, want[i], limit)
 		return
 	}
 }
