@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"slices"
 	"unsafe"
 
 	"github.com/hone-ml/hone/internal/backend"
@@ -133,7 +132,6 @@ const (
 	largeTile, smallTile = 128, 64
 	enoughTiles          = 128 // keep any card busy
 	leastSlice           = 256 // elements of k that are worth a block
-	thinRows             = 8
 )
 
 func tilingOf(dtype backend.DType, m, n, k, matrices int) tiling {
@@ -172,17 +170,23 @@ func (b *Backend) multiply(p *product) {
 		defer b.alignOperand(p, &a.Y, &a.YStride, int(a.N), a.Flags&productYAlongK != 0, func(x *batchAxis) *int { return &x.y })()
 	}
 	t := tilingOf(p.dtype, int(a.M), int(a.N), int(a.K), p.matrices)
-	a.SliceK = int32(t.sliceK)
-	if t.slices == 1 {
-		b.multiplyTiles(p, t)
+	b.inSlices(p, t.slices, t.sliceK, func(p *product) { b.multiplyTiles(p, t) })
+}
+
+// inSlices issues a product in slices of k, and a kernel that adds them up if there is more than one.
+func (b *Backend) inSlices(p *product, slices, sliceK int, issue func(p *product)) {
+	a := &p.args
+	a.SliceK = int32(sliceK)
+	if slices == 1 {
+		issue(p)
 		return
 	}
 	elements := p.matrices * int(a.M) * int(a.N)
-	partial, done := b.scratch(4 * t.slices * elements)
+	partial, done := b.scratch(4 * slices * elements)
 	defer done()
 	sums := *p
 	sums.out = backend.F32
-	sums.batch = slices.Clone(p.batch)
+	sums.batch = append([]batchAxis(nil), p.batch...)
 	matrix := int(a.M) * int(a.N)
 	for i := range sums.batch {
 		sums.batch[i].out = matrix
@@ -191,11 +195,11 @@ func (b *Backend) multiply(p *product) {
 	s := &sums.args
 	s.Out, s.OutStride, s.SliceStride = partial, int64(a.N), int64(elements)
 	s.Bias, s.Residual = nil, nil
-	s.Flags = a.Flags&(productXAlongK|productYAlongK) | productOutF32
+	s.Flags = a.Flags&(productXAlongK|productYAlongK|productSwapped) | productOutF32
 	if a.N%4 == 0 {
 		s.Flags |= productVector
 	}
-	b.multiplyTiles(&sums, t)
+	issue(&sums)
 
 	a.X, a.SliceStride = partial, int64(elements)
 	perThread := 1
@@ -207,7 +211,7 @@ func (b *Backend) multiply(p *product) {
 			&struct {
 				Product productArgs
 				Slices  int32
-			}{*a, int32(t.slices)})
+			}{*a, int32(slices)})
 	})
 }
 
@@ -247,47 +251,6 @@ func (b *Backend) multiplyNaive(p *product) {
 	p.eachBatch(func(matrices int) {
 		launch(b, b.function("gemm_other", "naive_matmul_"+p.dtype.String()), dim3{blocks, 1, matrices}, 256, 0, &struct{ Product productArgs }{p.args})
 	})
-}
-
-// multiplyThin multiplies few rows, or by few columns, where both operands lie along k and are aligned; it reports
-// whether it did.
-func (b *Backend) multiplyThin(p *product) bool {
-	a := p.args
-	if a.Flags&productXAlongK == 0 || a.Flags&productYAlongK == 0 || min(a.M, a.N) > thinRows || p.dtype == backend.F16 {
-		return false
-	}
-	for _, axis := range p.batch {
-		if !alignedTo(nil, p.dtype, 16, axis.x, axis.y) {
-			return false
-		}
-	}
-	if !alignedTo(a.X, p.dtype, 16, between(int(a.XStride), int(a.M))) || !alignedTo(a.Y, p.dtype, 16, between(int(a.YStride), int(a.N))) {
-		return false
-	}
-	rows, cols := a.M, a.N
-	batch := slices.Clone(p.batch)
-	if cols < rows {
-		rows, cols = cols, rows
-		a.Flags |= productSwapped
-		a.X, a.Y, a.XStride, a.YStride = a.Y, a.X, a.YStride, a.XStride
-		for i := range batch {
-			batch[i].x, batch[i].y = batch[i].y, batch[i].x
-		}
-	}
-	const columnsOfBlock = 8
-	name := "thin8_"
-	switch {
-	case rows == 1:
-		name = "thin1_"
-	case rows <= 4:
-		name = "thin4_"
-	}
-	q := product{args: a, dtype: p.dtype, out: p.out, batch: batch, matrices: p.matrices}
-	q.eachBatch(func(matrices int) {
-		launch(b, b.function("thin", name+p.dtype.String()), dim3{(int(cols) + columnsOfBlock - 1) / columnsOfBlock, 1, matrices}, 128, 0,
-			&struct{ Product productArgs }{q.args})
-	})
-	return true
 }
 
 // eachBatch calls do with the arguments of so many matrices set, as many as the third axis of a grid can have.

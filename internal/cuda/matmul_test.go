@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/ptxsim"
 )
 
 // operands are x·y with contiguous or transposed operands, and what may be added.
@@ -168,6 +170,39 @@ func TestThinProductsReadTheWeightsOnce(t *testing.T) {
 				need := int64(max(m, n)*k*2 + max(m, n)/2*kernelRows*k*2)
 				if kernelRows == 0 || s.GlobalLoadBytes > need {
 					t.Errorf("[%d %d]·[%d %d], %s: %d bytes loaded, weights and rows are %d", m, k, k, n, name, s.GlobalLoadBytes, need)
+				}
+			}
+		}
+	}
+}
+
+func TestThinProductsAcrossKReadTheWeightsOnce(t *testing.T) {
+	b := openSimulator(t)
+	for _, dtype := range []backend.DType{backend.BF16, backend.F32} {
+		for _, shape := range [][3]int{{1, 512, 300}, {3, 264, 40}, {8, 128, 1031}, {264, 5, 200}, {512, 1, 128}} {
+			m, n, k := shape[0], shape[1], shape[2]
+			for _, xTransposed := range []bool{false, true} {
+				o := newOperands(t, b, dtype, dtype, m, n, k, xTransposed || m > n, n < m && xTransposed, 1)
+				p := o.product()
+				want := o.naive(t, b, p)
+				b.Statistics()
+				b.multiply(&p)
+				tolerance := 1e-5
+				if dtype == backend.BF16 {
+					tolerance = 0x1p-8
+				}
+				expectNear(t, fmt.Sprint(dtype, shape), download(b, o.out), want, tolerance)
+				var s ptxsim.Stats
+				for name, of := range b.Statistics() {
+					if strings.Contains(name, "across") {
+						s.Add(of)
+					}
+				}
+				// Rows are read by each block; lines end within sectors of 32 bytes.
+				columns := 512 / dtype.Size()
+				need := int64(max(m, n)*k*dtype.Size() + (max(m, n)+columns-1)/columns*min(m, n)*k*32)
+				if s.GlobalLoadBytes == 0 || s.GlobalLoadBytes > need*11/10 || s.SharedBankConflicts != 0 {
+					t.Errorf("%v %v: %d bytes loaded, weights and rows are %d; %d accesses wait for a bank", dtype, shape, s.GlobalLoadBytes, need, s.SharedBankConflicts)
 				}
 			}
 		}
