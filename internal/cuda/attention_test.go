@@ -43,14 +43,14 @@ func (c *attentionCase) run(t testing.TB, b *Backend, dtype backend.DType, forwa
 	}
 	out, lse := empty(dtype, qShape...), empty(backend.F32, c.heads, c.queries)
 	b.Attention(out, lse, q, k, v, c.args)
-	r := &attentionResult{out: download(b, out), lse: download(b, lse)}
+	r := &attentionResult{out: downloadF32(b, out), lse: downloadF32(b, lse)}
 	if forward == nil {
 		forward = r
 	}
 	dq, dk, dv := empty(dtype, qShape...), empty(dtype, kShape...), empty(dtype, kShape...)
 	b.AttentionBackward(dq, dk, dv, upload(t, b, dtype, c.dout, qShape...), upload(t, b, dtype, forward.out, qShape...),
 		upload(t, b, backend.F32, forward.lse, c.heads, c.queries), q, k, v, c.args)
-	r.dq, r.dk, r.dv = download(b, dq), download(b, dk), download(b, dv)
+	r.dq, r.dk, r.dv = downloadF32(b, dq), downloadF32(b, dk), downloadF32(b, dv)
 	return r
 }
 

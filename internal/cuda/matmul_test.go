@@ -43,10 +43,10 @@ func (o *operands) product() product {
 
 // naive is the product by the kernel that computes one element a thread.
 func (o *operands) naive(t testing.TB, b *Backend, p product) []float32 {
-	out := upload(t, b, o.out.DType, download(b, o.out), o.out.Shape[0], o.out.Shape[1])
+	out := upload(t, b, o.out.DType, downloadF32(b, o.out), o.out.Shape[0], o.out.Shape[1])
 	p.args.Out = out.Ptr
 	b.multiplyNaive(&p)
-	return download(b, out)
+	return downloadF32(b, out)
 }
 
 func TestTilesOfEverySizeAndOrientationEqualTheNaiveKernel(t *testing.T) {
@@ -71,7 +71,7 @@ func TestTilesOfEverySizeAndOrientationEqualTheNaiveKernel(t *testing.T) {
 					if to == backend.BF16 {
 						tolerance = 0x1p-8
 					}
-					expectNear(t, label, download(b, o.out), want, tolerance)
+					expectNear(t, label, downloadF32(b, o.out), want, tolerance)
 				}
 			}
 		}
@@ -92,7 +92,7 @@ func TestSlicesOfKEqualTheNaiveKernel(t *testing.T) {
 			if dtype == backend.BF16 {
 				tolerance = 0x1p-8
 			}
-			expectNear(t, fmt.Sprint(dtype, shape), download(b, o.out), want, tolerance)
+			expectNear(t, fmt.Sprint(dtype, shape), downloadF32(b, o.out), want, tolerance)
 			if _, sliced := b.Statistics()["sum_slices_"+dtype.String()]; !sliced {
 				t.Errorf("%v %v was not sliced", dtype, shape)
 			}
@@ -109,7 +109,7 @@ func TestInfinityAndNaNStayInTheirRowsAndColumns(t *testing.T) {
 		vy.Strides[0], vy.Strides[1] = 1, 72
 		out := upload(t, b, backend.F32, make([]float32, m*48), m, 48)
 		b.MatMul(out, vx, vy, false)
-		for i, v := range download(b, out) {
+		for i, v := range downloadF32(b, out) {
 			row, col := i/48, i%48
 			if math.IsNaN(float64(v)) != (col == 7) || math.IsInf(float64(v), 0) != (row == 1 && col != 7) {
 				t.Errorf("m = %d: element (%d, %d) is %v", m, row, col, v)
@@ -163,7 +163,7 @@ func TestThinProductsReadTheWeightsOnce(t *testing.T) {
 			want := o.naive(t, b, p)
 			b.Statistics()
 			b.MatMul(o.out, o.x, o.y, false)
-			expectNear(t, fmt.Sprintf("[%d %d]·[%d %d]", m, k, k, n), download(b, o.out), want, 1e-5)
+			expectNear(t, fmt.Sprintf("[%d %d]·[%d %d]", m, k, k, n), downloadF32(b, o.out), want, 1e-5)
 			for name, s := range b.Statistics() {
 				kernelRows := map[string]int{"thin1_bf16": 1, "thin4_bf16": 4, "thin8_bf16": 8}[name]
 				// A warp reads two lines of the weights and all rows, those that do not exist as the last one; rows come from a cache.
@@ -191,7 +191,7 @@ func TestThinProductsAcrossKReadTheWeightsOnce(t *testing.T) {
 				if dtype == backend.BF16 {
 					tolerance = 0x1p-8
 				}
-				expectNear(t, fmt.Sprint(dtype, shape), download(b, o.out), want, tolerance)
+				expectNear(t, fmt.Sprint(dtype, shape), downloadF32(b, o.out), want, tolerance)
 				var s ptxsim.Stats
 				for name, of := range b.Statistics() {
 					if strings.Contains(name, "across") {

@@ -9,29 +9,8 @@ import (
 	"github.com/hone-ml/hone/internal/backend"
 )
 
-// upload copies values, rounded to F32 or BF16, to memory of the card that is given back when the test ends.
-func upload(t testing.TB, b *Backend, dtype backend.DType, values []float32, shape ...int) *backend.View {
-	t.Helper()
-	raw := make([]byte, 0, max(len(values), 1)*dtype.Size())
-	for _, x := range values {
-		if u := math.Float32bits(x); dtype == backend.F32 {
-			raw = binary.LittleEndian.AppendUint32(raw, u)
-		} else {
-			raw = binary.LittleEndian.AppendUint16(raw, uint16((u+0x7fff+u>>16&1)>>16))
-		}
-	}
-	p, err := b.Alloc(cap(raw))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.Free(p, cap(raw)) })
-	b.CopyIn(p, raw)
-	v := backend.NewView(p, dtype, shape...)
-	return &v
-}
-
-// download is the elements of a contiguous view of F32 or BF16.
-func download(b *Backend, v *backend.View) []float32 {
+// downloadF32 is the elements of a contiguous view of F32 or BF16.
+func downloadF32(b *Backend, v *backend.View) []float32 {
 	raw := make([]byte, v.Len()*v.DType.Size())
 	b.CopyOut(raw, v.Ptr)
 	values := make([]float32, v.Len())

@@ -19,10 +19,11 @@ type memory interface {
 }
 
 // upload puts numbers on a device, converted to dt, until the test ends.
-func upload(t testing.TB, b memory, dt backend.DType, x []float64, shape ...int) *backend.View {
+func upload[T float32 | float64](t testing.TB, b memory, dt backend.DType, x []T, shape ...int) *backend.View {
 	t.Helper()
 	raw := make([]byte, 0, len(x)*dt.Size())
-	for _, v := range x {
+	for _, x := range x {
+		v := float64(x)
 		switch dt {
 		case backend.F32:
 			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(v)))

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -380,7 +381,7 @@ func TestRowsAreAsTheContractSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	back, err := data.Read(path)
-	if err != nil || !slices.Equal(back, rows) {
+	if err != nil || !reflect.DeepEqual(back, rows) {
 		t.Errorf("%v", err)
 	}
 	if r := rows[0]; !strings.HasPrefix(r.Schema, "CREATE TABLE") || r.Dialect != "sqlite" || r.ID != d.HeldOut[0].ID {
