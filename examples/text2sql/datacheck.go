@@ -248,7 +248,7 @@ func (r *dataReport) print(w io.Writer, file, against string) {
 		fmt.Fprintf(w, "leakage   of %d rows, in %s there is the same question for %d, the same SQL for %d, the same schema for %d,\n          the same question about the same schema for %d",
 			r.N, against, o.Question, o.SQL, o.Schema, o.Row)
 		if len(o.Examples) > 0 {
-			fmt.Fprintf(w, ": %s", strings.Join(o.Examples, ", "))
+			fmt.Fprintf(w, "; the questions of %s", strings.Join(o.Examples, ", "))
 		}
 		fmt.Fprintln(w)
 	}

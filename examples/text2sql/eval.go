@@ -24,24 +24,25 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	c.register(fs)
 	model := fs.String("model", "", "`DIR` of the model, such as a run of train")
 	file := fs.String("data", "", "JSONL `FILE` of questions with gold queries")
-	var dbs databases
-	dbs.register(fs)
+	var s scoring
+	s.dbs.register(fs)
+	s.register(fs)
 	limit := fs.Int("limit", 0, "evaluate the first `N` questions only (0: all)")
 	most := fs.Int("max-tokens", 256, "longest answer in tokens")
-	out := fs.String("out", "", "write the judged answers to `FILE`, a line a question")
+	fs.StringVar(&s.out, "out", "", "write the judged answers to `FILE`, a line a question")
 	answers := fs.String("answers", "", "keep each answer in `FILE` as it comes; the same command goes on from there after an interruption")
 	var more improvement
 	more.register(fs)
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
 	}
-	if err := required("eval", fs, "model", "data"); err != nil {
+	if err := cmp.Or(required("eval", fs, "model", "data"), s.check()); err != nil {
 		return err
 	}
 	if err := cmp.Or(c.check(), more.check()); err != nil {
 		return err
 	}
-	exec, err := dbs.open(ctx)
+	exec, err := s.dbs.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -80,8 +81,8 @@ func runEval(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	line.Done()
-	s := scoring{dbs: dbs, exec: exec, golds: &exam.golds, out: *out}
-	summary, _, err := s.run(ctx, rows, preds)
+	s.exec, s.golds, s.seed = exec, &exam.golds, c.seed
+	summary, err := s.run(ctx, rows, preds)
 	if err != nil {
 		if *answers != "" {
 			err = fmt.Errorf("%w; the answers are in %s", err, *answers)
@@ -102,19 +103,20 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	c.register(fs)
 	pred := fs.String("pred", "", "JSONL `FILE` of predictions")
 	file := fs.String("data", "", "JSONL `FILE` of questions with gold queries")
-	var dbs databases
-	dbs.register(fs)
-	out := fs.String("out", "", "write the judged answers to `FILE`, a line a question")
+	var s scoring
+	s.dbs.register(fs)
+	s.register(fs)
+	fs.StringVar(&s.out, "out", "", "write the judged answers to `FILE`, a line a question")
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
 	}
-	if err := required("score", fs, "pred", "data"); err != nil {
+	if err := cmp.Or(required("score", fs, "pred", "data"), s.check()); err != nil {
 		return err
 	}
 	if err := c.check(); err != nil {
 		return err
 	}
-	exec, err := dbs.open(ctx)
+	exec, err := s.dbs.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -127,8 +129,8 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	s := scoring{dbs: dbs, exec: exec, out: *out}
-	summary, _, err := s.run(ctx, rows, preds)
+	s.exec, s.seed = exec, c.seed
+	summary, err := s.run(ctx, rows, preds)
 	if err != nil {
 		return fmt.Errorf("%s, by %s: %w", *pred, *file, err)
 	}
@@ -146,6 +148,9 @@ exact match         %.1f %%
 valid SQL           %.1f %%   (%s, %s)
 empty golds         %d
 `, percent(s), 100*s.SetAccuracy, 100*s.ExactMatch, 100*s.ValidSQL, plural(s.Errors, "error"), plural(s.Timeouts, "timeout"), s.EmptyGolds)
+	if s.RobustAccuracy != nil && err == nil {
+		_, err = fmt.Fprintf(p.stdout, "robust accuracy     %.1f %%   (right on the perturbed copies too)\n", 100**s.RobustAccuracy)
+	}
 	return err
 }
 

@@ -4,10 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"time"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
+	"github.com/hone-ml/hone/examples/text2sql/internal/perturb"
 	"github.com/hone-ml/hone/examples/text2sql/internal/score"
 	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
 )
@@ -27,13 +31,54 @@ type scoring struct {
 	exec  sqlexec.Executor
 	golds *score.Golds
 	out   string // file of judged answers, or ""
+
+	copies int    // of each database, perturbed, for the robust accuracy
+	seed   uint64 // of the copies
+}
+
+// register adds the flag of perturbed copies.
+func (s *scoring) register(fs *flag.FlagSet) {
+	fs.IntVar(&s.copies, "perturb", 0, "measure robust_accuracy too, on `N` copies of each SQLite database with other rows (5 find nearly all lucky answers)")
+}
+
+// check finds wrong usage.
+func (s *scoring) check() error {
+	switch {
+	case s.copies < 0:
+		return usagef("-perturb is %d, want 0 or more", s.copies)
+	case s.copies > 0 && s.dbs.dsn != "":
+		return usagef("-perturb copies SQLite databases; PostgreSQL's cannot be")
+	}
+	return nil
+}
+
+// run scores predictions, writes the judged answers and measures on copies.
+func (s *scoring) run(ctx context.Context, rows []data.Row, preds []data.Prediction) (*score.Summary, error) {
+	summary, items, err := s.judge(ctx, rows, preds)
+	if err != nil || s.copies == 0 {
+		return summary, err
+	}
+	start := time.Now()
+	robust, err := score.Robust(ctx, func(ctx context.Context, dbID string) (score.Copies, error) {
+		return perturb.Open(ctx, filepath.Join(s.dbs.dir, dbID+".sqlite"), s.copies, s.seed, sqlexec.Limits{})
+	}, rows, items)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for _, right := range robust {
+		n += truth(right)
+	}
+	summary.RobustAccuracy = new(float64(n) / float64(len(rows)))
+	summary.Seconds += time.Since(start).Seconds()
+	return summary, nil
 }
 
 // part is the file that keeps what is judged so far.
 func (s *scoring) part() string { return s.out + ".part" }
 
-// run scores predictions and writes the judged answers.
-func (s *scoring) run(ctx context.Context, rows []data.Row, preds []data.Prediction) (*score.Summary, []score.Item, error) {
+// judge scores predictions and writes the judged answers.
+func (s *scoring) judge(ctx context.Context, rows []data.Row, preds []data.Prediction) (*score.Summary, []score.Item, error) {
 	o := score.Options{Golds: s.golds}
 	if s.out == "" {
 		return score.Evaluate(ctx, s.exec, rows, preds, o)

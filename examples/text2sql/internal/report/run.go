@@ -108,6 +108,8 @@ type Score struct {
 	Timeouts          int        `json:"timeouts"`
 	EmptyGolds        int        `json:"empty_golds"` // questions whose gold query returns no row
 	Seconds           float64    `json:"seconds"`
+
+	RobustAccuracy *float64 `json:"robust_accuracy,omitempty"` // right on perturbed copies of the databases too
 }
 
 // A Step is one optimiser step, a line of metrics.jsonl. Values that JSON cannot write (NaN, infinities) become null

@@ -37,6 +37,10 @@ type Summary struct {
 	Timeouts          int        `json:"timeouts"`
 	EmptyGolds        int        `json:"empty_golds"` // gold queries that return no rows
 	Seconds           float64    `json:"seconds"`
+
+	// RobustAccuracy is the fraction that is right on perturbed copies of the
+	// databases too, see Robust; nil where that was not asked for.
+	RobustAccuracy *float64 `json:"robust_accuracy,omitempty"`
 }
 
 // A Verdict says what became of a prediction.

@@ -69,7 +69,19 @@ func (s *SQLite) AddFile(dbID, path string) error {
 // AddScript makes a database in memory by running a trusted script of CREATE
 // TABLE and INSERT statements, known from then on as dbID and as read-only as
 // a file.
-func (s *SQLite) AddScript(dbID, script string) error {
+func (s *SQLite) AddScript(dbID, script string) error { return s.addScript(dbID, script, "") }
+
+// AddScriptReversed is AddScript of a database whose queries, where they ask
+// for no order, return their rows in another one than usual: two databases of
+// one script tell whether a query's result is determined
+// (https://sqlite.org/pragma.html#pragma_reverse_unordered_selects).
+func (s *SQLite) AddScriptReversed(dbID, script string) error {
+	return s.addScript(dbID, script, "PRAGMA reverse_unordered_selects = ON")
+}
+
+// addScript makes a database in memory, on each connection of which setup is
+// run.
+func (s *SQLite) addScript(dbID, script, setup string) error {
 	if err := checkID(dbID); err != nil {
 		return err
 	}
@@ -77,7 +89,18 @@ func (s *SQLite) AddScript(dbID, script string) error {
 	if err != nil {
 		return fmt.Errorf("database %q: %w", dbID, err)
 	}
-	db := &database{name: dbID, open: image.open, release: image.free}
+	open := func() (*conn, error) {
+		c, err := image.open()
+		if err != nil {
+			return nil, err
+		}
+		if err := c.exec(setup); err != nil {
+			c.close()
+			return nil, err
+		}
+		return c, nil
+	}
+	db := &database{name: dbID, open: open, release: image.free}
 	if err := s.add(dbID, db); err != nil {
 		image.free()
 		return err
