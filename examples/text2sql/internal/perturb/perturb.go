@@ -51,10 +51,10 @@ func Open(ctx context.Context, path string, n int, seed uint64, limits sqlexec.L
 	}
 	c := &Copies{n, exec}
 	for k := range n {
-		script := original.script(rand.New(rand.NewPCG(seed, uint64(k))))
-		err := exec.AddScript(name(k, false), script)
+		rng := func() *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(k))) }
+		err := exec.AddScript(name(k, false), original.script(rng(), false))
 		if err == nil {
-			err = exec.AddScriptReversed(name(k, true), script)
+			err = exec.AddScriptReversed(name(k, true), original.script(rng(), true))
 		}
 		if err != nil {
 			exec.Close()
@@ -69,8 +69,10 @@ func name(k int, reversed bool) string { return fmt.Sprintf("%d-%t", k, reversed
 // N is how many copies there are.
 func (c *Copies) N() int { return c.n }
 
-// Query runs a query on copy k. Reversed, SQLite reads tables from their ends:
-// a query whose result then differs does not say which rows it means.
+// Query runs a query on copy k. Reversed, its tables hold the same rows in the
+// opposite order and no keys, and SQLite reads them from their ends where no
+// order is asked for: a query whose result then differs does not say which rows
+// it means, as with LIMIT 1 among equals.
 func (c *Copies) Query(ctx context.Context, k int, reversed bool, sql string) (*sqlexec.Result, error) {
 	return c.exec.Query(ctx, name(k, reversed), sql)
 }
@@ -93,9 +95,11 @@ type table struct {
 }
 
 type column struct {
-	name string
-	key  bool // part of a key, own or foreign: its cells stay with their row
-	id   bool // the only column of an integer primary key
+	name     string
+	declared string // type
+	key      bool   // part of a key, own or foreign: its cells stay with their row
+	unique   bool   // part of a primary key or a unique index
+	id       bool   // the only column of an integer primary key
 }
 
 // read takes a whole database, of large tables the first rows.
@@ -135,10 +139,10 @@ func read(ctx context.Context, path string) (*database, error) {
 
 // read takes a table's columns and rows.
 func (t *table) read(ctx context.Context, db *sql.DB) error {
-	columns, err := texts(ctx, db, `SELECT c.name, c.pk > 0
-			OR EXISTS (SELECT 1 FROM pragma_foreign_key_list(?1) f WHERE lower(f."from") = lower(c.name))
-			OR EXISTS (SELECT 1 FROM sqlite_schema s, pragma_foreign_key_list(s.name) f WHERE s.type = 'table' AND lower(f."table") = lower(?1) AND lower(f."to") = lower(c.name))
-			OR EXISTS (SELECT 1 FROM pragma_index_list(?1) i, pragma_index_info(i.name) x WHERE i."unique" AND x.name = c.name),
+	columns, err := texts(ctx, db, `SELECT c.name, c.type,
+			EXISTS (SELECT 1 FROM pragma_foreign_key_list(?1) f WHERE lower(f."from") = lower(c.name))
+			OR EXISTS (SELECT 1 FROM sqlite_schema s, pragma_foreign_key_list(s.name) f WHERE s.type = 'table' AND lower(f."table") = lower(?1) AND lower(f."to") = lower(c.name)),
+			c.pk > 0 OR EXISTS (SELECT 1 FROM pragma_index_list(?1) i, pragma_index_info(i.name) x WHERE i."unique" AND x.name = c.name),
 			c.pk = 1 AND upper(c.type) IN ('INT', 'INTEGER', 'BIGINT', 'NUMBER') AND (SELECT count(*) FROM pragma_table_info(?1) o WHERE o.pk > 0) = 1
 		FROM pragma_table_info(?1) c ORDER BY c.cid`, t.name)
 	if err != nil {
@@ -146,7 +150,7 @@ func (t *table) read(ctx context.Context, db *sql.DB) error {
 	}
 	literals := make([]string, len(columns))
 	for i, c := range columns {
-		t.columns = append(t.columns, column{c[0], c[1] == "1", c[2] == "1"})
+		t.columns = append(t.columns, column{c[0], c[1], c[2] == "1" || c[3] == "1", c[3] == "1", c[4] == "1"})
 		literals[i] = "quote(" + ident(c[0]) + ")"
 	}
 	t.rows, err = texts(ctx, db, fmt.Sprintf("SELECT %s FROM %s LIMIT %d", strings.Join(literals, ", "), ident(t.name), 2*mostRows))
@@ -182,12 +186,19 @@ func texts(ctx context.Context, db *sql.DB, query string, args ...any) ([][]stri
 	return all, rows.Err()
 }
 
-// script makes a copy's CREATE and INSERT statements.
-func (d *database) script(r *rand.Rand) string {
+// script makes a copy's CREATE and INSERT statements, or those of the same copy
+// the other way round.
+func (d *database) script(r *rand.Rand, reversed bool) string {
 	var b strings.Builder
 	for _, t := range d.tables {
-		b.WriteString(t.ddl + ";\n")
-		for _, row := range t.perturbed(r) {
+		rows := t.perturbed(r)
+		if reversed {
+			slices.Reverse(rows)
+			b.WriteString(t.keyless())
+		} else {
+			b.WriteString(t.ddl + ";\n")
+		}
+		for _, row := range rows {
 			// A constraint that the copy would break costs the row, no more.
 			fmt.Fprintf(&b, "INSERT OR IGNORE INTO %s VALUES (%s);\n", ident(t.name), strings.Join(row, ", "))
 		}
@@ -198,22 +209,36 @@ func (d *database) script(r *rand.Rand) string {
 	return b.String()
 }
 
+// keyless is the definition of a table without keys, which would order it.
+func (t *table) keyless() string {
+	columns := make([]string, len(t.columns))
+	for i, c := range t.columns {
+		columns[i] = ident(c.name)
+		if c.declared != "" {
+			columns[i] += " " + ident(c.declared) // quoted, as what a table declares may be any words
+		}
+	}
+	return "CREATE TABLE " + ident(t.name) + " (" + strings.Join(columns, ", ") + ");\n"
+}
+
 // perturbed are the rows of a copy, in a new order.
 func (t *table) perturbed(r *rand.Rand) [][]string {
 	if len(t.rows) == 0 {
 		return nil
 	}
 	id, next := -1, int64(0) // the column of the key, and the next that is free
-	single := true           // no key, or one that can be counted on
+	countable := true        // no key, or one that can be counted on
 	for i, c := range t.columns {
 		switch {
 		case c.id:
 			id = i
 			for _, row := range t.rows {
 				n, err := strconv.ParseInt(row[i], 10, 64)
-				single = single && err == nil && n < 1<<62
+				countable = countable && err == nil && n < 1<<62
 				next = max(next, n+1)
 			}
+		case c.unique:
+			countable = false
 		}
 	}
 	var out [][]string
@@ -228,7 +253,7 @@ func (t *table) perturbed(r *rand.Rand) [][]string {
 			}
 		}
 		out = append(out, row)
-		if single && r.Float64() < doubled {
+		if countable && r.Float64() < doubled {
 			twin := slices.Clone(row)
 			if id >= 0 {
 				twin[id] = strconv.FormatInt(next, 10)
