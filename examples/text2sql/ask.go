@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math"
 	"strings"
 	"text/tabwriter"
 
@@ -92,7 +93,7 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 		if err != nil {
 			answer.Error = err.Error()
 		} else {
-			answer.Columns, answer.Rows = result.Columns, result.Rows
+			answer.Columns, answer.Rows = result.Columns, encodable(result.Rows)
 		}
 		if printErr := p.printJSON(answer); printErr != nil {
 			return printErr
@@ -104,6 +105,18 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 		return fmt.Errorf("the query failed: %w", err)
 	}
 	return p.printRows(result)
+}
+
+// encodable replaces the numbers that JSON cannot write by their names.
+func encodable(rows [][]any) [][]any {
+	for _, row := range rows {
+		for i, cell := range row {
+			if f, ok := cell.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
+				row[i] = fmt.Sprint(f)
+			}
+		}
+	}
+	return rows
 }
 
 // printRows prints a result as a table.
