@@ -57,6 +57,10 @@ func runDataLoad(ctx context.Context, p *program, args []string) error {
 	if c.json {
 		return p.printJSON(loaded)
 	}
+	if *dir == "" {
+		_, err := fmt.Fprintf(p.stdout, "the role %s may read %s\n", pgexec.Reader, *grant)
+		return err
+	}
 	_, err := fmt.Fprintf(p.stdout, "%s, %d of them unchanged; %s and %s loaded; the role %s may read them\n",
 		plural(loaded.Schemas, "schema"), loaded.Unchanged, plural(loaded.Tables, "table"), plural(int(loaded.Rows), "row"), pgexec.Reader)
 	return err

@@ -83,7 +83,7 @@ func (s *scoring) judge(ctx context.Context, rows []data.Row, preds []data.Predi
 	if s.out == "" {
 		return score.Evaluate(ctx, s.exec, rows, preds, o)
 	}
-	on := digest([]byte(s.dbs.dir), []byte(s.dbs.dsn))
+	on := digest([]byte(s.dbs.dir), []byte(withoutPassword(s.dbs.dsn)))
 	o.Known = map[string]score.Item{}
 	j, err := openJournal(s.part(), func(line []byte) error {
 		var l judgedLine

@@ -119,10 +119,15 @@ func writeRecipe(dir string, fs *flag.FlagSet) error {
 	})
 }
 
-var password = regexp.MustCompile(`(postgres(?:ql)?://[^:@/\s]*):[^@/\s]*@`)
+var (
+	password     = regexp.MustCompile(`(postgres(?:ql)?://[^:@/\s]*):[^@/\s]*@`)
+	passwordWord = regexp.MustCompile(`\bpassword\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&']*)`)
+)
 
 // withoutPassword takes the password out of a DSN, so that no file of a run gives it away.
-func withoutPassword(s string) string { return password.ReplaceAllString(s, "$1@") }
+func withoutPassword(s string) string {
+	return passwordWord.ReplaceAllString(password.ReplaceAllString(s, "$1@"), "")
+}
 
 // nearestFlag is the flag whose name takes the fewest changes to be name.
 func nearestFlag(fs *flag.FlagSet, name string) (best string) {
