@@ -126,13 +126,20 @@ func (l *lexer) blockComment() {
 }
 
 // str passes a string from its opening quote, and the parts that continue it
-// after white space with a line end in it.
+// after white space with a line end in it; comments up to a line's end are
+// white space there, others are not.
 func (l *lexer) str(escapes bool) {
 	for {
 		l.quote(escapes)
 		after := l.pos
-		for after < len(l.text) && isSpace(l.text[after]) {
-			after++
+		for after < len(l.text) {
+			if strings.HasPrefix(l.text[after:], "--") {
+				after += len("--") + span(l.text[after+len("--"):], func(c byte) bool { return c != '\n' && c != '\r' })
+			} else if isSpace(l.text[after]) {
+				after++
+			} else {
+				break
+			}
 		}
 		if after >= len(l.text) || l.text[after] != '\'' || !strings.ContainsAny(l.text[l.pos:after], "\r\n") {
 			return

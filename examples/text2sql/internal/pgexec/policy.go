@@ -20,7 +20,7 @@ import (
 const maxSQL = 64 << 10
 
 // harmless are the volatile functions that may be called.
-var harmless = set("random random_normal clock_timestamp timeofday gen_random_uuid uuidv4 uuidv7 pg_relation_size pg_table_size pg_total_relation_size pg_database_size pg_indexes_size")
+var harmless = set("random random_normal clock_timestamp timeofday gen_random_uuid uuidv4 uuidv7 bernoulli system pg_relation_size pg_table_size pg_total_relation_size pg_database_size pg_indexes_size")
 
 // textRunners run SQL that they are given as text, or take a transaction's
 // number, though the catalogue has them as stable.

@@ -19,16 +19,18 @@ func TestCallsAreSeenWhereverTheServerSeesThem(t *testing.T) {
 		`SELECT "set_config"('a', 'b', false)`,
 		"SELECT set_config/* a /* nested ( */ comment */('a', 'b', false)",
 		"SELECT set_config -- (\n('a', 'b', false)",
-		"SELECT '\\', set_config('a', 'b', false), '\\'",              // no escapes in a plain string
-		"SELECT E'\\'', set_config('a', 'b', false)",                  // an escaped quote in E''
-		"SELECT e'a'\n'\\'', set_config('a', 'b', false)",             // the string goes on on the next line
-		"SELECT 'a' '', set_config('a', 'b', false)",                  // and not on the same one
-		"SELECT $$'$$, set_config('a', 'b', false)",                   // a quote in dollars
-		"SELECT $a$ $b$ ' $a$, set_config('a', 'b', false) -- $b$",    // of the tag that began it
-		"SELECT a$b$c, set_config('a', 'b', false) FROM t -- $b$",     // dollars within a name are none
-		"SELECT \"'\", set_config('a', 'b', false)",                   // a quote in a name
-		"SELECT \"a\"\"'\", set_config('a', 'b', false)",              // a doubled one
-		"SELECT /* /* */ ' */ 1, set_config('a', 'b', false) /* ' */", // a quote in nested comments
+		"SELECT '\\', set_config('a', 'b', false), '\\'",                  // no escapes in a plain string
+		"SELECT E'\\'', set_config('a', 'b', false)",                      // an escaped quote in E''
+		"SELECT e'a'\n'\\'', set_config('a', 'b', false)",                 // the string goes on on the next line
+		"SELECT E'a' -- '\n -- x\n'\\'', set_config('a', 'b', false) --'", // nor do comments end it
+		"SELECT E'a' /* \n */ '\\', set_config('a', 'b', false), '\\'",    // but these do
+		"SELECT 'a' '', set_config('a', 'b', false)",                      // and not on the same one
+		"SELECT $$'$$, set_config('a', 'b', false)",                       // a quote in dollars
+		"SELECT $a$ $b$ ' $a$, set_config('a', 'b', false) -- $b$",        // of the tag that began it
+		"SELECT a$b$c, set_config('a', 'b', false) FROM t -- $b$",         // dollars within a name are none
+		"SELECT \"'\", set_config('a', 'b', false)",                       // a quote in a name
+		"SELECT \"a\"\"'\", set_config('a', 'b', false)",                  // a doubled one
+		"SELECT /* /* */ ' */ 1, set_config('a', 'b', false) /* ' */",     // a quote in nested comments
 		"SELECT 1e5set_config('a', 'b', false)",
 		"SELECT U&'\\0061', set_config('a', 'b', false)",
 		"WITH a AS (SELECT 1) SELECT * FROM nextval('s')",
