@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long for every change: long fuzzing, every kernel path, the race detector over everything.
 # What it finds out is added to docs/full-check.log, with the date and the machine. full-check.sh kills runs
-# that part alone: each part is a function below.
+# or full-check.sh mutants runs that part alone: each part is a function below.
 set -euo pipefail
 cd "$(git -C "$(dirname "$0")" rev-parse --show-toplevel)"
 
@@ -16,10 +16,23 @@ kills() {
     sed -n 's/.*kill_test.go:[0-9]*: //p' | note
 }
 
-if [ "${1:-}" = kills ]; then
-  kills
+# Every kernel is broken in every way that internal/ptxsim/mutate knows, or, with HONE_MUTANTS=n, in n ways of each
+# kind; HONE_MUTANT_FAMILIES=softmax,scan picks files of kernels. Fails if the conformance suite does not notice one
+# that internal/cuda/kernels/equivalent.txt does not argue away; the output names it.
+mutants() {
+  local how=${HONE_MUTANTS:-all} out
+  out=$(mktemp)
+  HONE_MUTANTS=$how CGO_ENABLED=0 go test -count=1 -v -timeout 48h -run '^TestTheConformanceSuiteNoticesBrokenKernels$' ./internal/cuda >"$out" || true
+  cat "$out"
+  sed -n "s/.*mutation_test.go:[0-9]*: \(mutants of .*\)/HONE_MUTANTS=$how: \1/p" "$out" | while read -r line; do note <<<"$line"; done
+  tail -1 "$out" | grep -q '^ok'
+}
+
+case ${1:-} in kills | mutants)
+  "$1"
   exit
-fi
+  ;;
+esac
 time=${1:-5m} # of each fuzz target
 
 kills
@@ -50,3 +63,5 @@ git grep -hoE '^func Fuzz[A-Za-z0-9]+' -- '*_test.go' | sed 's/func //' | sort -
     CGO_ENABLED=0 go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -fuzzminimizetime 5x "./$dir"
   done
 done
+
+mutants
