@@ -7,6 +7,8 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/x448/float16"
+
 	"github.com/hone-ml/hone/internal/backend"
 )
 
@@ -20,6 +22,12 @@ type memory interface {
 
 // upload puts numbers on a device, converted to dt, until the test ends.
 func upload[T float32 | float64](t testing.TB, b memory, dt backend.DType, x []T, shape ...int) *backend.View {
+	t.Helper()
+	return uploadBytes(t, b, dt, encode(t, dt, x), shape...)
+}
+
+// encode is numbers as dt stores them.
+func encode[T float32 | float64](t testing.TB, dt backend.DType, x []T) []byte {
 	t.Helper()
 	raw := make([]byte, 0, len(x)*dt.Size())
 	for _, x := range x {
@@ -35,15 +43,17 @@ func upload[T float32 | float64](t testing.TB, b memory, dt backend.DType, x []T
 				bits += 0x7fff + bits>>16&1
 			}
 			raw = binary.LittleEndian.AppendUint16(raw, uint16(bits>>16))
+		case backend.F16:
+			raw = binary.LittleEndian.AppendUint16(raw, float16.Fromfloat32(float32(v)).Bits())
 		case backend.I32:
 			raw = binary.LittleEndian.AppendUint32(raw, uint32(int32(v)))
 		case backend.U8:
 			raw = append(raw, byte(v))
 		default:
-			t.Fatalf("upload of %v", dt)
+			t.Fatalf("no encoding of %v", dt)
 		}
 	}
-	return uploadBytes(t, b, dt, raw, shape...)
+	return raw
 }
 
 func uploadBytes(t testing.TB, b memory, dt backend.DType, raw []byte, shape ...int) *backend.View {
@@ -76,19 +86,31 @@ func download(t testing.TB, b memory, v *backend.View) []byte {
 	return raw
 }
 
-// downloadFloats is a view of F32 or BF16 as numbers.
+// downloadFloats is a view as numbers.
 func downloadFloats(t testing.TB, b memory, v *backend.View) []float64 {
 	t.Helper()
-	raw := download(t, b, v)
-	out := make([]float64, v.Len())
+	return decode(v.DType, download(t, b, v))
+}
+
+// decode is the numbers that dt stores so; of integers, the bytes.
+func decode(dt backend.DType, raw []byte) []float64 {
+	size := dt.Size()
+	if !dt.IsFloat() {
+		size = 1
+	}
+	out := make([]float64, len(raw)/size)
 	for i := range out {
-		switch v.DType {
+		switch dt {
 		case backend.F32:
 			out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+		case backend.F64:
+			out[i] = math.Float64frombits(binary.LittleEndian.Uint64(raw[8*i:]))
 		case backend.BF16:
 			out[i] = float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(raw[2*i:])) << 16))
+		case backend.F16:
+			out[i] = float64(float16.Frombits(binary.LittleEndian.Uint16(raw[2*i:])).Float32())
 		default:
-			t.Fatalf("download of %v", v.DType)
+			out[i] = float64(raw[i])
 		}
 	}
 	return out
