@@ -93,13 +93,16 @@ template <class T> DEVICE void store4(T *p, const acc<T> *v) {
   }
 }
 
+// out_f32 tells what out is; where T is float there is no choice, and no code for one.
+template <class T> DEVICE bool out_f32(const Product &g) { return __is_same(T, float) || g.flags & OUT_F32; }
+
 // finish rounds a sum to an element of out, with all that is added to it.
 template <class T> DEVICE void finish(const Product &g, u8 *out, i32 row, i32 col, acc<T> sum) {
   if (row >= g.m || col >= g.n) return;
   if (g.bias) sum += widen(((const T *)g.bias)[col]);
   if (g.residual) sum += widen(((const T *)g.residual)[row * g.residualStride + col]);
   i64 at = row * g.outStride + col;
-  if (g.flags & OUT_F32) {
+  if (out_f32<T>(g)) {
     float *p = (float *)out + at;
     *p = (float)(g.flags & ACCUMULATE ? sum + *p : sum);
   } else {
@@ -131,7 +134,7 @@ template <class T, i32 ROWS, i32 STEP> DEVICE void finish4(const Product &g, u8 
       for (i32 i = 0; i < 4; i++) sum[r][i] += more[r][i];
   }
   i64 at = row * g.outStride + col, step = STEP * g.outStride;
-  if (g.flags & OUT_F32) {
+  if (out_f32<T>(g)) {
     float *p = (float *)out + at;
     float wide[ROWS][4], before[ROWS][4];
     if (g.flags & ACCUMULATE) {
