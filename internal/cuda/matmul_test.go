@@ -78,6 +78,21 @@ func TestTilesOfEverySizeAndOrientationEqualTheNaiveKernel(t *testing.T) {
 	}
 }
 
+func TestTilesOfF32EndAnywhere(t *testing.T) {
+	b := openSimulator(t)
+	for _, size := range []int{largeTile, smallTile} {
+		for i, shape := range [][3]int{{39, 71, 75}, {70, 45, 13}, {129, 67, 9}} {
+			m, n, k := shape[0], shape[1], shape[2]
+			o := newOperands(t, b, backend.F32, backend.F32, m, n, k, i == 1, i == 2, 1)
+			p := o.product()
+			want := o.naive(t, b, p)
+			p.args.SliceK = int32(k)
+			b.multiplyTiles(&p, tiling{size, 1, k})
+			expectNear(t, fmt.Sprint(shape, ", tiles of ", size), downloadF32(b, o.out), want, 1e-5)
+		}
+	}
+}
+
 func TestSlicesOfKEqualTheNaiveKernel(t *testing.T) {
 	b := openSimulator(t)
 	for _, shape := range [][3]int{{64, 64, 1024}, {70, 33, 1100}} {
