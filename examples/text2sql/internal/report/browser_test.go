@@ -252,7 +252,7 @@ func TestAReportIsWholeInABrowserInLightAndDarkAndOnAPhone(t *testing.T) {
 				t.Errorf("the background is %s, want %s", background, view.background)
 			}
 			b.evaluate(`document.body.innerText`, &text)
-			for _, want := range []string{"Execution accuracy", "By difficulty of the gold query", "extra hard", "Answered wrong", "no such column", "240 rows, the first 5 shown", "NULL"} {
+			for _, want := range []string{"Execution accuracy", "By difficulty of the gold query", "extra hard", "Answered wrong", "no such column", "240 rows, the first 5 shown", "NULL", "3, of them 2 for gradients far too large"} {
 				if !strings.Contains(text, want) {
 					t.Errorf("the page does not show %q", want)
 				}

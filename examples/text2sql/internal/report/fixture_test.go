@@ -25,7 +25,7 @@ func demoRun() *Run {
 			Options: []Option{{"Batch", "12 sequences"}, {"Learning rate", "0.03 (Muon), 0.005 (AdamW)"}, {"Warm-up", "60 steps"}, {"Schedule", "linear"}, {"Weight decay", "0.05"}},
 			Notes:   []string{"Training ended at its limit of 150 seconds, after 2,200 of 2,500 steps."},
 		},
-		Usage: Usage{Parameters: 921_728, Tokens: 2_530_000, TokensPerSecond: 18_240, PeakRSSBytes: 431 << 20, Seconds: 171, TrainSeconds: 138.7, EvalSeconds: 27},
+		Usage: Usage{Parameters: 921_728, Tokens: 2_530_000, TokensPerSecond: 18_240, PeakRSSBytes: 431 << 20, Seconds: 171, TrainSeconds: 138.7, SkippedSteps: 3, Spikes: 2, EvalSeconds: 27},
 		Splits: []Split{
 			{Key: "seen", Name: "held-out questions on seen schemas", Note: "No query of these stands in the training data, and most of their values do not either.",
 				Before: NewScore(0, 240), After: NewScore(227, 240), Baseline: NewScore(99, 240)},
