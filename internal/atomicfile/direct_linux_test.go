@@ -78,3 +78,32 @@ func TestAWriteThatFailsAfterManyBlocksLeavesThePreviousFile(t *testing.T) {
 		t.Errorf("the temporary file: %v", err)
 	}
 }
+
+func TestADiskThatIsFullAfterSomeBlocksKeepsThePreviousFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=10m"); err != nil {
+		t.Skip("needs the right to mount a small disk: ", err)
+	}
+	defer func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	path := filepath.Join(dir, "x")
+	if err := os.WriteFile(path, []byte("before"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	err := WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(make([]byte, 5*blockSize))
+		return err
+	})
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("%v, want no space left", err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "before" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}

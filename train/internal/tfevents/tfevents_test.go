@@ -2,6 +2,8 @@ package tfevents_test
 
 import (
 	"bytes"
+	"encoding/hex"
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -39,7 +41,15 @@ func TestEventsAreTheBytesThatTensorBoardsWriterMakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := os.ReadFile("testdata/golden.tfevents")
+	raw, err := os.ReadFile("testdata/golden.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct{ Hex string }
+	if err := json.Unmarshal(raw, &golden); err != nil {
+		t.Fatal(err)
+	}
+	want, err := hex.DecodeString(golden.Hex)
 	if err != nil {
 		t.Fatal(err)
 	}
