@@ -16,7 +16,7 @@ import (
 )
 
 // The test tries a mutant of each kernel and of each of these kinds, of which hardly any are equivalent. HONE_MUTANTS=all
-// tries all mutants of all kinds, HONE_MUTANTS=3 three of each; HONE_FAMILIES names the families.
+// tries all mutants of all kinds, HONE_MUTANTS=3 three of each; HONE_MUTANT_FAMILIES names the families, with commas between.
 var sampledKinds = []mutate.Kind{mutate.DropBarrier, mutate.DropShuffle, mutate.DropStore, mutate.SwapMinMax}
 
 func TestMutantsOfKernelsOverRowsAreNoticed(t *testing.T) {
@@ -31,8 +31,9 @@ func TestMutantsOfKernelsOverRowsAreNoticed(t *testing.T) {
 	b.slow = true
 	defer b.Close()
 	families := strings.Fields("rmsnorm layernorm rowsums rope swiglu softmax crossentropy sumsquares adamw momentum quantized")
-	if only := os.Getenv("HONE_FAMILIES"); only != "" {
-		families = strings.Fields(only)
+	if only := os.Getenv("HONE_MUTANT_FAMILIES"); only != "" {
+		named := strings.Split(only, ",")
+		families = slices.DeleteFunc(families, func(name string) bool { return !slices.Contains(named, name) })
 	}
 	for _, family := range families {
 		ptx, err := kernels.PTX(family)
@@ -68,7 +69,7 @@ func TestMutantsOfKernelsOverRowsAreNoticed(t *testing.T) {
 			}
 			original := b.function(family, kernel)
 			report, err := mutate.Run(ptx, byKernel[kernel], arguments(byKernel[kernel], ptx), 1, func(source string) error {
-				if err := b.replace(original, onlyKernel(source, kernel)); err != nil {
+				if err := b.replaceKernel(original, onlyKernel(source, kernel)); err != nil {
 					return err
 				}
 				got, _, err := r.run(exercise)
@@ -148,8 +149,8 @@ func onlyKernel(ptx, kernel string) string {
 	return ptx[:first] + ptx[at:at+end+3]
 }
 
-// replace gives a kernel another text.
-func (b *Backend) replace(f *function, ptx string) error {
+// replaceKernel gives a kernel another text.
+func (b *Backend) replaceKernel(f *function, ptx string) error {
 	module, err := b.ctx.LoadModule(ptx)
 	if err != nil {
 		return err
