@@ -322,6 +322,9 @@ func testActivationBackward(s *suite) {
 					tol := within(dt)
 					tol.relative *= 2
 					tol.scale = tol.relative / 4
+					if c.output != nil {
+						tol.absolute = tol.relative / 16 // the slope of an output near its limit is what remains of 1
+					}
 					s.try(fmt.Sprintf("%s %v%v %v, scale %v", c.name, dt, shape, l, scale), func() {
 						out, in := s.out(dt, l, shape...), s.inout(dt, dy, l)
 						vy, vk := s.in(dt, dy, l), s.in(dt, kept, l)
