@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"unsafe"
 
@@ -16,22 +17,29 @@ import (
 	"github.com/hone-ml/hone/internal/cpu"
 )
 
-// counter counts what it sees.
-type counter map[string]*observed.Call
+// seen is the last call of every kernel. The suite has cases with several goroutines.
+type seen struct {
+	mu    sync.Mutex
+	calls map[string]*observed.Call
+}
 
-func (c counter) Around(call *observed.Call, run func()) {
+func see() *seen { return &seen{calls: map[string]*observed.Call{}} }
+
+func (s *seen) Around(call *observed.Call, run func()) {
 	run()
-	c[call.Kernel] = call
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[call.Kernel] = call
 }
 
 func TestAnObservedBackendPassesTheConformanceSuite(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the suite runs on the bare backend in short mode")
 	}
-	c := counter{}
+	c := see()
 	backendtest.Run(t, observed.New(cpu.New(), c))
 	for _, kernel := range []string{"MatMul", "Exp", "AddScalar", "ReduceSum", "AttentionBackward", "AdamW"} {
-		if c[kernel] == nil {
+		if c.calls[kernel] == nil {
 			t.Errorf("%s was never seen", kernel)
 		}
 	}
@@ -82,17 +90,17 @@ func TestEveryOptionalKernelIsPassedOn(t *testing.T) {
 type core struct{ backend.Backend }
 
 func TestAWrapperClaimsNoKernelThatTheBackendBelowLacks(t *testing.T) {
-	o := observed.New(core{cpu.New()}, counter{})
+	o := observed.New(core{cpu.New()}, see())
 	if _, ok := backend.Fused[backend.Attentioner](o); ok {
 		t.Error("the wrapper claims attention")
 	}
-	if _, ok := backend.Fused[backend.Attentioner](observed.New(cpu.New(), counter{})); !ok {
+	if _, ok := backend.Fused[backend.Attentioner](observed.New(cpu.New(), see())); !ok {
 		t.Error("the wrapper hides attention")
 	}
 }
 
 func TestCostsCountBroadcastAxesOnceAndVisiblePairsOnly(t *testing.T) {
-	c := counter{}
+	c := see()
 	o := observed.New(cpu.New(), c)
 	memory := make([]float32, 1<<12)
 	p := unsafe.Pointer(&memory[0])
@@ -101,16 +109,16 @@ func TestCostsCountBroadcastAxesOnceAndVisiblePairsOnly(t *testing.T) {
 	row := view(4, 8)
 	row.Strides[0] = 0
 	o.Binary(backend.Add, view(4, 8), view(4, 8), row)
-	if got := c["Add"]; got.FLOPs != 32 || got.Bytes() != 4*(32+32+8) {
+	if got := c.calls["Add"]; got.FLOPs != 32 || got.Bytes() != 4*(32+32+8) {
 		t.Errorf("Add: %v FLOPs, %d bytes", got.FLOPs, got.Bytes())
 	}
 	o.MatMul(view(2, 3, 5), view(2, 3, 7), view(2, 7, 5), false)
-	if got := c["MatMul"]; got.FLOPs != 2*2*3*5*7 {
+	if got := c.calls["MatMul"]; got.FLOPs != 2*2*3*5*7 {
 		t.Errorf("MatMul: %v FLOPs", got.FLOPs)
 	}
 	seg := backend.Segment{Q0: 0, Q1: 3, K0: 0, K1: 5} // the queries see 3, 4 and 5 keys
 	o.Attention(view(3, 2, 4), nil, view(3, 2, 4), view(5, 1, 4), view(5, 1, 4), backend.AttentionArgs{Segments: []backend.Segment{seg}, Causal: true, Scale: 1})
-	if got := c["Attention"]; got.FLOPs != 4*12*2*4 {
+	if got := c.calls["Attention"]; got.FLOPs != 4*12*2*4 {
 		t.Errorf("Attention: %v FLOPs", got.FLOPs)
 	}
 }
