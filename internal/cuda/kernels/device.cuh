@@ -49,38 +49,28 @@ template <class To, class From> DEVICE To bits(From x) {
 
 // ---- warp shuffles: all 32 lanes take part
 
-template <class T> DEVICE T shuffle_xor(T v, i32 mask) {
+// by_words moves a value of 4 or 8 bytes, 4 at a time.
+template <class T, class Move> DEVICE T by_words(T v, Move move) {
   if constexpr (sizeof(T) == 8) {
     u64 b = bits<u64>(v);
-    u32 lo = __nvvm_shfl_sync_bfly_i32(0xffffffffu, (u32)b, mask, 31);
-    u32 hi = __nvvm_shfl_sync_bfly_i32(0xffffffffu, (u32)(b >> 32), mask, 31);
+    u32 lo = move((u32)b), hi = move((u32)(b >> 32));
     return bits<T>((u64)hi << 32 | lo);
   } else {
-    return bits<T>((u32)__nvvm_shfl_sync_bfly_i32(0xffffffffu, bits<u32>(v), mask, 31));
+    return bits<T>((u32)move(bits<u32>(v)));
   }
 }
 
+template <class T> DEVICE T shuffle_xor(T v, i32 mask) {
+  return by_words(v, [=](u32 word) { return __nvvm_shfl_sync_bfly_i32(0xffffffffu, word, mask, 31); });
+}
+
 template <class T> DEVICE T shuffle(T v, i32 lane) {
-  if constexpr (sizeof(T) == 8) {
-    u64 b = bits<u64>(v);
-    u32 lo = __nvvm_shfl_sync_idx_i32(0xffffffffu, (u32)b, lane, 31);
-    u32 hi = __nvvm_shfl_sync_idx_i32(0xffffffffu, (u32)(b >> 32), lane, 31);
-    return bits<T>((u64)hi << 32 | lo);
-  } else {
-    return bits<T>((u32)__nvvm_shfl_sync_idx_i32(0xffffffffu, bits<u32>(v), lane, 31));
-  }
+  return by_words(v, [=](u32 word) { return __nvvm_shfl_sync_idx_i32(0xffffffffu, word, lane, 31); });
 }
 
 // shuffle_up is the value of the lane `by` places below, and a lane's own where there is none.
 template <class T> DEVICE T shuffle_up(T v, i32 by) {
-  if constexpr (sizeof(T) == 8) {
-    u64 b = bits<u64>(v);
-    u32 lo = __nvvm_shfl_sync_up_i32(0xffffffffu, (u32)b, by, 0);
-    u32 hi = __nvvm_shfl_sync_up_i32(0xffffffffu, (u32)(b >> 32), by, 0);
-    return bits<T>((u64)hi << 32 | lo);
-  } else {
-    return bits<T>((u32)__nvvm_shfl_sync_up_i32(0xffffffffu, bits<u32>(v), by, 0));
-  }
+  return by_words(v, [=](u32 word) { return __nvvm_shfl_sync_up_i32(0xffffffffu, word, by, 0); });
 }
 
 // ---- numbers

@@ -13,7 +13,46 @@ enum BinaryOp : i32 {
 
 #pragma clang fp contract(off)
 
-// unary is a function of one number, computed in its type.
+// common is a function of one number that F32 and F64 each compute in their own way.
+template <class C> DEVICE C common(i32 op, C x) {
+  switch (op) {
+  case Neg: return -x;
+  case Abs: return maths::abs(x);
+  case Square: return x * x;
+  case Sign: return (x > 0) - (x < 0);
+  case Exp: return maths::exp(x);
+  case Log: return maths::log(x);
+  case Sqrt: return sqrt_rn(x);
+  case Rsqrt: return 1 / sqrt_rn(x);
+  case Sin:
+  case Cos: {
+    auto a = maths::reduce_angle(x);
+    a.quarter += op == Cos;
+    return maths::sin(a);
+  }
+  case Tanh: return maths::tanh(x);
+  case Sigmoid: return maths::sigmoid(x);
+  case SiLU: return maths::silu(x);
+  case ReLU: return x < 0 ? 0 : x;
+  case Reciprocal: return 1 / x;
+  case Log1p: return maths::log1p(x);
+  case Erf: return maths::erf(x);
+  case Floor: return __builtin_elementwise_floor(x);
+  case Ceil: return __builtin_elementwise_ceil(x);
+  case Trunc: return __builtin_elementwise_trunc(x);
+  case Round: return __builtin_elementwise_rint(x);
+  case Softplus: return maths::softplus(x);
+  case GELU: return maths::gelu(x);
+  case GELUSlope: return maths::gelu_slope(x);
+  case GELUTanh: return maths::gelu_tanh(x);
+  default: return maths::gelu_tanh_slope(x);
+  }
+}
+
+// unary is a function of one number, computed in its type. Those that F64 has beyond the common ones, F32 asks of it
+// and rounds once.
+DEVICE float unary(i32 op, float x) { return common(op, x); }
+
 DEVICE double unary(i32 op, double x) {
   switch (op) {
   case Exp2: return maths::exp2(x);
@@ -30,72 +69,7 @@ DEVICE double unary(i32 op, double x) {
   case Atanh: return maths::atanh(x);
   case Erfc: return maths::erfc(x);
   case Tan: return maths::tan(maths::reduce_angle(x));
-  case Neg: return -x;
-  case Abs: return maths::abs(x);
-  case Square: return x * x;
-  case Sign: return (x > 0) - (x < 0);
-  case Exp: return maths::exp(x);
-  case Log: return maths::log(x);
-  case Sqrt: return sqrt_rn(x);
-  case Rsqrt: return 1 / sqrt_rn(x);
-  case Sin:
-  case Cos: {
-    maths::Angle a = maths::reduce_angle(x);
-    a.quarter += op == Cos;
-    return maths::sin(a);
-  }
-  case Tanh: return maths::tanh(x);
-  case Sigmoid: return maths::sigmoid(x);
-  case SiLU: return maths::silu(x);
-  case ReLU: return x < 0 ? 0 : x;
-  case Reciprocal: return 1 / x;
-  case Log1p: return maths::log1p(x);
-  case Erf: return maths::erf(x);
-  case Floor: return __builtin_floor(x);
-  case Ceil: return __builtin_ceil(x);
-  case Trunc: return __builtin_trunc(x);
-  case Round: return __builtin_rint(x);
-  case Softplus: return maths::softplus(x);
-  case GELU: return maths::gelu(x);
-  case GELUSlope: return maths::gelu_slope(x);
-  case GELUTanh: return maths::gelu_tanh(x);
-  default: return maths::gelu_tanh_slope(x);
-  }
-}
-
-// The functions that have no case here are computed in F64 and rounded once.
-DEVICE float unary(i32 op, float x) {
-  switch (op) {
-  case Neg: return -x;
-  case Abs: return maths::abs(x);
-  case Square: return x * x;
-  case Sign: return (x > 0) - (x < 0);
-  case Exp: return maths::exp(x);
-  case Log: return maths::log(x);
-  case Sqrt: return sqrt_rn(x);
-  case Rsqrt: return 1 / sqrt_rn(x);
-  case Sin:
-  case Cos: {
-    maths::Angle32 a = maths::reduce_angle(x);
-    a.quarter += op == Cos;
-    return maths::sin(a);
-  }
-  case Tanh: return maths::tanh(x);
-  case Sigmoid: return maths::sigmoid(x);
-  case SiLU: return maths::silu(x);
-  case ReLU: return x < 0 ? 0 : x;
-  case Reciprocal: return 1 / x;
-  case Log1p: return maths::log1p(x);
-  case Erf: return maths::erf(x);
-  case Floor: return __builtin_floorf(x);
-  case Ceil: return __builtin_ceilf(x);
-  case Trunc: return __builtin_truncf(x);
-  case Round: return __builtin_rintf(x);
-  case Softplus: return maths::softplus(x);
-  case GELU: return maths::gelu(x);
-  case GELUSlope: return maths::gelu_slope(x);
-  case GELUTanh: return maths::gelu_tanh(x);
-  default: return maths::gelu_tanh_slope(x);
+  default: return common(op, x);
   }
 }
 

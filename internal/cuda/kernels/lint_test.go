@@ -76,6 +76,8 @@ func lint(family, ptx string) (wrong []string) {
 			bad(i, "an atomic on floats depends on the order of threads: %s%s", name, m[2])
 		case slices.Contains([]string{"add", "sub", "mul"}, name) && (has("bf16") || has("bf16x2")):
 			bad(i, "%s%s needs sm_90", name, m[2])
+		case slices.Contains([]string{"add", "sub", "mul"}, name) && (has("f32") || has("f64")) && !has("rn"):
+			bad(i, "%s%s may be fused with a product by the driver's compiler: its bits are then not the simulator's", name, m[2])
 		case has("f32") && has("full"):
 			bad(i, "%s%s is a division of 2 ulp, from global fast-math?", name, m[2])
 		}
@@ -160,6 +162,7 @@ func TestLintFindsWhatIsWrong(t *testing.T) {
 		{good + "\t@%p1 red.global.add.f32 \t[%rd1], %f1;\n", "an atomic on floats"},
 		{good + "\tadd.bf16 \t%rs1, %rs2, %rs3;\n", "needs sm_90"},
 		{good + "\tdiv.full.f32 \t%f1, %f2, %f3;\n", "fast-math"},
+		{good + "\tadd.f32 \t%f1, %f2, %f3;\n", "fused with a product"},
 	} {
 		w := lint("f", c.text)
 		if len(w) != 1 || !strings.Contains(w[0], c.want) {
