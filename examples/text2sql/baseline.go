@@ -33,7 +33,7 @@ func runBaseline(ctx context.Context, p *program, args []string) error {
 	var client chatapi.Client
 	fs.StringVar(&client.URL, "url", "", "`URL` of the endpoint up to /v1, such as https://api.openai.com/v1")
 	fs.StringVar(&client.Model, "model", "", "`NAME` of the model there")
-	file := fs.String("data", "", "JSONL `FILE` of questions")
+	file := fs.String("data", "", "`FILE` of questions")
 	out := fs.String("out", "", "`FILE` of predictions to write, a line an answer")
 	keyEnv := fs.String("key-env", "OPENAI_API_KEY", "environment `VARIABLE` that holds the key; it may be empty")
 	limit := fs.Int("limit", 0, "ask the first `N` questions only (0: all)")

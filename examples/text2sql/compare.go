@@ -33,7 +33,7 @@ func runCompare(ctx context.Context, p *program, args []string) error {
 	var c common
 	fs := flag.NewFlagSet("compare", flag.ContinueOnError)
 	c.register(fs)
-	file := fs.String("data", "", "JSONL `FILE` of questions with gold queries, for predictions that are not judged")
+	file := fs.String("data", "", "`FILE` of questions with gold queries, for predictions that are not judged")
 	var dbs databases
 	dbs.register(fs)
 	rest, err := p.parse(fs, args)

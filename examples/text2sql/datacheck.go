@@ -36,8 +36,8 @@ func runDataCheck(ctx context.Context, p *program, args []string) error {
 	var c common
 	fs := flag.NewFlagSet("data check", flag.ContinueOnError)
 	c.register(fs)
-	file := fs.String("data", "", "JSONL `FILE` of rows")
-	against := fs.String("against", "", "JSONL `FILE` of another split, whose rows must not give this one's away")
+	file := fs.String("data", "", "`FILE` of rows: .jsonl, .json, .csv, .tsv or .parquet")
+	against := fs.String("against", "", "`FILE` of another split, whose rows must not give this one's away")
 	var dbs databases
 	dbs.register(fs)
 	tok := fs.String("tokenizer", "", "`DIR` of a model or a tokenizer, to count tokens and show which carry loss")
@@ -140,15 +140,13 @@ type dataReport struct {
 
 // readLines reads all lines that hold rows, and reports the others.
 func readLines(path string) ([]data.Line, *dataReport, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
 	r := &dataReport{Dialects: map[string]int{}, Problems: []problem{}}
 	var lines []data.Line
 	databases := map[string]bool{}
-	for l, err := range data.Lines(f) {
+	for l, err := range data.Lines(path) {
+		if err != nil && l.Number == 0 {
+			return nil, nil, err
+		}
 		if err != nil {
 			r.BadRows++
 			r.Problems = append(r.Problems, problem{l.Number, l.ID, err.Error()})

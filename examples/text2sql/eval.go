@@ -23,7 +23,7 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	fs := flag.NewFlagSet("eval", flag.ContinueOnError)
 	c.register(fs)
 	model := fs.String("model", "", "`DIR` of the model, such as a run of train")
-	file := fs.String("data", "", "JSONL `FILE` of questions with gold queries")
+	file := fs.String("data", "", "`FILE` of questions with gold queries")
 	var s scoring
 	s.dbs.register(fs)
 	s.register(fs)
@@ -102,7 +102,7 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	fs := flag.NewFlagSet("score", flag.ContinueOnError)
 	c.register(fs)
 	pred := fs.String("pred", "", "JSONL `FILE` of predictions")
-	file := fs.String("data", "", "JSONL `FILE` of questions with gold queries")
+	file := fs.String("data", "", "`FILE` of questions with gold queries")
 	var s scoring
 	s.dbs.register(fs)
 	s.register(fs)

@@ -90,7 +90,7 @@ func TestErrorsNameFileLineAndField(t *testing.T) {
 	for text, want := range map[string]string{
 		good + "\n" + with("sql", ""):                "f.jsonl:2: field \"sql\" is missing",
 		"\n\n" + with("question", "7"):               "f.jsonl:3: field \"question\" is a number, not a string",
-		with("schema", "null"):                       "f.jsonl:1: field \"schema\" is null, not a string",
+		with("question", "null"):                     "f.jsonl:1: field \"question\" is null, not a string",
 		with("db_id", `["a"]`):                       "f.jsonl:1: field \"db_id\" is an array, not a string",
 		with("dialect", `{}`):                        "f.jsonl:1: field \"dialect\" is an object, not a string",
 		with("id", "true"):                           "f.jsonl:1: field \"id\" is a boolean, not a string",
@@ -98,7 +98,7 @@ func TestErrorsNameFileLineAndField(t *testing.T) {
 		good + "\n" + good:                           "f.jsonl:2: id \"1\" is on line 1 already",
 		good[:40]:                                    "f.jsonl:1: not a JSON object: unexpected end of JSON input at byte 40",
 		good + good:                                  "f.jsonl:1: not a JSON object: invalid character '{' after top-level value at byte 111",
-		"[" + good + "]":                             "f.jsonl:1: not a JSON object but an array: write one object a line (JSON Lines)",
+		"[" + good + "]":                             "f.jsonl:1: not a JSON object but an array: write one object a line (JSON Lines), or name the file .json",
 		"null":                                       "f.jsonl:1: not a JSON object: \"null\"",
 		"id,sql\n1,2":                                "f.jsonl:1: not a JSON object: invalid character 'i' looking for beginning of value at byte 1",
 		strings.Replace(good, "q\"", "\xff\"", 1):    "f.jsonl:1: the line is not valid UTF-8",
@@ -171,7 +171,7 @@ func TestPredictionsMayBeEmptyButMustBeThere(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		`{"id":"1"}`:          `p:1: field "sql" is missing`,
-		`{"id":"","sql":"x"}`: `p:1: field "id" is empty`,
+		`{"id":"","sql":"x"}`: `p:1: field "id" is missing or empty`,
 		`{"id":"1","sql":""}{"id":"1","sql":null}`:                  "after top-level value",
 		"{\"id\":\"1\",\"sql\":\"\"}\n{\"id\":\"1\",\"sql\":\"x\"}": `p:2: id "1" is on line 1 already`,
 	} {
