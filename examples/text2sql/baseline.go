@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,6 +44,10 @@ func runBaseline(ctx context.Context, p *program, args []string) error {
 	fs.IntVar(&client.MaxTokens, "max-tokens", 0, "longest answer in tokens (0: not sent)")
 	fs.IntVar(&client.Retries, "retries", 6, "of a request that fails for now")
 	fs.DurationVar(&client.Timeout, "timeout", 2*time.Minute, "of a request")
+	var dbs databases
+	dbs.register(fs)
+	var source rowSource
+	source.register(fs)
 	system := fs.String("system", baselineSystem, "system message (\"\": none)")
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
@@ -50,7 +55,7 @@ func runBaseline(ctx context.Context, p *program, args []string) error {
 	if err := required("baseline", fs, "url", "model", "data", "out"); err != nil {
 		return err
 	}
-	if err := c.check(); err != nil {
+	if err := cmp.Or(c.check(), source.check()); err != nil {
 		return err
 	}
 	if *workers < 1 || *rpm < 0 || client.Retries < 0 || client.MaxTokens < 0 || *limit < 0 {
@@ -63,7 +68,15 @@ func runBaseline(ctx context.Context, p *program, args []string) error {
 	if err := client.Check(); err != nil {
 		return usageError{err}
 	}
-	rows, err := readRows(*file, *limit)
+	if dbs.given() {
+		exec, err := dbs.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer exec.Close()
+		source.exec = exec
+	}
+	rows, err := source.read(ctx, *file, *limit, needs{schema: true})
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,6 @@ func TestWrongUsageExitsWithTwo(t *testing.T) {
 		{"-lr is NaN", train("-lr", "nan")},
 		{"never end", train("-epochs", "0")},
 		{"-valid needs -db-dir", train("-valid", "v")},
-		{"-valid, which is missing", train("-db-dir", "d")},
 		{"-eval-every needs -valid", train("-eval-every", "5")},
 		{"-patience needs -eval-every", train("-patience", "5")},
 		{"-max-steps", []string{"demo", "-max-steps", "0"}},

@@ -126,7 +126,8 @@ func judge(ctx context.Context, path, file string, dbs databases) (*judgedAnswer
 		return nil, err
 	}
 	defer exec.Close()
-	rows, err := readRows(file, 0)
+	source := rowSource{exec: exec}
+	rows, err := source.read(ctx, file, 0, needs{database: true})
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func (d *databases) check() error {
 }
 
 // open opens the folder of SQLite files or connects to the PostgreSQL server.
-func (d *databases) open(ctx context.Context) (sqlexec.Executor, error) {
+func (d *databases) open(ctx context.Context) (pgexec.Database, error) {
 	if err := d.check(); err != nil {
 		return nil, err
 	}

@@ -40,6 +40,8 @@ func runDataCheck(ctx context.Context, p *program, args []string) error {
 	against := fs.String("against", "", "`FILE` of another split, whose rows must not give this one's away")
 	var dbs databases
 	dbs.register(fs)
+	var source rowSource
+	source.register(fs)
 	tok := fs.String("tokenizer", "", "`DIR` of a model or a tokenizer, to count tokens and show which carry loss")
 	maxLength := fs.Int("max-length", 1024, "tokens of a row in training; longer rows are counted")
 	preview := fs.Int("preview", 1, "rows to show token by token")
@@ -50,10 +52,19 @@ func runDataCheck(ctx context.Context, p *program, args []string) error {
 	if err := required("data check", fs, "data"); err != nil {
 		return err
 	}
-	if err := cmp.Or(c.check(), oneOf("color", *color, "auto", "always", "never")); err != nil {
+	if err := cmp.Or(c.check(), source.check(), oneOf("color", *color, "auto", "always", "never")); err != nil {
 		return err
 	}
-	lines, report, err := readLines(*file)
+	if dbs.given() {
+		exec, err := dbs.open(ctx)
+		if err != nil {
+			return err
+		}
+		defer exec.Close()
+		source.exec = exec
+	}
+	n := needs{schema: *tok != "", database: dbs.given()}
+	lines, report, err := readLines(ctx, *file, &source, n)
 	if err != nil {
 		return err
 	}
@@ -68,12 +79,7 @@ func runDataCheck(ctx context.Context, p *program, args []string) error {
 		}
 	}
 	if dbs.given() {
-		exec, err := dbs.open(ctx)
-		if err != nil {
-			return err
-		}
-		defer exec.Close()
-		if err := report.execute(ctx, p, exec, lines); err != nil {
+		if err := report.execute(ctx, p, source.exec, lines); err != nil {
 			return err
 		}
 	}
@@ -83,7 +89,7 @@ func runDataCheck(ctx context.Context, p *program, args []string) error {
 	}
 	report.Repeated = len(data.Repeated(rows))
 	if *against != "" {
-		others, err := readRows(*against, 0)
+		others, err := source.read(ctx, *against, 0, n)
 		if err != nil {
 			return err
 		}
@@ -138,14 +144,20 @@ type dataReport struct {
 	Problems     []problem      `json:"problems"`
 }
 
-// readLines reads all lines that hold rows, and reports the others.
-func readLines(path string) ([]data.Line, *dataReport, error) {
+// readLines reads all lines that hold rows, completed, and reports the others.
+func readLines(ctx context.Context, path string, source *rowSource, n needs) ([]data.Line, *dataReport, error) {
 	r := &dataReport{Dialects: map[string]int{}, Problems: []problem{}}
 	var lines []data.Line
 	databases := map[string]bool{}
 	for l, err := range data.Lines(path) {
 		if err != nil && l.Number == 0 {
 			return nil, nil, err
+		}
+		if err == nil {
+			err = source.complete(ctx, &l.Row, n)
+		}
+		if errors.Is(err, sqlexec.ErrUnavailable) || ctx.Err() != nil {
+			return nil, nil, cmp.Or(context.Cause(ctx), err)
 		}
 		if err != nil {
 			r.BadRows++

@@ -33,13 +33,15 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	answers := fs.String("answers", "", "keep each answer in `FILE` as it comes; the same command goes on from there after an interruption")
 	var more improvement
 	more.register(fs)
+	var source rowSource
+	source.register(fs)
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
 	}
 	if err := cmp.Or(required("eval", fs, "model", "data"), s.check()); err != nil {
 		return err
 	}
-	if err := cmp.Or(c.check(), more.check()); err != nil {
+	if err := cmp.Or(c.check(), more.check(), source.check()); err != nil {
 		return err
 	}
 	exec, err := s.dbs.open(ctx)
@@ -47,7 +49,8 @@ func runEval(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	defer exec.Close()
-	rows, err := readRows(*file, *limit)
+	source.exec = exec
+	rows, err := source.read(ctx, *file, *limit, needs{schema: true, database: true})
 	if err != nil {
 		return err
 	}
@@ -107,13 +110,15 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	s.dbs.register(fs)
 	s.register(fs)
 	fs.StringVar(&s.out, "out", "", "write the judged answers to `FILE`, a line a question")
+	var source rowSource
+	source.register(fs)
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
 	}
 	if err := cmp.Or(required("score", fs, "pred", "data"), s.check()); err != nil {
 		return err
 	}
-	if err := c.check(); err != nil {
+	if err := cmp.Or(c.check(), source.check()); err != nil {
 		return err
 	}
 	exec, err := s.dbs.open(ctx)
@@ -121,7 +126,8 @@ func runScore(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	defer exec.Close()
-	rows, err := readRows(*file, 0)
+	source.exec = exec
+	rows, err := source.read(ctx, *file, 0, needs{database: true})
 	if err != nil {
 		return err
 	}
@@ -160,21 +166,6 @@ func orUnexpected(err error, rest []string) error {
 		return err
 	}
 	return usagef("unexpected argument %q", rest[0])
-}
-
-// readRows reads a data set, its first limit rows if that is not 0.
-func readRows(path string, limit int) ([]data.Row, error) {
-	rows, err := data.Read(path)
-	if err != nil {
-		return nil, err
-	}
-	if len(rows) == 0 {
-		return nil, fmt.Errorf("%s holds no rows", path)
-	}
-	if limit > 0 {
-		rows = rows[:min(limit, len(rows))]
-	}
-	return rows, nil
 }
 
 // loadAnswerer loads the model and the tokenizer of a directory.

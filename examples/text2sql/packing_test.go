@@ -24,7 +24,8 @@ func realSamples(t testing.TB) train.Samples {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, _, err := readSamples(t.Context(), filepath.Join(dir, "train.jsonl"), form)
+	f := trainFlags{data: filepath.Join(dir, "train.jsonl")}
+	all, _, err := f.samples(t.Context(), form)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"path/filepath"
@@ -66,9 +65,18 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	samples, seen, err := readSamples(ctx, f.data, form)
+	if f.given() {
+		if f.exec, err = f.databases.open(ctx); err != nil {
+			return err
+		}
+		defer f.exec.Close() // only read
+	}
+	samples, seen, err := f.samples(ctx, form)
 	if err != nil {
 		return err
+	}
+	if f.valid == "" && f.given() && !f.asked {
+		return usagef("train: -db-dir and -dsn are for the questions of -valid and for rows without a schema: there are neither")
 	}
 	if err := f.lengths(line, samples); err != nil {
 		return err
@@ -81,7 +89,6 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer closeSplits(splits)
 	m, err := models.Load(f.model, models.LoadOptions{Device: dev, DType: f.dtypeFlag()})
 	if err != nil {
 		return err
@@ -175,17 +182,13 @@ func (f *trainFlags) validation(ctx context.Context, seen map[string]bool) (spli
 	if f.valid == "" {
 		return nil, nil
 	}
-	rows, err := readRows(f.valid, f.evalLimit)
+	rows, err := f.read(ctx, f.valid, f.evalLimit, needs{schema: true, database: true})
 	if err != nil {
 		return nil, err
 	}
-	exec, err := f.databases.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := &split{key: "valid", name: "validation questions", exam: examination{label: "validation", file: f.valid, rows: rows, exec: exec}}
+	all := &split{key: "valid", name: "validation questions", exam: examination{label: "validation", file: f.valid, rows: rows, exec: f.exec}}
 	if err := all.exam.prepare(ctx); err != nil {
-		return nil, errors.Join(err, exec.Close())
+		return nil, err
 	}
 	splits = []*split{all}
 	part := &split{key: report.Unseen, name: "validation questions on unseen databases", note: "No row of the training data is about these databases.", of: all}
@@ -204,18 +207,9 @@ func (f *trainFlags) validation(ctx context.Context, seen map[string]bool) (spli
 	return splits, nil
 }
 
-// closeSplits closes the databases that validation opened.
-func closeSplits(splits []*split) {
-	for _, sp := range splits {
-		if sp.of == nil {
-			sp.exam.exec.Close() // only read
-		}
-	}
-}
-
-// readSamples tokenises a data set and gathers its databases.
-func readSamples(ctx context.Context, path string, f format) (train.Samples, map[string]bool, error) {
-	rows, err := readRows(path, 0)
+// samples tokenises the rows of -data and gathers their databases.
+func (f *trainFlags) samples(ctx context.Context, form format) (train.Samples, map[string]bool, error) {
+	rows, err := f.read(ctx, f.data, 0, needs{schema: true})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -225,8 +219,8 @@ func readSamples(ctx context.Context, path string, f format) (train.Samples, map
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
 		}
-		if samples[i], err = sample(f, r); err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", path, err)
+		if samples[i], err = sample(form, r); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", f.data, err)
 		}
 		databases[r.DBID] = true
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"strings"
@@ -14,6 +15,7 @@ import (
 type trainFlags struct {
 	common
 	databases
+	rowSource
 	model, data, valid, out string
 	config                  train.Config
 	weightDecay             float64
@@ -31,6 +33,7 @@ type trainFlags struct {
 func (f *trainFlags) register(fs *flag.FlagSet) {
 	f.common.register(fs)
 	f.databases.register(fs)
+	f.rowSource.register(fs)
 	c := &f.config
 	*c = train.Defaults()
 	fs.StringVar(&f.recipe, "recipe", "", "JSON `FILE` of flags, such as RUN/recipe.json; those of the command line win")
@@ -72,7 +75,7 @@ func (f *trainFlags) register(fs *flag.FlagSet) {
 
 // check finds wrong usage, then refuses what is not built, by name.
 func (f *trainFlags) check(fs *flag.FlagSet) error {
-	if err := f.common.check(); err != nil {
+	if err := cmp.Or(f.common.check(), f.rowSource.check()); err != nil {
 		return err
 	}
 	if err := f.checkNames(); err != nil {
@@ -87,8 +90,6 @@ func (f *trainFlags) check(fs *flag.FlagSet) error {
 	switch {
 	case f.valid != "" && !f.given():
 		return usagef("train: -valid needs -db-dir, the folder of its databases, or -dsn")
-	case f.valid == "" && f.given():
-		return usagef("train: -db-dir and -dsn are for the questions of -valid, which is missing")
 	case f.config.EvalEvery > 0 && f.valid == "":
 		return usagef("train: -eval-every needs -valid")
 	case f.config.Patience > 0 && f.config.EvalEvery == 0:
@@ -98,7 +99,7 @@ func (f *trainFlags) check(fs *flag.FlagSet) error {
 	case changed(fs, "rank") || changed(fs, "alpha") || changed(fs, "base-dtype"):
 		return usagef("train: -rank, -alpha and -base-dtype are for -lora, which is not given")
 	}
-	if f.valid != "" {
+	if f.given() {
 		return f.databases.check()
 	}
 	return nil
