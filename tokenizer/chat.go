@@ -125,7 +125,36 @@ func (t *Tokenizer) EncodeChat(messages []Message, o ChatOptions) ([]int32, erro
 	if err != nil {
 		return nil, err
 	}
-	return t.encode(func(e *encoder, dst []int32) []int32 {
+	for i := range parts {
+		parts[i].answer = false
+	}
+	ids, _ := t.encodeChat(parts)
+	return ids, nil
+}
+
+// ChatSpan is the ids [Start, End) of an encoded conversation.
+type ChatSpan struct{ Start, End int }
+
+// EncodeChatAnswers returns the ids of a conversation to learn from and the spans in them that the
+// assistant has to write, one for each of its messages, ascending: its thoughts if it has any, its content,
+// its tool calls and the token that ends the turn. An empty <think> block, which the template itself writes,
+// is not among them.
+//
+// A token never spans the beginning of an answer, because a model that is asked begins a new one there.
+// Otherwise the ids are those of EncodeChat; they differ only for answers whose first characters the
+// tokenizer would join with the line ends before them, such as blank lines.
+func (t *Tokenizer) EncodeChatAnswers(messages []Message, o ChatOptions) (ids []int32, answers []ChatSpan, err error) {
+	parts, err := t.renderChat(messages, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	ids, answers = t.encodeChat(parts)
+	return ids, answers, nil
+}
+
+// encodeChat encodes a rendered conversation and finds its answers.
+func (t *Tokenizer) encodeChat(parts []chatPart) (ids []int32, answers []ChatSpan) {
+	ids = t.encode(func(e *encoder, dst []int32) []int32 {
 		// What stands between two control tokens is one text, whoever wrote it: a word may begin in
 		// the template and end in the content.
 		var run strings.Builder
@@ -133,7 +162,16 @@ func (t *Tokenizer) EncodeChat(messages []Message, o ChatOptions) ([]int32, erro
 			dst = e.append(dst, t.normalized(toValidUTF8(run.String())))
 			run.Reset()
 		}
+		answering := false
 		for _, p := range parts {
+			if p.answer != answering {
+				flush()
+				if answering = p.answer; answering {
+					answers = append(answers, ChatSpan{Start: len(dst)})
+				} else {
+					answers[len(answers)-1].End = len(dst)
+				}
+			}
 			if p.content {
 				run.WriteString(p.text)
 				continue
@@ -145,20 +183,29 @@ func (t *Tokenizer) EncodeChat(messages []Message, o ChatOptions) ([]int32, erro
 		}
 		flush()
 		return dst
-	}), nil
+	})
+	return ids, answers
 }
 
 // chatPart is a stretch of a rendered conversation.
 type chatPart struct {
 	text    string
 	content bool // from a message or tool, not from the template
+	answer  bool // what the assistant writes; the template ends every turn behind it
 }
 
 // chatWriter collects a rendered conversation.
-type chatWriter struct{ parts []chatPart }
+type chatWriter struct {
+	parts     []chatPart
+	answering bool // what is written now is the assistant's
+}
 
-func (w *chatWriter) template(text string) { w.parts = append(w.parts, chatPart{text, false}) }
-func (w *chatWriter) content(text string)  { w.parts = append(w.parts, chatPart{text, true}) }
+func (w *chatWriter) template(text string) {
+	w.parts = append(w.parts, chatPart{text, false, w.answering})
+}
+func (w *chatWriter) content(text string) {
+	w.parts = append(w.parts, chatPart{text, true, w.answering})
+}
 
 func (t *Tokenizer) renderChat(messages []Message, o ChatOptions) ([]chatPart, error) {
 	if len(messages) == 0 {

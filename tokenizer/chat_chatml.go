@@ -17,8 +17,11 @@ func renderChatML(w *chatWriter, messages []Message, o ChatOptions) error {
 			return errors.New("ChatML has no place for tool calls")
 		}
 		w.template(imStart + m.Role + "\n")
+		w.answering = m.Role == RoleAssistant
 		w.content(m.Content)
-		w.template(imEnd + "\n")
+		w.template(imEnd)
+		w.answering = false
+		w.template("\n")
 	}
 	if o.AddGenerationPrompt {
 		w.template(imStart + RoleAssistant + "\n")

@@ -113,11 +113,15 @@ func qwen3Assistant(w *chatWriter, m Message, afterQuery, last bool) error {
 	}
 	w.template(imStart + RoleAssistant + "\n")
 	if afterQuery && (last || reasoning != "") {
+		thoughts := strings.Trim(reasoning, "\n")
+		w.answering = thoughts != "" // none are a prompt's, see ThinkingOff
 		w.template(thinkStart + "\n")
-		w.content(strings.Trim(reasoning, "\n"))
+		w.content(thoughts)
 		w.template("\n" + thinkEnd + "\n\n")
+		w.answering = true
 		w.content(strings.TrimLeft(content, "\n"))
 	} else {
+		w.answering = true
 		w.content(content)
 	}
 	for i, call := range m.ToolCalls {
@@ -134,7 +138,9 @@ func qwen3Assistant(w *chatWriter, m Message, afterQuery, last bool) error {
 		w.content(arguments)
 		w.template("}\n</tool_call>")
 	}
-	w.template(imEnd + "\n")
+	w.template(imEnd)
+	w.answering = false
+	w.template("\n")
 	return nil
 }
 
