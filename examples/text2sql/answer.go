@@ -15,6 +15,7 @@ import (
 	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
 	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/tokenizer"
+	"github.com/hone-ml/hone/train"
 )
 
 // answerer turns questions into SQL.
@@ -108,6 +109,33 @@ func (a *answerer) answer(ctx context.Context, rows []data.Row, told func(done i
 	return out, tooLong, nil
 }
 
+// loss is the mean loss of the rows' answers, in nats a token. Rows longer than the model's positions are left out;
+// if none is left it is nil.
+func (a *answerer) loss(ctx context.Context, rows []data.Row) (*float64, error) {
+	limit := math.MaxInt
+	if l, ok := a.model.(models.ContextLimited); ok {
+		limit = l.MaxPositions()
+	}
+	var samples train.Samples
+	for _, r := range rows {
+		s, err := sample(a.format, r)
+		if err != nil {
+			return nil, err
+		}
+		if len(s.Tokens) <= limit {
+			samples = append(samples, s)
+		}
+	}
+	if len(samples) == 0 {
+		return nil, nil
+	}
+	l, err := train.Loss(ctx, a.model, samples, train.Config{Batch: 1})
+	if err != nil {
+		return nil, err
+	}
+	return &l.Completion, nil
+}
+
 // digest names the model, the limit and the prompt of an answer.
 func (a *answerer) digest(prompt []int32) string {
 	tokens := make([]byte, 0, 4*len(prompt))
@@ -126,6 +154,9 @@ type examination struct {
 	golds score.Golds
 }
 
+// texts reports whether the rows are conversations, whose answers are compared as texts.
+func (e *examination) texts() bool { return e.rows[0].IsChat() }
+
 // prepare runs the gold queries, so that a missing database, a query that fails or a row of another
 // dialect is found before any question is answered. Their results are kept.
 func (e *examination) prepare(ctx context.Context) error {
@@ -142,7 +173,11 @@ func (e *examination) examine(ctx context.Context, a *answerer, line *progress.L
 	if err != nil {
 		return nil, nil, err
 	}
-	return e.score(ctx, preds)
+	summary, items, err := e.score(ctx, preds)
+	if err == nil && e.texts() {
+		summary.Loss, err = a.loss(ctx, e.rows)
+	}
+	return summary, items, err
 }
 
 // ask answers all questions.
@@ -162,10 +197,25 @@ func (e *examination) ask(ctx context.Context, a *answerer, line *progress.Line)
 
 // score compares predictions with the golds by what they return.
 func (e *examination) score(ctx context.Context, preds []data.Prediction) (*score.Summary, []score.Item, error) {
+	if e.texts() {
+		return score.Texts(e.rows, preds)
+	}
 	return score.Evaluate(ctx, e.exec, e.rows, preds, score.Options{Golds: &e.golds})
 }
 
 // percent is an accuracy with its interval.
 func percent(s *score.Summary) string {
-	return fmt.Sprintf("%.1f %% (95 %% interval %.1f to %.1f, n = %d)", 100*s.ExecutionAccuracy, 100*s.CI95[0], 100*s.CI95[1], s.N)
+	return fmt.Sprintf("%.1f %% (95 %% interval %.1f to %.1f, n = %d)", 100*s.Accuracy(), 100*s.CI95[0], 100*s.CI95[1], s.N)
+}
+
+// told is an accuracy with its interval and, of texts, its name and the loss.
+func told(s *score.Summary) string {
+	if !s.IsText() {
+		return percent(s)
+	}
+	text := s.AccuracyName() + " " + percent(s)
+	if s.Loss != nil {
+		text += fmt.Sprintf(", loss %.4f", *s.Loss)
+	}
+	return text
 }

@@ -80,6 +80,14 @@ func runBaseline(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
+	for _, r := range rows {
+		if len(r.Tools) > 0 {
+			return fmt.Errorf("%s: row %s has tools, which are not sent to endpoints", *file, r.ID)
+		}
+	}
+	if rows[0].IsChat() && !given(fs, "system") {
+		*system = "" // the default one is about SQL
+	}
 	answers, err := openAnswers(*out)
 	if err != nil {
 		return fmt.Errorf("-out: %w", err)
@@ -146,7 +154,9 @@ func (b *baseline) ask(ctx context.Context, row data.Row) error {
 	if b.system != "" {
 		messages = append(messages, chatapi.Message{Role: "system", Content: b.system})
 	}
-	messages = append(messages, chatapi.Message{Role: "user", Content: promptText(row)})
+	for _, m := range promptMessages(row) {
+		messages = append(messages, chatapi.Message{Role: m.Role, Content: m.Content})
+	}
 	asked, err := json.Marshal(messages)
 	if err != nil {
 		return err

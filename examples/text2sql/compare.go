@@ -121,11 +121,11 @@ func judge(ctx context.Context, path, file string, dbs databases) (*judgedAnswer
 	if file == "" {
 		return nil, fmt.Errorf("%s holds predictions without verdicts: give -data and the databases too, or judge them with score -out", path)
 	}
-	exec, err := dbs.open(ctx)
+	exec, err := dbs.openFor(ctx, file)
 	if err != nil {
 		return nil, err
 	}
-	defer exec.Close()
+	defer closeDatabases(exec)
 	source := rowSource{exec: exec}
 	rows, err := source.read(ctx, file, 0, needs{database: true})
 	if err != nil {
@@ -135,7 +135,8 @@ func judge(ctx context.Context, path, file string, dbs databases) (*judgedAnswer
 	if err != nil {
 		return nil, err
 	}
-	_, items, err := score.Evaluate(ctx, exec, rows, preds, score.Options{})
+	exam := examination{rows: rows, exec: exec}
+	_, items, err := exam.score(ctx, preds)
 	if err != nil {
 		return nil, fmt.Errorf("%s, by %s: %w", path, file, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"strings"
 
+	"github.com/hone-ml/hone/examples/text2sql/internal/data"
 	"github.com/hone-ml/hone/examples/text2sql/internal/pgexec"
 	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
 )
@@ -41,6 +42,21 @@ func (d *databases) open(ctx context.Context) (pgexec.Database, error) {
 		return pgexec.Open(ctx, d.dsn, sqlexec.Limits{})
 	}
 	return sqlexec.OpenSQLite(d.dir, sqlexec.Limits{})
+}
+
+// openFor opens the databases for the rows of a file. Conversations need none; then it is nil.
+func (d *databases) openFor(ctx context.Context, path string) (pgexec.Database, error) {
+	if !d.given() && data.IsChat(path) {
+		return nil, nil
+	}
+	return d.open(ctx)
+}
+
+// closeDatabases closes what openFor opened.
+func closeDatabases(exec pgexec.Database) {
+	if exec != nil {
+		exec.Close() // only read
+	}
 }
 
 // isDSN reports whether a text names a PostgreSQL database rather than a file.

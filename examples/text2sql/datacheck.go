@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -78,7 +79,7 @@ func runDataCheck(ctx context.Context, p *program, args []string) error {
 			return err
 		}
 	}
-	if dbs.given() {
+	if dbs.given() && !report.Conversations {
 		if err := report.execute(ctx, p, source.exec, lines); err != nil {
 			return err
 		}
@@ -130,18 +131,21 @@ type problem struct {
 
 // dataReport is what data check finds; its JSON is what it prints.
 type dataReport struct {
-	N            int            `json:"n"` // rows that can be read
-	Databases    int            `json:"databases"`
-	Dialects     map[string]int `json:"dialects"`
-	BadRows      int            `json:"bad_rows"`
-	Executed     int            `json:"executed"`      // rows whose golds were executed
-	FailedGolds  int            `json:"failed_golds"`  // rows of which a gold gives no result
-	WrongDialect int            `json:"wrong_dialect"` // rows in another dialect than the databases'
-	EmptyGolds   int            `json:"empty_golds"`
-	Repeated     int            `json:"repeated"` // rows that ask what an earlier one asks of the same database
-	Overlap      *data.Overlap  `json:"overlap,omitempty"`
-	Tokens       *tokenReport   `json:"tokens,omitempty"`
-	Problems     []problem      `json:"problems"`
+	N         int            `json:"n"` // rows that can be read
+	Databases int            `json:"databases"`
+	Dialects  map[string]int `json:"dialects"`
+
+	Conversations bool `json:"conversations"` // the rows are, or prompts and completions, with nothing to execute
+
+	BadRows      int           `json:"bad_rows"`
+	Executed     int           `json:"executed"`      // rows whose golds were executed
+	FailedGolds  int           `json:"failed_golds"`  // rows of which a gold gives no result
+	WrongDialect int           `json:"wrong_dialect"` // rows in another dialect than the databases'
+	EmptyGolds   int           `json:"empty_golds"`
+	Repeated     int           `json:"repeated"` // rows that ask what an earlier one asks of the same database
+	Overlap      *data.Overlap `json:"overlap,omitempty"`
+	Tokens       *tokenReport  `json:"tokens,omitempty"`
+	Problems     []problem     `json:"problems"`
 }
 
 // readLines reads all lines that hold rows, completed, and reports the others.
@@ -165,8 +169,12 @@ func readLines(ctx context.Context, path string, source *rowSource, n needs) ([]
 			continue
 		}
 		lines = append(lines, l)
-		databases[l.DBID] = true
-		r.Dialects[l.Dialect]++
+		if l.DBID != "" {
+			databases[l.DBID] = true
+		}
+		if r.Conversations = l.IsChat(); !r.Conversations {
+			r.Dialects[l.Dialect]++
+		}
 	}
 	if r.N, r.Databases = len(lines), len(databases); r.N+r.BadRows == 0 {
 		return nil, nil, fmt.Errorf("%s holds no rows", path)
@@ -247,16 +255,22 @@ func (r *dataReport) print(w io.Writer, file, against string) {
 	for _, d := range slices.Sorted(maps.Keys(r.Dialects)) {
 		dialects = append(dialects, fmt.Sprintf("%d %s", r.Dialects[d], d))
 	}
-	fmt.Fprintf(w, "%s: %s on %s (%s), %s\n", file, plural(r.N, "row"), plural(r.Databases, "database"), strings.Join(dialects, ", "), plural(r.BadRows, "bad line"))
-	if r.Executed+r.WrongDialect > 0 {
+	about, sameAnswer := fmt.Sprintf("on %s (%s)", plural(r.Databases, "database"), strings.Join(dialects, ", ")), "SQL"
+	if r.Conversations {
+		about, sameAnswer = "of conversations", "answer"
+	}
+	fmt.Fprintf(w, "%s: %s %s, %s\n", file, plural(r.N, "row"), about, plural(r.BadRows, "bad line"))
+	if r.Conversations {
+		fmt.Fprintln(w, "golds     not executed: the answers are texts")
+	} else if r.Executed+r.WrongDialect > 0 {
 		fmt.Fprintf(w, "golds     %d executed, %d fail, %d return no rows; %d in another dialect\n", r.Executed, r.FailedGolds, r.EmptyGolds, r.WrongDialect)
 	} else {
 		fmt.Fprintln(w, "golds     not executed: give -db-dir or -dsn")
 	}
 	fmt.Fprintf(w, "repeated  %s ask what an earlier one asks of the same database\n", plural(r.Repeated, "row"))
 	if o := r.Overlap; o != nil {
-		fmt.Fprintf(w, "leakage   of %d rows, in %s there is the same question for %d, the same SQL for %d, the same schema for %d,\n          the same question about the same schema for %d",
-			r.N, against, o.Question, o.SQL, o.Schema, o.Row)
+		fmt.Fprintf(w, "leakage   of %d rows, in %s there is the same question for %d, the same %s for %d, the same schema for %d,\n          the same question about the same schema for %d",
+			r.N, against, o.Question, sameAnswer, o.SQL, o.Schema, o.Row)
 		if len(o.Examples) > 0 {
 			fmt.Fprintf(w, "; the questions of %s", strings.Join(o.Examples, ", "))
 		}
@@ -270,7 +284,7 @@ func (r *dataReport) print(w io.Writer, file, against string) {
 			fmt.Fprintf(w, "… and %d more (-json has all)\n", len(r.Problems)-i)
 			break
 		}
-		if p.ID != "" {
+		if p.ID != "" && p.ID != strconv.Itoa(p.Line) {
 			p.Error = "row " + p.ID + ": " + p.Error
 		}
 		fmt.Fprintf(w, "%s:%d: %s\n", file, p.Line, oneLine(errors.New(p.Error)))

@@ -15,7 +15,8 @@ import (
 
 var evalCommand = command{
 	name: "eval", args: "-model DIR -data FILE -db-dir DIR | -dsn DSN", summary: "answers every question of a data set, executes and scores the answers",
-	help: "The databases are DIR/<db_id>.sqlite, or the schemas <db_id> of a PostgreSQL database.", run: runEval,
+	help: "The databases are DIR/<db_id>.sqlite, or the schemas <db_id> of a PostgreSQL database. Of conversations, which need\n" +
+		"none, it tells exact matches and the loss.", run: runEval,
 }
 
 func runEval(ctx context.Context, p *program, args []string) error {
@@ -44,17 +45,20 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	if err := cmp.Or(c.check(), more.check(), source.check()); err != nil {
 		return err
 	}
-	exec, err := s.dbs.open(ctx)
+	exec, err := s.dbs.openFor(ctx, *file)
 	if err != nil {
 		return err
 	}
-	defer exec.Close()
+	defer closeDatabases(exec)
 	source.exec = exec
 	rows, err := source.read(ctx, *file, *limit, needs{schema: true, database: true})
 	if err != nil {
 		return err
 	}
 	exam := examination{label: "answering", file: *file, rows: rows, exec: exec}
+	if exam.texts() && (more.samples > 0 || more.repair > 0 || s.copies > 0) {
+		return usagef("eval: -samples, -repair and -perturb need a database; the rows of %s are conversations", *file)
+	}
 	if err := exam.prepare(ctx); err != nil {
 		return err
 	}
@@ -83,6 +87,12 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	if err := more.improve(ctx, a, exec, rows, preds, c.seed); err != nil {
 		return err
 	}
+	var loss *float64
+	if exam.texts() {
+		if loss, err = a.loss(ctx, rows); err != nil {
+			return err
+		}
+	}
 	line.Done()
 	s.exec, s.golds, s.seed = exec, &exam.golds, c.seed
 	summary, err := s.run(ctx, rows, preds)
@@ -92,6 +102,7 @@ func runEval(ctx context.Context, p *program, args []string) error {
 		}
 		return err
 	}
+	summary.Loss = loss
 	return p.printSummary(summary, c.json)
 }
 
@@ -121,11 +132,11 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	if err := cmp.Or(c.check(), source.check()); err != nil {
 		return err
 	}
-	exec, err := s.dbs.open(ctx)
+	exec, err := s.dbs.openFor(ctx, *file)
 	if err != nil {
 		return err
 	}
-	defer exec.Close()
+	defer closeDatabases(exec)
 	source.exec = exec
 	rows, err := source.read(ctx, *file, 0, needs{database: true})
 	if err != nil {
@@ -147,6 +158,13 @@ func runScore(ctx context.Context, p *program, args []string) error {
 func (p *program) printSummary(s *score.Summary, asJSON bool) error {
 	if asJSON {
 		return p.printJSON(s)
+	}
+	if s.IsText() {
+		_, err := fmt.Fprintf(p.stdout, "exact match  %s\n", percent(s))
+		if s.Loss != nil && err == nil {
+			_, err = fmt.Fprintf(p.stdout, "loss         %.4f nats a token of the answers\n", *s.Loss)
+		}
+		return err
 	}
 	_, err := fmt.Fprintf(p.stdout, `execution accuracy  %s
 set accuracy        %.1f %%   (BIRD's rule)

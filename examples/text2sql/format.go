@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ type format interface {
 	completion(sql string) []int32
 	// repair is the tokens that ask for a better answer than one that failed, with the complaint about it.
 	repair(row data.Row, answer, complaint string) ([]int32, error)
+	// conversation is a row of messages to learn from.
+	conversation(row data.Row) (train.Sample, error)
 	// stop are the tokens that end an answer.
 	stop() []int32
 }
@@ -37,6 +40,14 @@ func formatOf(t *tokenizer.Tokenizer) (format, error) {
 
 // sample is a row to learn from.
 func sample(f format, row data.Row) (train.Sample, error) {
+	if row.IsChat() {
+		s, err := f.conversation(row)
+		if err != nil {
+			err = fmt.Errorf("row %s: %w", row.ID, err)
+		}
+		s.ID = row.ID
+		return s, err
+	}
 	prompt, err := f.prompt(row)
 	if err != nil {
 		return train.Sample{}, fmt.Errorf("row %s: %w", row.ID, err)
@@ -70,9 +81,40 @@ func promptText(row data.Row) string {
 	return fmt.Sprintf("Write one %s query that answers the question.\n\nSchema:\n%s\n\nQuestion: %s", dialect, strings.TrimSpace(row.Schema), row.Question)
 }
 
+// promptMessages is what stands before the answer.
+func promptMessages(row data.Row) []tokenizer.Message {
+	if row.IsChat() {
+		return row.Messages[:len(row.Messages)-1]
+	}
+	return []tokenizer.Message{{Role: tokenizer.RoleUser, Content: promptText(row)}}
+}
+
 func (c *chat) prompt(row data.Row) ([]int32, error) {
-	return c.t.EncodeChat([]tokenizer.Message{{Role: tokenizer.RoleUser, Content: promptText(row)}},
-		tokenizer.ChatOptions{AddGenerationPrompt: true, Thinking: tokenizer.ThinkingOff})
+	o := tokenizer.ChatOptions{AddGenerationPrompt: true, Thinking: tokenizer.ThinkingOff, Tools: row.Tools}
+	if row.IsChat() && thinks(row.Messages[len(row.Messages)-1]) {
+		o.Thinking = tokenizer.ThinkingOn
+	}
+	return c.t.EncodeChat(promptMessages(row), o)
+}
+
+// thinks reports whether an answer has thoughts before it.
+func thinks(m tokenizer.Message) bool {
+	thoughts, _, ok := strings.Cut(m.Content, "</think>")
+	return strings.TrimSpace(m.ReasoningContent) != "" || ok && strings.TrimSpace(strings.Replace(thoughts, "<think>", "", 1)) != ""
+}
+
+// conversation is the whole conversation in the template. What the assistant has to write carries the loss, in
+// every turn; nothing comes after the last.
+func (c *chat) conversation(row data.Row) (train.Sample, error) {
+	tokens, answers, err := c.t.EncodeChatAnswers(row.Messages, tokenizer.ChatOptions{Tools: row.Tools})
+	if err != nil {
+		return train.Sample{}, err
+	}
+	s := train.Sample{Tokens: tokens[:answers[len(answers)-1].End]}
+	for _, a := range answers {
+		s.Completion = append(s.Completion, train.Span(a))
+	}
+	return s, nil
 }
 
 func (c *chat) completion(sql string) []int32 { return append(c.t.EncodeOrdinary(sql), c.end) }
@@ -107,7 +149,15 @@ func newCompact(t *tokenizer.Tokenizer) (*compact, bool) {
 	return c, ok == [3]bool{true, true, true}
 }
 
+func (c *compact) conversation(data.Row) (train.Sample, error) {
+	return train.Sample{}, errors.New("the demo's model has a form for questions and SQL only")
+}
+
 func (c *compact) prompt(row data.Row) ([]int32, error) {
+	if row.IsChat() {
+		_, err := c.conversation(row)
+		return nil, err
+	}
 	lines, err := compactSchema(row.Schema)
 	if err != nil {
 		return nil, err

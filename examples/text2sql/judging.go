@@ -79,6 +79,13 @@ func (s *scoring) part() string { return s.out + ".part" }
 
 // judge scores predictions and writes the judged answers.
 func (s *scoring) judge(ctx context.Context, rows []data.Row, preds []data.Prediction) (*score.Summary, []score.Item, error) {
+	if rows[0].IsChat() {
+		summary, items, err := score.Texts(rows, preds)
+		if err == nil && s.out != "" {
+			err = data.Write(s.out, items)
+		}
+		return summary, items, err
+	}
 	o := score.Options{Golds: s.golds}
 	if s.out == "" {
 		return score.Evaluate(ctx, s.exec, rows, preds, o)

@@ -31,12 +31,12 @@ func (s *session) finish(asJSON bool) error {
 		}
 		fmt.Fprintf(s.stdout, "%s\n", sp.name)
 		if sp.before != nil {
-			fmt.Fprintf(s.stdout, "  before training   %s\n", percent(sp.before))
+			fmt.Fprintf(s.stdout, "  before training   %s\n", told(sp.before))
 		}
 		if sp.baseline != nil {
-			fmt.Fprintf(s.stdout, "  nearest question  %s\n", percent(sp.baseline))
+			fmt.Fprintf(s.stdout, "  nearest question  %s\n", told(sp.baseline))
 		}
-		fmt.Fprintf(s.stdout, "  after training    %s\n", percent(sp.after))
+		fmt.Fprintf(s.stdout, "  after training    %s\n", told(sp.after))
 	}
 	fmt.Fprintf(s.stdout, "%s, %d tokens, %.0f tokens/s, %.0f s in all\n", plural(s.result.Step, "step"), s.result.Tokens, s.result.TokensPerSecond, r.Usage.Seconds)
 	if n := s.result.Skipped; n > 0 {
@@ -78,11 +78,13 @@ func (s *session) report() (*report.Run, error) {
 	}
 	for _, sp := range s.splits {
 		r.Splits = append(r.Splits, report.Split{Key: sp.key, Name: sp.name, Note: sp.note, NoneSeen: sp.noneSeen,
-			Before: (*report.Score)(sp.before), After: (*report.Score)(sp.after), Baseline: (*report.Score)(sp.baseline)})
+			Before: sp.before, After: sp.after, Baseline: sp.baseline})
 		for i, it := range sp.last {
 			e := report.Example{ID: it.ID, Split: sp.key, DB: sp.exam.rows[i].DBID, Family: sp.families[it.ID], Schema: sp.exam.rows[i].Schema,
 				Question: it.Question, Gold: it.Gold, Predicted: it.Predicted, Verdict: string(it.Verdict), Error: it.Error}
-			e.Difficulty = string(score.DifficultyOf(it.Gold))
+			if !it.Text {
+				e.Difficulty = string(score.DifficultyOf(it.Gold))
+			}
 			if s, ok := sp.schemas[it.ID]; ok {
 				e.Schema = s
 			}
@@ -100,10 +102,10 @@ func (s *session) report() (*report.Run, error) {
 func (s *session) withEnds(evals []report.Eval) []report.Eval {
 	first := s.splits[0]
 	if first.before != nil && evals[0].Step > 0 {
-		evals = append([]report.Eval{{ExecutionAccuracy: first.before.ExecutionAccuracy, Loss: math.NaN()}}, evals...)
+		evals = append([]report.Eval{{ExecutionAccuracy: first.before.Accuracy(), Loss: math.NaN()}}, evals...)
 	}
 	if first.after != nil && evals[len(evals)-1].Step < s.result.Step {
-		evals = append(evals, report.Eval{Step: s.result.Step, ExecutionAccuracy: first.after.ExecutionAccuracy, Loss: math.NaN()})
+		evals = append(evals, report.Eval{Step: s.result.Step, ExecutionAccuracy: first.after.Accuracy(), Loss: math.NaN()})
 	}
 	return evals
 }

@@ -69,8 +69,11 @@ func (s *rowSource) read(ctx context.Context, path string, limit int, n needs) (
 	return rows, nil
 }
 
-// complete gives a row what it lacks.
+// complete gives a row what it lacks; a conversation lacks nothing.
 func (s *rowSource) complete(ctx context.Context, row *data.Row, n needs) error {
+	if row.IsChat() {
+		return nil
+	}
 	if row.DBID == "" {
 		row.DBID = s.dbID
 	}

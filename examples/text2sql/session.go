@@ -156,8 +156,11 @@ func (s *session) evaluate(ctx context.Context, step int) (train.Evaluation, err
 	}
 	s.evaluated, sp.after, sp.last = step, summary, items
 	s.evalSeconds += time.Since(start).Seconds()
-	s.line.Log("step %d, %s: %s", step, sp.name, percent(summary))
-	return train.Evaluation{Score: summary.ExecutionAccuracy, Values: map[string]float64{"valid_sql": summary.ValidSQL}}, nil
+	s.line.Log("step %d, %s: %s", step, sp.name, told(summary))
+	if summary.Loss != nil { // few texts are met to the letter: the loss tells models apart sooner
+		return train.Evaluation{Score: -*summary.Loss, Values: map[string]float64{"loss": *summary.Loss, "exact_match": summary.ExactMatch}}, nil
+	}
+	return train.Evaluation{Score: summary.Accuracy(), Values: map[string]float64{"valid_sql": summary.ValidSQL}}, nil
 }
 
 // examineAll asks the questions of every split.
@@ -184,7 +187,7 @@ func (s *session) examineAll(ctx context.Context, after bool) error {
 		} else {
 			sp.before, sp.first = summary, items
 		}
-		s.line.Log("%s training, %s: %s", when, sp.name, percent(summary))
+		s.line.Log("%s training, %s: %s", when, sp.name, told(summary))
 	}
 	s.line.Done()
 	return nil

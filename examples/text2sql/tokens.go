@@ -12,6 +12,7 @@ import (
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
 	"github.com/hone-ml/hone/tokenizer"
+	"github.com/hone-ml/hone/train"
 )
 
 // A spread is how long things are, in tokens.
@@ -31,7 +32,7 @@ func spreadOf(lengths []int) spread {
 // A tokenReport is what a data set is in tokens.
 type tokenReport struct {
 	Prompt    spread `json:"prompt"`
-	SQL       spread `json:"sql"` // with its end token
+	SQL       spread `json:"sql"` // with its end token; of a conversation, all that carries loss
 	Total     int    `json:"total"`
 	WithLoss  int    `json:"with_loss"`
 	TooLong   int    `json:"too_long"` // rows beyond MaxLength, which training leaves out
@@ -50,7 +51,7 @@ func countTokens(f format, rows []data.Row, maxLength int) (*tokenReport, error)
 		if err != nil {
 			return nil, err
 		}
-		loss := s.Completion[0].End - s.Completion[0].Start
+		loss := withLoss(s)
 		prompts, completions = append(prompts, len(s.Tokens)-loss), append(completions, loss)
 		r.Total += len(s.Tokens)
 		r.WithLoss += loss
@@ -60,12 +61,20 @@ func countTokens(f format, rows []data.Row, maxLength int) (*tokenReport, error)
 	return r, nil
 }
 
+// withLoss is the number of tokens that carry loss.
+func withLoss(s train.Sample) (n int) {
+	for _, c := range s.Completion {
+		n += c.End - c.Start
+	}
+	return n
+}
+
 func (r *tokenReport) print(w io.Writer) {
 	one := func(s spread) string {
 		return fmt.Sprintf("p50 %d, p90 %d, p99 %d, longest %d", s.P50, s.P90, s.P99, s.Max)
 	}
 	fmt.Fprintf(w, "tokens    %d, of which %d carry loss (%.0f %%); %s longer than -max-length %d\n", r.Total, r.WithLoss, 100*float64(r.WithLoss)/float64(r.Total), plural(r.TooLong, "row"), r.MaxLength)
-	fmt.Fprintf(w, "  prompt  %s\n  SQL     %s\n", one(r.Prompt), one(r.SQL))
+	fmt.Fprintf(w, "  prompt  %s\n  answer  %s\n", one(r.Prompt), one(r.SQL))
 }
 
 // The colours of a preview: tokens without loss dim, those with it green, every other one underlined so that
@@ -86,17 +95,25 @@ func showTokens(out io.Writer, t *tokenizer.Tokenizer, f format, rows []data.Row
 		if err != nil {
 			return err
 		}
-		c := s.Completion[0]
-		fmt.Fprintf(w, "\n%s: %d tokens, the loss is on the last %d\n", row.ID, len(s.Tokens), c.End-c.Start)
-		if !painted {
-			fmt.Fprint(w, t.Decode(s.Tokens[:c.Start]), "⟦", strings.Join(pieces(t, s.Tokens[c.Start:c.End]), "│"), "⟧\n")
-			continue
+		where := fmt.Sprintf("the last %d", withLoss(s))
+		if len(s.Completion) > 1 {
+			where = fmt.Sprintf("%d, in %d answers", withLoss(s), len(s.Completion))
 		}
-		for i, piece := range pieces(t, s.Tokens[:c.Start]) {
-			paint(w, piece, ansiDim, i%2 == 1)
-		}
-		for i, piece := range pieces(t, s.Tokens[c.Start:c.End]) {
-			paint(w, piece, ansiLoss, i%2 == 1)
+		fmt.Fprintf(w, "\n%s: %d tokens, the loss is on %s\n", row.ID, len(s.Tokens), where)
+		end := 0
+		for _, c := range s.Completion {
+			prompt, answer := s.Tokens[end:c.Start], s.Tokens[c.Start:c.End]
+			end = c.End
+			if !painted {
+				fmt.Fprint(w, t.Decode(prompt), "⟦", strings.Join(pieces(t, answer), "│"), "⟧")
+				continue
+			}
+			for i, piece := range pieces(t, prompt) {
+				paint(w, piece, ansiDim, i%2 == 1)
+			}
+			for i, piece := range pieces(t, answer) {
+				paint(w, piece, ansiLoss, i%2 == 1)
+			}
 		}
 		fmt.Fprintln(w)
 	}

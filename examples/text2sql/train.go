@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hone-ml/hone/examples/text2sql/internal/data"
 	"github.com/hone-ml/hone/examples/text2sql/internal/progress"
 	"github.com/hone-ml/hone/examples/text2sql/internal/report"
 	"github.com/hone-ml/hone/models"
@@ -111,7 +112,7 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	line.Log("memory: %s predicted (%s)", gibibytes(footprint.Total()), footprint.Parts())
 	f.config.Seed, f.config.OutDir = f.seed, f.out
 	s.about = report.About{
-		Title: "Fine-tuning for text-to-SQL", Method: "full fine-tune", Seed: f.seed, Device: describeDevice(dev), Version: version(), Started: started,
+		Title: f.title(), Method: "full fine-tune", Seed: f.seed, Device: describeDevice(dev), Version: version(), Started: started,
 		Model:   describeModel(filepath.Base(filepath.Clean(f.model)), m),
 		Data:    report.Data{Description: filepath.Base(f.data), Train: len(samples), Databases: len(seen)},
 		Command: shellCommand("train", args), Options: shownOptions(fs),
@@ -120,6 +121,14 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	return s.finish(f.json)
+}
+
+// title is the report's.
+func (f *trainFlags) title() string {
+	if data.IsChat(f.data) {
+		return "Fine-tuning on conversations"
+	}
+	return "Fine-tuning for text-to-SQL"
 }
 
 // look refuses what the files' names and the config tell, before anything is read or taken.
@@ -182,7 +191,7 @@ func (f *trainFlags) validation(ctx context.Context, seen map[string]bool) (spli
 	if f.valid == "" {
 		return nil, nil
 	}
-	rows, err := f.read(ctx, f.valid, f.evalLimit, needs{schema: true, database: true})
+	rows, err := f.read(ctx, f.valid, f.evalLimit, needs{schema: true, database: f.given()})
 	if err != nil {
 		return nil, err
 	}
@@ -191,6 +200,9 @@ func (f *trainFlags) validation(ctx context.Context, seen map[string]bool) (spli
 		return nil, err
 	}
 	splits = []*split{all}
+	if all.exam.texts() {
+		return splits, nil // about no databases
+	}
 	part := &split{key: report.Unseen, name: "validation questions on unseen databases", note: "No row of the training data is about these databases.", of: all}
 	for i, r := range rows {
 		if !seen[r.DBID] {
@@ -222,7 +234,9 @@ func (f *trainFlags) samples(ctx context.Context, form format) (train.Samples, m
 		if samples[i], err = sample(form, r); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", f.data, err)
 		}
-		databases[r.DBID] = true
+		if r.DBID != "" {
+			databases[r.DBID] = true
+		}
 	}
 	return samples, databases, nil
 }
@@ -255,9 +269,9 @@ func showPreview(line *progress.Line, t *tokenizer.Tokenizer, s train.Sample) {
 	if len(s.Completion) == 0 {
 		return
 	}
-	c := s.Completion[0]
+	c := s.Completion[len(s.Completion)-1]
 	prompt := t.Decode(s.Tokens[:c.Start])
-	line.Log("first sample: %d tokens, the loss is on %d: …%s⟦%s⟧", len(s.Tokens), c.End-c.Start,
+	line.Log("first sample: %d tokens, the loss is on %d: …%s⟦%s⟧", len(s.Tokens), withLoss(s),
 		strings.ReplaceAll(prompt[max(0, len(prompt)-60):], "\n", "⏎"), strings.ReplaceAll(t.Decode(s.Tokens[c.Start:c.End]), "\n", "⏎"))
 }
 

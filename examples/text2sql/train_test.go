@@ -196,7 +196,7 @@ func TestRowsThatAreWrongAreNamedByFileAndLine(t *testing.T) {
 	for broken, part := range map[string]string{
 		`{"id": "x"`:                "not a JSON object",
 		`[1, 2]`:                    "an array",
-		`{"id":"x","db_id":"shop"}`: `field "question" is missing`,
+		`{"id":"x","db_id":"shop"}`: `of no form that is known`,
 		`{"id":"t0","db_id":"d","schema":"s","question":"q","sql":"x","dialect":"sqlite"}`: `id "t0" is on line 1 already`,
 		`{"id":"x","db_id":"d","schema":"s","question":7,"sql":"x","dialect":"sqlite"}`:    `field "question" is a number`,
 		`{"id":"x","db_id":"d","schema":"s","question":"q","sql":" ","dialect":"sqlite"}`:  `field "sql" is empty`,

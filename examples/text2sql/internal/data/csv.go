@@ -14,7 +14,7 @@ import (
 
 // jsonCells are the columns whose cells hold JSON, because a cell is a text and
 // they are lists.
-var jsonCells = []string{"golds"}
+var jsonCells = []string{"golds", "messages", "tools"}
 
 // csvRecords reads a table as encoding/csv does (RFC 4180). The first line
 // names the columns; a column without a name is left out. A record's number is
@@ -91,14 +91,11 @@ func csvObject(header, cells []string) (object, error) {
 	for i, name := range header {
 		cell := cells[i]
 		switch {
-		case name == "":
+		case name == "" || cell == "":
 			continue
 		case !utf8.ValidString(cell):
 			return nil, fmt.Errorf("column %q is not valid UTF-8", name)
 		case slices.Contains(jsonCells, name):
-			if cell == "" {
-				continue
-			}
 			if !json.Valid([]byte(cell)) {
 				return nil, fmt.Errorf("column %q holds %.40q; in a CSV file it holds a JSON array", name, cell)
 			}

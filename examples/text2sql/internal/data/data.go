@@ -1,4 +1,4 @@
-// Package data reads the data sets of text-to-SQL, from JSON Lines, JSON, CSV
+// Package data reads data sets, of questions and SQL or of conversations, from JSON Lines, JSON, CSV
 // and Parquet files, and reads and writes predictions.
 //
 // A file that does not hold what it should gives an error with the file's name
@@ -17,14 +17,23 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
+
+	"github.com/hone-ml/hone/tokenizer"
 )
 
-// A Row is one question of a data set with its gold answer.
+// A Row is one question of a data set with its gold answer, or, where it has
+// Messages, a conversation about anything. The fields below Messages are then
+// empty.
 type Row struct {
-	ID       string `json:"id"`       // unique in its file; the line's number where the file has none
-	DBID     string `json:"db_id"`    // names the database; may be ""
+	ID   string `json:"id"`    // unique in its file; the line's number where the file has none
+	DBID string `json:"db_id"` // names the database; may be ""
+
+	// Messages end with an answer of the assistant. Of a row of prompt and
+	// completion they are two.
+	Messages []tokenizer.Message `json:"messages,omitempty"`
+	Tools    []json.RawMessage   `json:"tools,omitempty"` // that the messages may call
+
 	Schema   string `json:"schema"`   // CREATE TABLE text; may be ""
 	Question string `json:"question"` // in words
 	SQL      string `json:"sql"`      // the gold query
@@ -141,36 +150,32 @@ func recordsOf(f *os.File, ext string) records {
 	return jsonLines(f)
 }
 
-// rows makes rows of records and sees to it that ids are unique.
+// rows makes rows of records and sees to it that ids are unique and that all
+// are of one form, the first one's.
 func rows(in records) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		ids := ids{}
+		var first *form
+		firstAt := 0
 		for number, rec := range in {
-			row, err := Row{}, rec.err
+			row, f, err := Row{}, (*form)(nil), rec.err
 			if err == nil {
-				row, err = parseRow(rec.fields, number)
+				row, f, err = parseRow(rec.fields, number)
+			}
+			if err == nil && first != nil && f != first {
+				err = fmt.Errorf("the row is %s, that of line %d is %s: all rows of a file are of one form", f.name, firstAt, first.name)
 			}
 			if err == nil {
 				err = ids.add(row.ID, number)
+			}
+			if err == nil && first == nil {
+				first, firstAt = f, number
 			}
 			if !yield(Line{row, number, rec.fields}, err) {
 				return
 			}
 		}
 	}
-}
-
-func parseRow(o object, number int) (row Row, err error) {
-	err = cmp.Or(
-		o.name("id", &row.ID), o.optional("db_id", &row.DBID), o.optional("schema", &row.Schema),
-		o.text("question", &row.Question), o.text("sql", &row.SQL), o.optional("dialect", &row.Dialect), o.texts("golds", &row.Golds))
-	if row.ID == "" {
-		row.ID = strconv.Itoa(number)
-	}
-	if d := row.Dialect; err == nil && d != "" && d != "sqlite" && d != "postgres" {
-		err = fmt.Errorf(`the dialect is %q, want "sqlite" or "postgres"`, d)
-	}
-	return row, err
 }
 
 // ids are the lines of the ids that a file has had so far.

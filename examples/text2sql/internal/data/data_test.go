@@ -46,8 +46,8 @@ func readAll(text string) (rows []Row, err error) {
 
 func TestRowsComeBackAsTheyWereWritten(t *testing.T) {
 	rows := []Row{
-		{"a", "db", "CREATE TABLE \"t\" (\n\"x\" int\n);", "Größer als <5> & \"7\"?", "SELECT 'it''s'", "sqlite", nil},
-		{"b", "db2", "s", "日本", "SELECT 1", "postgres", []string{"SELECT 1.0", "VALUES (1)"}},
+		{ID: "a", DBID: "db", Schema: "CREATE TABLE \"t\" (\n\"x\" int\n);", Question: "Größer als <5> & \"7\"?", SQL: "SELECT 'it''s'", Dialect: "sqlite"},
+		{ID: "b", DBID: "db2", Schema: "s", Question: "日本", SQL: "SELECT 1", Dialect: "postgres", Golds: []string{"SELECT 1.0", "VALUES (1)"}},
 	}
 	path := filepath.Join(t.TempDir(), "rows.jsonl")
 	if err := Write(path, rows); err != nil {

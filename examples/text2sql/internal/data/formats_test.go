@@ -55,7 +55,7 @@ func TestMistakesInTablesAreNamedByTheirLine(t *testing.T) {
 	const header = "id,question,sql\n"
 	for text, want := range map[string]string{
 		header + "1,q,SELECT 1\n2,q\n":              "f.csv:3: the line has 2 cells, the first line names 3 columns",
-		header + "1,q,\"SELECT\n1\"\n2,q,\n":        `f.csv:4: field "sql" is empty`,
+		header + "1,q,\"SELECT\n1\"\n2,q,\n":        `f.csv:4: field "sql" is missing`,
 		header + "1,q,SELECT 1\n1,r,SELECT 2\n":     `f.csv:3: id "1" is on line 2 already`,
 		header + "1,q,SELECT \"a\"\n":               `f.csv:2: not a line of a CSV file: bare " in non-quoted-field (line 2, column 12)`,
 		header + "1,q,\"SELECT\n\n1":                `f.csv:2: not a line of a CSV file: extraneous or missing " in quoted-field (line 4, column 2)`,

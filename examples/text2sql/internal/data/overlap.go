@@ -9,7 +9,7 @@ import (
 // the first.
 type Overlap struct {
 	Question int `json:"same_question"`        // asked in the same words
-	SQL      int `json:"same_sql"`             // with the same gold query
+	SQL      int `json:"same_sql"`             // with the same gold query or, of conversations, answer
 	Schema   int `json:"same_schema"`          // about the same tables
 	Row      int `json:"same_question_schema"` // the same question about the same tables
 
@@ -19,8 +19,8 @@ type Overlap struct {
 // shownExamples is how many ids an Overlap names.
 const shownExamples = 5
 
-// Overlapping compares rows with others. Questions are the same but for case,
-// blanks and punctuation, queries when normalize says the same of them, schemas
+// Overlapping compares rows with others. Questions, and of conversations all
+// before the last answer, are the same but for case, blanks and punctuation, queries when normalize says the same of them, schemas
 // but for blanks and case.
 func Overlapping(rows, others []Row, normalize func(sql string) string) Overlap {
 	questions, queries, schemas, both := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
@@ -33,14 +33,21 @@ func Overlapping(rows, others []Row, normalize func(sql string) string) Overlap 
 		}
 		return f
 	}
+	answer := func(r Row) string {
+		if r.IsChat() {
+			return foldQuestion(r.Answer())
+		}
+		return normalize(r.SQL)
+	}
 	for _, o := range others {
-		q, s := foldQuestion(o.Question), fold(o.Schema)
-		questions[q], queries[normalize(o.SQL)], schemas[s], both[q+"\x00"+s] = true, true, true, true
+		q, s := foldQuestion(o.Asked()), fold(o.Schema)
+		questions[q], queries[answer(o)], both[q+"\x00"+s] = true, true, true
+		schemas[s] = s != ""
 	}
 	var o Overlap
 	var worst, some []string
 	for _, r := range rows {
-		q, s := foldQuestion(r.Question), fold(r.Schema)
+		q, s := foldQuestion(r.Asked()), fold(r.Schema)
 		switch {
 		case both[q+"\x00"+s]:
 			o.Row++
@@ -51,7 +58,7 @@ func Overlapping(rows, others []Row, normalize func(sql string) string) Overlap 
 		if questions[q] {
 			o.Question++
 		}
-		if queries[normalize(r.SQL)] {
+		if queries[answer(r)] {
 			o.SQL++
 		}
 		if schemas[s] {
@@ -74,7 +81,7 @@ func Repeated(rows []Row) []string {
 	seen := map[string]bool{}
 	var ids []string
 	for _, r := range rows {
-		key := r.DBID + "\x00" + foldQuestion(r.Question)
+		key := r.DBID + "\x00" + foldQuestion(r.Asked())
 		if seen[key] {
 			ids = append(ids, r.ID)
 		}

@@ -123,7 +123,11 @@ func accuracyChart(r *Run) *chart {
 		return nil
 	}
 	x, y := stepAxis(r.Steps, r.Evals), axis{lo: 0, hi: 1}
-	c := newChart("Execution accuracy while training", 180, x, y)
+	name := "Execution accuracy"
+	if len(r.Splits) > 0 && r.Splits[0].After != nil && r.Splits[0].After.IsText() {
+		name = "Exact match"
+	}
+	c := newChart(name+" while training", 180, x, y)
 	for i := range c.Y {
 		c.Y[i].Label = percentTick(c.Y[i].Label)
 	}
@@ -131,7 +135,7 @@ func accuracyChart(r *Run) *chart {
 	c.addDots("dot", points, x, y)
 	_, last := ends(points, nil)
 	c.Ends = append(c.Ends, tick{At: topPercent(y.frac(last.Y)), Label: percent(last.Y)})
-	c.Aria = "Execution accuracy by step; at the end " + percent(last.Y) + "."
+	c.Aria = name + " by step; at the end " + percent(last.Y) + "."
 	return c
 }
 

@@ -54,7 +54,7 @@ func WriteResults(w io.Writer, r *Run) error {
 	}
 	plain := false
 	for _, s := range r.Splits {
-		before, after, baseline := s.Before.encodable(), s.After.encodable(), s.Baseline.encodable()
+		before, after, baseline := encodable(s.Before), encodable(s.After), encodable(s.Baseline)
 		switch {
 		case s.Key == Unseen:
 			out.BeforeUnseen, out.AfterUnseen, out.BaselineUnseen = before, after, baseline

@@ -29,6 +29,8 @@ type evalLine struct {
 
 type evalValues struct {
 	Loss *float64 `json:"loss,omitempty"`
+	// ExactMatch is of conversations, whose score is the loss, negated.
+	ExactMatch *float64 `json:"exact_match,omitempty"`
 }
 
 // MarshalJSON writes the step's line of metrics.jsonl.
@@ -38,7 +40,7 @@ func (s Step) MarshalJSON() ([]byte, error) {
 
 // MarshalJSON writes the evaluation's line of evaluations.jsonl.
 func (e Eval) MarshalJSON() ([]byte, error) {
-	return json.Marshal(evalLine{&e.Step, finite(e.ExecutionAccuracy), evalValues{finite(e.Loss)}})
+	return json.Marshal(evalLine{&e.Step, finite(e.ExecutionAccuracy), evalValues{Loss: finite(e.Loss)}})
 }
 
 var errNoStep = errors.New(`no "step": not a line of metrics`)
@@ -64,7 +66,7 @@ func ReadMetrics(path string) ([]Step, error) {
 }
 
 // ReadEvaluations reads evaluations.jsonl, an evaluation a line, as ReadMetrics reads steps: "score" is the execution
-// accuracy, "loss" among the values the loss.
+// accuracy, "loss" among the values the loss; "exact_match" there takes the place of the score.
 func ReadEvaluations(path string) ([]Eval, error) {
 	var evals []Eval
 	err := eachLine(path, func(line []byte) error {
@@ -76,6 +78,9 @@ func ReadEvaluations(path string) ([]Eval, error) {
 			return errNoStep
 		}
 		e := Eval{*in.Step, orNaN(in.Score), orNaN(in.Values.Loss)}
+		if in.Values.ExactMatch != nil {
+			e.ExecutionAccuracy = *in.Values.ExactMatch
+		}
 		evals = append(cutFrom(evals, e.Step, func(e Eval) int { return e.Step }), e)
 		return nil
 	})

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"html/template"
+	"strconv"
 	"strings"
 )
 
@@ -13,7 +14,8 @@ type page struct {
 	Stamp      string // when, which version
 	Summary    []string
 	Splits     []splitView
-	Empties    int // questions whose gold returns nothing
+	Texts      bool // the answers are texts, which are compared and not executed
+	Empties    int  // questions whose gold returns nothing
 	Charts     []*chart
 	Families   *table
 	Difficulty *table
@@ -80,6 +82,7 @@ func newPage(r *Run) *page {
 		}
 		if s.After != nil {
 			p.Empties += s.After.EmptyGolds
+			p.Texts = p.Texts || s.After.IsText()
 		}
 	}
 	for _, c := range []*chart{lossChart(r), accuracyChart(r), rateChart(r)} {
@@ -155,20 +158,20 @@ func deed(r *Run) string {
 // outcome compares the score after training with the one before and with the baseline.
 func outcome(s Split) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "On %s, execution accuracy ", shown(s.displayName(), shortText))
-	after := s.After.ExecutionAccuracy
+	fmt.Fprintf(&b, "On %s, %s ", shown(s.displayName(), shortText), s.After.AccuracyName())
+	after := s.After.Accuracy()
 	switch before := s.Before; {
 	case before == nil:
 		fmt.Fprintf(&b, "is %s", percent(after))
-	case before.ExecutionAccuracy < after:
-		fmt.Fprintf(&b, "rose from %s to %s", percent(before.ExecutionAccuracy), percent(after))
-	case before.ExecutionAccuracy > after:
-		fmt.Fprintf(&b, "fell from %s to %s", percent(before.ExecutionAccuracy), percent(after))
+	case before.Accuracy() < after:
+		fmt.Fprintf(&b, "rose from %s to %s", percent(before.Accuracy()), percent(after))
+	case before.Accuracy() > after:
+		fmt.Fprintf(&b, "fell from %s to %s", percent(before.Accuracy()), percent(after))
 	default:
 		fmt.Fprintf(&b, "stayed at %s", percent(after))
 	}
 	if s.Baseline != nil {
-		fmt.Fprintf(&b, "; the SQL of the most similar training question gets %s", percent(s.Baseline.ExecutionAccuracy))
+		fmt.Fprintf(&b, "; the SQL of the most similar training question gets %s", percent(s.Baseline.Accuracy()))
 	}
 	return b.String() + "."
 }
@@ -217,7 +220,7 @@ func newSplitView(s Split) (splitView, bool) {
 	if main == nil {
 		return v, false
 	}
-	v.Big, v.Interval = percent(main.ExecutionAccuracy), interval(main.CI95)
+	v.Big, v.Interval = percent(main.Accuracy()), interval(main.CI95)
 	v.N = thousands(int64(main.N))
 	v.Gain = gain(s)
 	v.Rows = scoreRows(measured)
@@ -227,8 +230,8 @@ func newSplitView(s Split) (splitView, bool) {
 func newBar(class, label string, s *Score) bar {
 	lo, hi := width(s.CI95[0]), width(s.CI95[1])
 	return bar{
-		Class: class, Label: label, Value: percent(s.ExecutionAccuracy), Interval: interval(s.CI95),
-		At:      width(s.ExecutionAccuracy),
+		Class: class, Label: label, Value: percent(s.Accuracy()), Interval: interval(s.CI95),
+		At:      width(s.Accuracy()),
 		Whisker: fmt.Sprintf("M%s 5H%sM%s 2V8M%s 2V8", lo, hi, lo, hi),
 	}
 }
@@ -244,7 +247,7 @@ func gain(s Split) string {
 	var parts []string
 	add := func(other *Score, than string) {
 		if other != nil {
-			points := 100 * (s.After.ExecutionAccuracy - other.ExecutionAccuracy)
+			points := 100 * (s.After.Accuracy() - other.Accuracy())
 			parts = append(parts, strings.Replace(fmt.Sprintf("%+.1f points %s", points, than), "-", "−", 1))
 		}
 	}
@@ -255,10 +258,11 @@ func gain(s Split) string {
 
 // scoreRows lists everything measured, one column a score.
 func scoreRows(scores []*Score) []scoreRow {
-	rows := []struct {
+	type row struct {
 		name  string
 		value func(*Score) string
-	}{
+	}
+	rows := []row{
 		{"Questions", func(s *Score) string { return thousands(int64(s.N)) }},
 		{"Execution accuracy", func(s *Score) string { return percent(s.ExecutionAccuracy) }},
 		{"as sets of rows (BIRD’s rule)", func(s *Score) string { return percent(s.SetAccuracy) }},
@@ -269,6 +273,9 @@ func scoreRows(scores []*Score) []scoreRow {
 		{"Golds without rows", func(s *Score) string { return thousands(int64(s.EmptyGolds)) }},
 		{"Time", func(s *Score) string { return seconds(s.Seconds) }},
 	}
+	if len(scores) > 0 && scores[0].IsText() {
+		rows = []row{rows[0], rows[3], {"Loss of an answer’s token", func(s *Score) string { return loss(s.Loss) }}, rows[len(rows)-1]}
+	}
 	var out []scoreRow
 	for _, row := range rows {
 		r := scoreRow{Name: row.name}
@@ -278,6 +285,14 @@ func scoreRows(scores []*Score) []scoreRow {
 		out = append(out, r)
 	}
 	return out
+}
+
+// loss writes a loss in nats, if there is one.
+func loss(v *float64) string {
+	if v == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*v, 'f', 3, 64)
 }
 
 // facts lists what was trained on what, at which cost.

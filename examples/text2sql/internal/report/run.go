@@ -5,7 +5,11 @@
 // was written by a model.
 package report
 
-import "time"
+import (
+	"time"
+
+	"github.com/hone-ml/hone/examples/text2sql/internal/score"
+)
 
 // A Run is everything that a report tells. All of it is optional: what is missing is not shown.
 // A Run is not modified by this package, and may be read by several goroutines.
@@ -96,21 +100,7 @@ type Split struct {
 const Unseen = "unseen"
 
 // A Score is the outcome of one evaluation, with the keys that the commands eval and score print.
-// Accuracies and ValidSQL are fractions from 0 to 1, the rest counts and seconds.
-type Score struct {
-	N                 int        `json:"n"`
-	ExecutionAccuracy float64    `json:"execution_accuracy"` // the strict rule
-	CI95              [2]float64 `json:"ci95"`               // Wilson's interval of it
-	SetAccuracy       float64    `json:"set_accuracy"`       // BIRD's rule: the set of rows
-	ExactMatch        float64    `json:"exact_match"`
-	ValidSQL          float64    `json:"valid_sql"`
-	Errors            int        `json:"errors"`
-	Timeouts          int        `json:"timeouts"`
-	EmptyGolds        int        `json:"empty_golds"` // questions whose gold query returns no row
-	Seconds           float64    `json:"seconds"`
-
-	RobustAccuracy *float64 `json:"robust_accuracy,omitempty"` // right on perturbed copies of the databases too
-}
+type Score = score.Summary
 
 // A Step is one optimiser step, a line of metrics.jsonl. Values that JSON cannot write (NaN, infinities) become null
 // there, and NaN when read.
@@ -128,7 +118,7 @@ type Step struct {
 // An Eval is an evaluation during training, a line of evaluations.jsonl. A value not measured is NaN.
 type Eval struct {
 	Step              int
-	ExecutionAccuracy float64
+	ExecutionAccuracy float64 // or, of conversations, the exact matches
 	Loss              float64 // on the validation questions
 }
 

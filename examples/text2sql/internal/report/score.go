@@ -17,7 +17,7 @@ func NewScore(correct, n int) *Score {
 }
 
 // encodable returns s, or a copy in which values that JSON cannot write are 0. It is nil for nil.
-func (s *Score) encodable() *Score {
+func encodable(s *Score) *Score {
 	if s == nil {
 		return nil
 	}

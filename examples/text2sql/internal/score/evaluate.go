@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -19,29 +18,6 @@ import (
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
 	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
 )
-
-// A Summary is the score of a set of predictions; its JSON is what the program
-// prints. Accuracies and ValidSQL are fractions of N, from 0 to 1.
-//
-// ValidSQL, Errors, Timeouts and the missing predictions add up to N: a
-// prediction is valid when it ran, and counts as an error when the database
-// refused it, it was too large, or it held no single query.
-type Summary struct {
-	N                 int        `json:"n"`
-	ExecutionAccuracy float64    `json:"execution_accuracy"` // the strict rule, see Equal
-	CI95              [2]float64 `json:"ci95"`               // Wilson's interval of ExecutionAccuracy
-	SetAccuracy       float64    `json:"set_accuracy"`       // BIRD's rule, see SetEqual
-	ExactMatch        float64    `json:"exact_match"`        // see ExactMatch
-	ValidSQL          float64    `json:"valid_sql"`
-	Errors            int        `json:"errors"`
-	Timeouts          int        `json:"timeouts"`
-	EmptyGolds        int        `json:"empty_golds"` // gold queries that return no rows
-	Seconds           float64    `json:"seconds"`
-
-	// RobustAccuracy is the fraction that is right on perturbed copies of the
-	// databases too, see Robust; nil where that was not asked for.
-	RobustAccuracy *float64 `json:"robust_accuracy,omitempty"`
-}
 
 // A Verdict says what became of a prediction.
 type Verdict string
@@ -70,6 +46,7 @@ type Item struct {
 	SetMatch   bool `json:"-"` // right by BIRD's rule
 	ExactMatch bool `json:"-"` // the same text
 	EmptyGold  bool `json:"-"`
+	Text       bool `json:"-"` // of a conversation: nothing was executed
 }
 
 // Options are what Evaluate may be told.
@@ -128,9 +105,17 @@ func (g *Golds) query(ctx context.Context, ex sqlexec.Executor, dbID, sql string
 // error when that is done.
 func Evaluate(ctx context.Context, ex sqlexec.Executor, rows []data.Row, preds []data.Prediction, o Options) (*Summary, []Item, error) {
 	start := time.Now()
-	outputs, err := match(ex, rows, preds)
+	outputs, err := match(rows, preds)
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, row := range rows {
+		switch {
+		case row.IsChat():
+			return nil, nil, fmt.Errorf("row %q is a conversation, which cannot be executed", row.ID)
+		case row.Dialect != ex.Dialect():
+			return nil, nil, fmt.Errorf("row %q is in the dialect %q, the databases speak %q", row.ID, row.Dialect, ex.Dialect())
+		}
 	}
 	golds := o.Golds
 	if golds == nil {
@@ -180,35 +165,6 @@ func Evaluate(ctx context.Context, ex sqlexec.Executor, rows []data.Row, preds [
 	sum := Summarize(items)
 	sum.Seconds = time.Since(start).Seconds()
 	return sum, items, nil
-}
-
-// match finds each row's output; nil where there is none.
-func match(ex sqlexec.Executor, rows []data.Row, preds []data.Prediction) ([]*string, error) {
-	if len(rows) == 0 {
-		return nil, errors.New("there are no rows to score")
-	}
-	index := make(map[string]int, len(rows))
-	for i, row := range rows {
-		if _, doubled := index[row.ID]; doubled {
-			return nil, fmt.Errorf("two rows have the id %q", row.ID)
-		}
-		if row.Dialect != ex.Dialect() {
-			return nil, fmt.Errorf("row %q is in the dialect %q, the databases speak %q", row.ID, row.Dialect, ex.Dialect())
-		}
-		index[row.ID] = i
-	}
-	outputs := make([]*string, len(rows))
-	for _, p := range preds {
-		i, known := index[p.ID]
-		switch {
-		case !known:
-			return nil, fmt.Errorf("there is a prediction for the id %q, which no row has", p.ID)
-		case outputs[i] != nil:
-			return nil, fmt.Errorf("there are two predictions for the id %q", p.ID)
-		}
-		outputs[i] = &p.SQL
-	}
-	return outputs, nil
 }
 
 // answers reports whether the item is what became of this output to this row.
@@ -277,53 +233,4 @@ func verdictOf(err error) Verdict {
 		return Forbidden
 	}
 	return Failed
-}
-
-// Summarize counts the verdicts of items, which may be a part of those that Evaluate returned. Seconds is 0.
-func Summarize(items []Item) *Summary {
-	s := &Summary{N: len(items)}
-	var correct, set, exact, valid int
-	for _, it := range items {
-		switch it.Verdict {
-		case Correct:
-			correct++
-			valid++
-		case Wrong:
-			valid++
-		case Timeout:
-			s.Timeouts++
-		case Failed, TooLarge, Forbidden, NoQuery:
-			s.Errors++
-		}
-		set += truth(it.SetMatch)
-		exact += truth(it.ExactMatch)
-		s.EmptyGolds += truth(it.EmptyGold)
-	}
-	n := float64(s.N)
-	s.ExecutionAccuracy, s.SetAccuracy = float64(correct)/n, float64(set)/n
-	s.ExactMatch, s.ValidSQL = float64(exact)/n, float64(valid)/n
-	s.CI95[0], s.CI95[1] = Wilson(correct, s.N)
-	return s
-}
-
-// Wilson returns the 95 % interval of a proportion of which k of n were seen,
-// by Wilson's score (Wilson 1927, without correction for continuity). Of n = 0
-// nothing is known: it is 0 to 1.
-func Wilson(k, n int) (low, high float64) {
-	if n == 0 {
-		return 0, 1
-	}
-	const z = 1.959963984540054 // the 97.5 % quantile of the normal distribution
-	total := float64(n)
-	p := float64(k) / total
-	center := (p + z*z/(2*total)) / (1 + z*z/total)
-	half := z / (1 + z*z/total) * math.Sqrt(p*(1-p)/total+z*z/(4*total*total))
-	low, high = max(0, center-half), min(1, center+half)
-	if k == 0 {
-		low = 0 // but for rounding
-	}
-	if k == n {
-		high = 1
-	}
-	return low, high
 }
