@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"slices"
@@ -152,6 +154,9 @@ type examination struct {
 	rows  []data.Row
 	exec  sqlexec.Executor
 	golds score.Golds
+
+	skipFailing bool // leave rows out whose gold queries fail
+	skipped     int  // rows that were
 }
 
 // texts reports whether the rows are conversations, whose answers are compared as texts.
@@ -159,12 +164,32 @@ func (e *examination) texts() bool { return e.rows[0].IsChat() }
 
 // prepare runs the gold queries, so that a missing database, a query that fails or a row of another
 // dialect is found before any question is answered. Their results are kept.
-func (e *examination) prepare(ctx context.Context) error {
+func (e *examination) prepare(ctx context.Context, line *progress.Line) error {
 	_, _, err := e.score(ctx, nil)
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("%s: %w", e.file, err)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if golds, ok := errors.AsType[score.GoldError](err); ok && e.skipFailing {
+		if kept := golds.Without(e.rows); len(kept) > 0 {
+			line.Log("%s: %s left out: %v", e.file, plural(len(golds), "question"), golds)
+			e.rows, e.skipped = kept, len(golds)
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: %w", e.file, withGoldAdvice(err))
+}
+
+// withGoldAdvice says what can be done where err is about gold queries that fail.
+func withGoldAdvice(err error) error {
+	if _, ok := errors.AsType[score.GoldError](err); ok {
+		return fmt.Errorf("%w (data check names the lines of all; -skip-failing-golds leaves such questions out)", err)
 	}
 	return err
+}
+
+// skipFailingFlag is the flag that leaves rows out whose gold queries fail.
+func skipFailingFlag(fs *flag.FlagSet, skip *bool) {
+	fs.BoolVar(skip, "skip-failing-golds", false, "leave out the questions whose gold queries fail, and count them, instead of refusing them")
 }
 
 // examine answers all questions and scores the answers.
@@ -200,7 +225,11 @@ func (e *examination) score(ctx context.Context, preds []data.Prediction) (*scor
 	if e.texts() {
 		return score.Texts(e.rows, preds)
 	}
-	return score.Evaluate(ctx, e.exec, e.rows, preds, score.Options{Golds: &e.golds})
+	summary, items, err := score.Evaluate(ctx, e.exec, e.rows, preds, score.Options{Golds: &e.golds})
+	if err == nil {
+		summary.SkippedGolds = e.skipped
+	}
+	return summary, items, err
 }
 
 // percent is an accuracy with its interval.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
 	"github.com/hone-ml/hone/examples/text2sql/internal/score"
@@ -55,13 +56,16 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	exam := examination{label: "answering", file: *file, rows: rows, exec: exec}
+	exam := examination{label: "answering", file: *file, rows: rows, exec: exec, skipFailing: s.skipFailing}
 	if exam.texts() && (more.samples > 0 || more.repair > 0 || s.copies > 0) {
 		return usagef("eval: -samples, -repair and -perturb need a database; the rows of %s are conversations", *file)
 	}
-	if err := exam.prepare(ctx); err != nil {
+	line := p.newLine()
+	defer line.Done()
+	if err := exam.prepare(ctx, line); err != nil {
 		return err
 	}
+	rows = exam.rows
 	a, err := c.loadAnswerer(p, *model, *most)
 	if err != nil {
 		return err
@@ -75,8 +79,6 @@ func runEval(ctx context.Context, p *program, args []string) error {
 		}
 		defer a.kept.done()
 	}
-	line := p.newLine()
-	defer line.Done()
 	preds, err := exam.ask(ctx, a, line)
 	if err != nil {
 		if *answers != "" && ctx.Err() != nil {
@@ -94,7 +96,7 @@ func runEval(ctx context.Context, p *program, args []string) error {
 		}
 	}
 	line.Done()
-	s.exec, s.golds, s.seed = exec, &exam.golds, c.seed
+	s.exec, s.golds, s.seed, s.skipped = exec, &exam.golds, c.seed, exam.skipped
 	summary, err := s.run(ctx, rows, preds)
 	if err != nil {
 		if *answers != "" {
@@ -146,12 +148,34 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	s.exec, s.seed = exec, c.seed
+	exam := examination{file: *file, rows: rows, exec: exec, skipFailing: s.skipFailing}
+	if s.skipFailing && !exam.texts() {
+		line := p.newLine()
+		defer line.Done()
+		if err := exam.prepare(ctx, line); err != nil {
+			return err
+		}
+		preds = answersTo(exam.rows, rows, preds)
+		rows = exam.rows
+	}
+	s.exec, s.golds, s.seed, s.skipped = exec, &exam.golds, c.seed, exam.skipped
 	summary, err := s.run(ctx, rows, preds)
 	if err != nil {
-		return fmt.Errorf("%s, by %s: %w", *pred, *file, err)
+		return fmt.Errorf("%s, by %s: %w", *pred, *file, withGoldAdvice(err))
 	}
 	return p.printSummary(summary, c.json)
+}
+
+// answersTo leaves out the predictions for rows that were left out; those for none at all stay, to be refused.
+func answersTo(kept, all []data.Row, preds []data.Prediction) []data.Prediction {
+	left := map[string]bool{}
+	for _, r := range all {
+		left[r.ID] = true
+	}
+	for _, r := range kept {
+		delete(left, r.ID)
+	}
+	return slices.DeleteFunc(preds, func(p data.Prediction) bool { return left[p.ID] })
 }
 
 // printSummary prints a score for a person or a program.
@@ -172,6 +196,9 @@ exact match         %.1f %%
 valid SQL           %.1f %%   (%s, %s)
 empty golds         %d
 `, percent(s), 100*s.SetAccuracy, 100*s.ExactMatch, 100*s.ValidSQL, plural(s.Errors, "error"), plural(s.Timeouts, "timeout"), s.EmptyGolds)
+	if s.SkippedGolds > 0 && err == nil {
+		_, err = fmt.Fprintf(p.stdout, "left out            %s, whose gold queries fail\n", plural(s.SkippedGolds, "question"))
+	}
 	if s.RobustAccuracy != nil && err == nil {
 		_, err = fmt.Fprintf(p.stdout, "robust accuracy     %.1f %%   (right on the perturbed copies too)\n", 100**s.RobustAccuracy)
 	}

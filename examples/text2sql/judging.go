@@ -34,10 +34,14 @@ type scoring struct {
 
 	copies int    // of each database, perturbed, for the robust accuracy
 	seed   uint64 // of the copies
+
+	skipFailing bool // leave rows out whose gold queries fail
+	skipped     int  // rows that were
 }
 
-// register adds the flag of perturbed copies.
+// register adds the flags of failing golds and of perturbed copies.
 func (s *scoring) register(fs *flag.FlagSet) {
+	skipFailingFlag(fs, &s.skipFailing)
 	fs.IntVar(&s.copies, "perturb", 0, "measure robust_accuracy too, on `N` copies of each SQLite database with other rows (5 find nearly all lucky answers)")
 }
 
@@ -55,6 +59,9 @@ func (s *scoring) check() error {
 // run scores predictions, writes the judged answers and measures on copies.
 func (s *scoring) run(ctx context.Context, rows []data.Row, preds []data.Prediction) (*score.Summary, error) {
 	summary, items, err := s.judge(ctx, rows, preds)
+	if err == nil {
+		summary.SkippedGolds = s.skipped
+	}
 	if err != nil || s.copies == 0 {
 		return summary, err
 	}

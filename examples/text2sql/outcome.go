@@ -38,6 +38,9 @@ func (s *session) finish(asJSON bool) error {
 		}
 		fmt.Fprintf(s.stdout, "  after training    %s\n", told(sp.after))
 	}
+	if s.modelStep != s.result.Step {
+		fmt.Fprintf(s.stdout, "the model is that of step %d, the best\n", s.modelStep)
+	}
 	fmt.Fprintf(s.stdout, "%s, %d tokens, %.0f tokens/s, %.0f s in all\n", plural(s.result.Step, "step"), s.result.Tokens, s.result.TokensPerSecond, r.Usage.Seconds)
 	if n := s.result.Skipped; n > 0 {
 		fmt.Fprintf(s.stdout, "%s skipped, %d of them for gradients far too large\n", plural(n, "step"), s.result.Spikes)
@@ -57,7 +60,7 @@ func (s *session) report() (*report.Run, error) {
 		Parameters: parameters(s.model), Tokens: int64(s.result.Tokens), TokensPerSecond: s.result.TokensPerSecond,
 		PeakRSSBytes: peakRSS(), PeakDeviceBytes: int64(s.model.Head().Device().Memory().Peak),
 		PredictedBytes: int64(s.footprint.Total()), MeasuredBytes: int64(s.result.MaxInUse),
-		SkippedSteps: s.result.Skipped, Spikes: s.result.Spikes,
+		Steps: s.result.Step, ModelStep: s.modelStep, SkippedSteps: s.result.Skipped, Spikes: s.result.Spikes,
 		Seconds: s.earlier + time.Since(s.started).Seconds(), TrainSeconds: s.result.Seconds, EvalSeconds: s.evalSeconds,
 	}}
 	var err error
@@ -75,6 +78,9 @@ func (s *session) report() (*report.Run, error) {
 	}
 	if n := s.result.Dropped; n > 0 {
 		r.About.Notes = append(r.About.Notes, fmt.Sprintf("%s longer than the maximum length left out.", plural(n, "sample")))
+	}
+	if s.modelStep != s.result.Step {
+		r.About.Notes = append(r.About.Notes, fmt.Sprintf("The model is that of step %d, which was the best; training ended after step %d.", s.modelStep, s.result.Step))
 	}
 	for _, sp := range s.splits {
 		r.Splits = append(r.Splits, report.Split{Key: sp.key, Name: sp.name, Note: sp.note, NoneSeen: sp.noneSeen,

@@ -30,6 +30,14 @@ type split struct {
 	first, last             []score.Item // judged answers before and after
 }
 
+// judged is an examination during training.
+type judged struct {
+	step    int
+	score   float64
+	summary *score.Summary
+	items   []score.Item
+}
+
 // session is a training run with its examinations and its report.
 type session struct {
 	*program
@@ -47,6 +55,8 @@ type session struct {
 	footprint   *train.Footprint // as predicted
 	result      *train.Result
 	evaluated   int     // the step after which the first split was examined last, while training
+	best        judged  // the examination with the highest score, while training
+	modelStep   int     // the step whose parameters the model has when training is done
 	earlier     float64 // seconds of the run before this session
 	evalSeconds float64
 }
@@ -77,13 +87,13 @@ func (s *session) run(ctx context.Context, o train.Options) error {
 		return s.stopped(err)
 	}
 	s.earlier += max(0, s.result.Seconds-time.Since(began).Seconds())
+	if err := s.takeBest(); err != nil {
+		return err
+	}
 	if err := s.save(); err != nil {
 		return err
 	}
-	if b := s.result.Best; b != nil && b.Checkpoint != "" && b.Step != s.result.Step {
-		s.line.Log("the model is that of the last step, %d; the best, of step %d, is %s", s.result.Step, b.Step, b.Checkpoint)
-	}
-	if len(s.splits) > 0 && s.evaluated != s.result.Step {
+	if len(s.splits) > 0 && s.evaluated != s.modelStep {
 		s.splits[0].after, s.splits[0].last = nil, nil // those of an earlier step
 	}
 	if err := s.examineAll(ctx, true); err != nil {
@@ -96,6 +106,29 @@ func (s *session) run(ctx context.Context, o train.Options) error {
 		}
 		return fmt.Errorf("training is done and the model is in %s, but measuring it was not finished (text2sql eval -model %s … does it): %w", s.out, s.out, errors.Join(err, reportErr))
 	}
+	return nil
+}
+
+// takeBest gives the model the parameters of the best step, where there is a checkpoint of it (-patience), and
+// otherwise leaves it those of the last. Checkpoints stay as they are: a run that is resumed goes on from the newest.
+func (s *session) takeBest() error {
+	s.modelStep = s.result.Step
+	b := s.result.Best
+	if b == nil || b.Checkpoint == "" || b.Step == s.result.Step {
+		return nil
+	}
+	if err := models.LoadParameters(filepath.Join(b.Checkpoint, "model.safetensors"), s.model); err != nil {
+		return fmt.Errorf("the model of the best step, %d, could not be read: %w", b.Step, err)
+	}
+	s.modelStep = b.Step
+	if s.best.step == b.Step { // of this session
+		s.evaluated, s.splits[0].after, s.splits[0].last = b.Step, s.best.summary, s.best.items
+	}
+	last := "which is not kept without -save-every"
+	if filepath.Base(s.result.Checkpoint) == fmt.Sprintf("step-%06d", s.result.Step) {
+		last = "which is " + s.result.Checkpoint
+	}
+	s.line.Log("the model is that of step %d, the best, and not of the last, %d, %s", b.Step, s.result.Step, last)
 	return nil
 }
 
@@ -157,10 +190,14 @@ func (s *session) evaluate(ctx context.Context, step int) (train.Evaluation, err
 	s.evaluated, sp.after, sp.last = step, summary, items
 	s.evalSeconds += time.Since(start).Seconds()
 	s.line.Log("step %d, %s: %s", step, sp.name, told(summary))
+	e := train.Evaluation{Score: summary.Accuracy(), Values: map[string]float64{"valid_sql": summary.ValidSQL}}
 	if summary.Loss != nil { // few texts are met to the letter: the loss tells models apart sooner
-		return train.Evaluation{Score: -*summary.Loss, Values: map[string]float64{"loss": *summary.Loss, "exact_match": summary.ExactMatch}}, nil
+		e = train.Evaluation{Score: -*summary.Loss, Values: map[string]float64{"loss": *summary.Loss, "exact_match": summary.ExactMatch}}
 	}
-	return train.Evaluation{Score: summary.Accuracy(), Values: map[string]float64{"valid_sql": summary.ValidSQL}}, nil
+	if s.best.summary == nil || e.Score > s.best.score {
+		s.best = judged{step, e.Score, summary, items}
+	}
+	return e, nil
 }
 
 // examineAll asks the questions of every split.
@@ -170,7 +207,7 @@ func (s *session) examineAll(ctx context.Context, after bool) error {
 		var summary *score.Summary
 		var items []score.Item
 		switch {
-		case after && i == 0 && s.evaluated > 0 && s.evaluated == s.result.Step:
+		case after && i == 0 && s.evaluated > 0 && s.evaluated == s.modelStep:
 			summary, items = sp.after, sp.last // known already
 		case sp.of != nil:
 			summary = sp.part(after)

@@ -86,7 +86,7 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	splits, err := f.validation(ctx, seen)
+	splits, err := f.validation(ctx, line, seen)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (f *trainFlags) lengths(line *progress.Line, samples train.Samples) error {
 
 // validation prepares the questions of -valid; those on databases that training has not seen are scored
 // by themselves, too.
-func (f *trainFlags) validation(ctx context.Context, seen map[string]bool) (splits []*split, err error) {
+func (f *trainFlags) validation(ctx context.Context, line *progress.Line, seen map[string]bool) (splits []*split, err error) {
 	if f.valid == "" {
 		return nil, nil
 	}
@@ -195,10 +195,11 @@ func (f *trainFlags) validation(ctx context.Context, seen map[string]bool) (spli
 	if err != nil {
 		return nil, err
 	}
-	all := &split{key: "valid", name: "validation questions", exam: examination{label: "validation", file: f.valid, rows: rows, exec: f.exec}}
-	if err := all.exam.prepare(ctx); err != nil {
+	all := &split{key: "valid", name: "validation questions", exam: examination{label: "validation", file: f.valid, rows: rows, exec: f.exec, skipFailing: f.skipFailing}}
+	if err := all.exam.prepare(ctx, line); err != nil {
 		return nil, err
 	}
+	rows = all.exam.rows
 	splits = []*split{all}
 	if all.exam.texts() {
 		return splits, nil // about no databases

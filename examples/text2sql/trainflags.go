@@ -29,6 +29,7 @@ type trainFlags struct {
 	baseDType               string
 	evalLimit, maxTokens    int
 	recipe                  string
+	skipFailing             bool
 }
 
 func (f *trainFlags) register(fs *flag.FlagSet) {
@@ -71,6 +72,7 @@ func (f *trainFlags) register(fs *flag.FlagSet) {
 	fs.Float64Var(&f.alpha, "alpha", 32, "scale of the adapter, with -lora")
 	fs.StringVar(&f.baseDType, "base-dtype", "bf16", "dtype of the frozen parameters, with -lora: bf16, q8 or q4")
 	fs.IntVar(&f.evalLimit, "eval-limit", 0, "evaluate on the first `N` questions of -valid only (0: all)")
+	skipFailingFlag(fs, &f.skipFailing)
 	fs.IntVar(&f.maxTokens, "max-tokens", 256, "longest answer in tokens, in evaluations")
 }
 

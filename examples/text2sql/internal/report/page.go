@@ -273,6 +273,9 @@ func scoreRows(scores []*Score) []scoreRow {
 		{"Golds without rows", func(s *Score) string { return thousands(int64(s.EmptyGolds)) }},
 		{"Time", func(s *Score) string { return seconds(s.Seconds) }},
 	}
+	if len(scores) > 0 && scores[0].SkippedGolds > 0 {
+		rows = append(rows, row{"Left out, since their golds fail", func(s *Score) string { return thousands(int64(s.SkippedGolds)) }})
+	}
 	if len(scores) > 0 && scores[0].IsText() {
 		rows = []row{rows[0], rows[3], {"Loss of an answer’s token", func(s *Score) string { return loss(s.Loss) }}, rows[len(rows)-1]}
 	}

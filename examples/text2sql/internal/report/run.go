@@ -73,6 +73,9 @@ type Usage struct {
 	// most while training.
 	PredictedBytes int64 `json:"predicted_bytes"`
 	MeasuredBytes  int64 `json:"measured_bytes"`
+	// Steps is how many were made, ModelStep the one whose parameters the model has: the last, or the best.
+	Steps     int `json:"steps"`
+	ModelStep int `json:"model_step"`
 	// SkippedSteps counts the steps that were not made, Spikes those of them whose gradients were finite but
 	// far too large.
 	SkippedSteps int     `json:"skipped_steps"`

@@ -57,51 +57,13 @@ type Options struct {
 	Judged  func(Item)      // hears of each row that is judged now, one at a time, so that a run can go on where it stopped
 }
 
-// Golds keeps the results of gold queries, so that an evaluation during
-// training runs them only once. It may be shared by goroutines; use one for
-// each executor. The zero value is ready.
-type Golds struct {
-	results sync.Map // goldKey → *sqlexec.Result
-}
-
-type goldKey struct{ dbID, sql string }
-
-// goldsOf are the queries any of which is right for a row, the row's SQL first.
-func goldsOf(row data.Row) []string { return append([]string{row.SQL}, row.Golds...) }
-
-// all returns the results of a row's gold queries.
-func (g *Golds) all(ctx context.Context, ex sqlexec.Executor, row data.Row) (results []*sqlexec.Result, err error) {
-	for _, sql := range goldsOf(row) {
-		res, err := g.query(ctx, ex, row.DBID, sql)
-		if err != nil {
-			return nil, err
-		}
-		results = append(results, res)
-	}
-	return results, nil
-}
-
-// query returns a gold query's result from memory or from the executor.
-// Failures are not kept.
-func (g *Golds) query(ctx context.Context, ex sqlexec.Executor, dbID, sql string) (*sqlexec.Result, error) {
-	key := goldKey{dbID, sql}
-	if res, ok := g.results.Load(key); ok {
-		return res.(*sqlexec.Result), nil
-	}
-	res, err := ex.Query(ctx, dbID, sql)
-	if err == nil {
-		g.results.Store(key, res)
-	}
-	return res, err
-}
-
 // Evaluate scores predictions against the rows that they answer, and returns
 // the items in the order of the rows. A row without a prediction counts as
 // wrong. The result is the same for any number of workers.
 //
-// It fails, naming the id, when a prediction's id is no row's or comes twice,
-// a row's dialect is not the executor's, or a gold query gives no result; with
-// [sqlexec.ErrUnavailable] when the database goes away; and with the context's
+// It fails, naming the id, when a prediction's id is no row's or comes twice, or
+// a row's dialect is not the executor's; with a [GoldError] when gold queries
+// give no result; with [sqlexec.ErrUnavailable] when the database goes away; and with the context's
 // error when that is done.
 func Evaluate(ctx context.Context, ex sqlexec.Executor, rows []data.Row, preds []data.Prediction, o Options) (*Summary, []Item, error) {
 	start := time.Now()
@@ -153,14 +115,18 @@ func Evaluate(ctx context.Context, ex sqlexec.Executor, rows []data.Row, preds [
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
+	var failing GoldError
 	for i, err := range errs {
 		switch {
 		case err == nil:
 		case errors.Is(err, sqlexec.ErrUnavailable):
 			return nil, nil, fmt.Errorf("at row %q (database %q): %w", rows[i].ID, rows[i].DBID, err)
-		case !gone.Load():
-			return nil, nil, fmt.Errorf("gold query of row %q (database %q): %w", rows[i].ID, rows[i].DBID, err)
+		default:
+			failing = append(failing, FailingGold{rows[i].ID, rows[i].DBID, err})
 		}
+	}
+	if len(failing) > 0 {
+		return nil, nil, failing
 	}
 	sum := Summarize(items)
 	sum.Seconds = time.Since(start).Seconds()

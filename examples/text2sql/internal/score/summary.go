@@ -27,6 +27,10 @@ type Summary struct {
 	// databases too, see Robust; nil where that was not asked for.
 	RobustAccuracy *float64 `json:"robust_accuracy,omitempty"`
 
+	// SkippedGolds is how many rows were left out, not in N, because a gold query
+	// of theirs fails.
+	SkippedGolds int `json:"skipped_golds,omitempty"`
+
 	// Measure is TextMeasure where answers are texts, which are compared and not
 	// executed: of the accuracies only ExactMatch is then measured.
 	Measure string `json:"measure,omitempty"`
