@@ -27,7 +27,7 @@ type command struct {
 
 // commands are all verbs in the order of the help.
 func commands() []command {
-	return []command{demoCommand, trainCommand, evalCommand, scoreCommand, compareCommand, baselineCommand, askCommand, dataCheckCommand, dataLoadCommand, initCommand, infoCommand}
+	return []command{demoCommand, trainCommand, evalCommand, scoreCommand, compareCommand, baselineCommand, askCommand, dataCheckCommand, dataSplitCommand, dataLoadCommand, initCommand, infoCommand}
 }
 
 // later is a verb of the contract that has an issue of its own.

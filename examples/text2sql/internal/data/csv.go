@@ -101,7 +101,7 @@ func csvObject(header, cells []string) (object, error) {
 			}
 			o[name] = bytes.TrimSpace([]byte(cell))
 		default:
-			raw, err := json.Marshal(cell)
+			raw, err := encode(cell)
 			if err != nil {
 				return nil, err
 			}

@@ -1,7 +1,6 @@
 package data
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -93,7 +92,7 @@ func parquetObject(columns []*parquet.Column, values [][]parquet.Value) (object,
 		if !ok {
 			continue
 		}
-		raw, err := json.Marshal(v)
+		raw, err := encode(v)
 		if err != nil {
 			return nil, fmt.Errorf("column %q: %w", c.Name(), err)
 		}

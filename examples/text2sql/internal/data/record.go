@@ -1,6 +1,7 @@
 package data
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -82,6 +83,17 @@ func (o object) texts(field string, into *[]string) error {
 		}
 	}
 	return nil
+}
+
+// encode writes a value as JSON that leaves <, > and & readable.
+func encode(v any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSpace(b.Bytes()), nil
 }
 
 func kind(raw json.RawMessage) string {
