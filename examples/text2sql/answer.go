@@ -16,6 +16,7 @@ import (
 	"github.com/hone-ml/hone/examples/text2sql/internal/score"
 	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
 	"github.com/hone-ml/hone/models"
+	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/tokenizer"
 	"github.com/hone-ml/hone/train"
 )
@@ -90,7 +91,7 @@ func (a *answerer) answer(ctx context.Context, rows []data.Row, told func(done i
 		for i, it := range group {
 			prompts[i] = it.prompt
 		}
-		ids, err := models.GenerateAll(ctx, a.model, prompts, models.Options{MaxTokens: a.most, Stop: a.format.stop()})
+		ids, err := generateAll(ctx, a.model, prompts, models.Options{MaxTokens: a.most, Stop: a.format.stop()})
 		if err != nil {
 			return nil, 0, err
 		}
@@ -109,6 +110,22 @@ func (a *answerer) answer(ctx context.Context, rows []data.Row, told func(done i
 		told(done)
 	}
 	return out, tooLong, nil
+}
+
+// generateAll continues prompts together or, where the memory does not suffice for that, by halves.
+func generateAll(ctx context.Context, m models.CausalLM, prompts [][]int32, o models.Options) ([][]int32, error) {
+	ids, err := models.GenerateAll(ctx, m, prompts, o)
+	if _, oom := errors.AsType[*tensor.OOMError](err); !oom || len(prompts) == 1 {
+		return ids, err
+	}
+	half := len(prompts) / 2
+	first, err := generateAll(ctx, m, prompts[:half], o)
+	if err != nil {
+		return nil, err
+	}
+	o.Seed += 1 << 32 // other numbers than the first half's
+	second, err := generateAll(ctx, m, prompts[half:], o)
+	return append(first, second...), err
 }
 
 // loss is the mean loss of the rows' answers, in nats a token. Rows longer than the model's positions are left out;

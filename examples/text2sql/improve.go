@@ -154,7 +154,7 @@ func (a *answerer) generate(ctx context.Context, asked []question, o models.Opti
 		for i, q := range group {
 			prompts[i] = q.prompt
 		}
-		ids, err := models.GenerateAll(ctx, a.model, prompts, o)
+		ids, err := generateAll(ctx, a.model, prompts, o)
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ import (
 const recipeFile = "recipe.json"
 
 // notInRecipes are flags that say what to do now rather than how a run is made.
-var notInRecipes = []string{"recipe", "resume"}
+var notInRecipes = []string{"recipe", "resume", "plan"}
 
 // readRecipe sets the flags that a recipe names, but for those given on the command line. A recipe is one
 // flat JSON object, the flags' names without their dash and their values: {"lr": 2e-5, "packing": true}.

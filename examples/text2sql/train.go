@@ -40,7 +40,11 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 			return err
 		}
 	}
-	if err := required("train", fs, "model", "data", "out"); err != nil {
+	needed := []string{"model", "data", "out"}
+	if f.plan {
+		needed = needed[:2]
+	}
+	if err := required("train", fs, needed...); err != nil {
 		return err
 	}
 	if err := f.check(fs); err != nil {
@@ -82,8 +86,15 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err := f.lengths(line, samples); err != nil {
 		return err
 	}
-	footprint, err := f.fits(ctx, dev, tok, samples)
+	footprint, err := f.predict(ctx, dev, tok, samples)
 	if err != nil {
+		return err
+	}
+	if f.plan {
+		line.Done()
+		return p.printPlan(footprint, f.json)
+	}
+	if err := fits(footprint); err != nil {
 		return err
 	}
 	splits, err := f.validation(ctx, line, seen)
@@ -242,8 +253,8 @@ func (f *trainFlags) samples(ctx context.Context, form format) (train.Samples, m
 	return samples, databases, nil
 }
 
-// fits predicts the memory of a step and refuses what is too large, before any is taken.
-func (f *trainFlags) fits(ctx context.Context, dev *tensor.Device, tok *tokenizer.Tokenizer, samples train.Samples) (*train.Footprint, error) {
+// predict tells the memory of a step before any is taken.
+func (f *trainFlags) predict(ctx context.Context, dev *tensor.Device, tok *tokenizer.Tokenizer, samples train.Samples) (*train.Footprint, error) {
 	build := func(dry *tensor.Device) (models.CausalLM, optim.Optimizer, error) {
 		m, err := models.Build(f.model, models.LoadOptions{Device: dry, DType: f.dtypeFlag()})
 		if err != nil {
@@ -255,14 +266,31 @@ func (f *trainFlags) fits(ctx context.Context, dev *tensor.Device, tok *tokenize
 		opt, err := f.prepare(m)
 		return m, opt, err
 	}
-	footprint, err := train.Predict(ctx, dev, build, samples, f.config)
-	if err != nil {
-		return nil, err
-	}
+	return train.Predict(ctx, dev, build, samples, f.config)
+}
+
+// fits refuses what is too large.
+func fits(footprint *train.Footprint) error {
 	if err := footprint.Fits(); err != nil {
-		return nil, fmt.Errorf("%w (-batch, -max-length, -accum, -recompute, -dtype, -memory)", err)
+		return fmt.Errorf("%w (-batch, -max-length, -accum, -recompute, -dtype, -memory)", err)
 	}
-	return footprint, nil
+	return nil
+}
+
+// printPlan prints what a step will take, and whether that is there.
+func (p *program) printPlan(f *train.Footprint, asJSON bool) error {
+	err := fits(f)
+	if asJSON {
+		if printErr := p.printJSON(map[string]any{"predicted_bytes": f.Total(), "parameters": f.Parameters, "gradients": f.Gradients, "optimizer": f.Optimizer,
+			"activations": f.Activations, "reserved_bytes": f.Reserved, "limit_bytes": f.Limit, "fits": err == nil}); printErr != nil {
+			return printErr
+		}
+		return err
+	}
+	if _, printErr := fmt.Fprintf(p.stdout, "memory: %s predicted (%s)\n", gibibytes(f.Total()), f.Parts()); printErr != nil {
+		return printErr
+	}
+	return err
 }
 
 // showPreview prints what the first sample trains on.
