@@ -121,7 +121,7 @@ func judge(ctx context.Context, path, file string, dbs databases) (*judgedAnswer
 	if file == "" {
 		return nil, fmt.Errorf("%s holds predictions without verdicts: give -data and the databases too, or judge them with score -out", path)
 	}
-	exec, err := dbs.openFor(ctx, file)
+	exec, err := dbs.openFor(ctx, data.Reader{}, file)
 	if err != nil {
 		return nil, err
 	}

@@ -45,8 +45,8 @@ func (d *databases) open(ctx context.Context) (pgexec.Database, error) {
 }
 
 // openFor opens the databases for the rows of a file. Conversations need none; then it is nil.
-func (d *databases) openFor(ctx context.Context, path string) (pgexec.Database, error) {
-	if !d.given() && data.IsChat(path) {
+func (d *databases) openFor(ctx context.Context, r data.Reader, path string) (pgexec.Database, error) {
+	if !d.given() && r.IsChat(path) {
 		return nil, nil
 	}
 	return d.open(ctx)

@@ -153,7 +153,7 @@ func readLines(ctx context.Context, path string, source *rowSource, n needs) ([]
 	r := &dataReport{Dialects: map[string]int{}, Problems: []problem{}}
 	var lines []data.Line
 	databases := map[string]bool{}
-	for l, err := range data.Lines(path) {
+	for l, err := range source.reader.Lines(path) {
 		if err != nil && l.Number == 0 {
 			return nil, nil, err
 		}
@@ -267,7 +267,11 @@ func (r *dataReport) print(w io.Writer, file, against string) {
 	} else {
 		fmt.Fprintln(w, "golds     not executed: give -db-dir or -dsn")
 	}
-	fmt.Fprintf(w, "repeated  %s ask what an earlier one asks of the same database\n", plural(r.Repeated, "row"))
+	of := " of the same database"
+	if r.Conversations {
+		of = ""
+	}
+	fmt.Fprintf(w, "repeated  %s ask what an earlier one asks%s\n", plural(r.Repeated, "row"), of)
 	if o := r.Overlap; o != nil {
 		fmt.Fprintf(w, "leakage   of %d rows, in %s there is the same question for %d, the same %s for %d, the same schema for %d,\n          the same question about the same schema for %d",
 			r.N, against, o.Question, sameAnswer, o.SQL, o.Schema, o.Row)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -37,6 +38,8 @@ func runDataSplit(_ context.Context, p *program, args []string) error {
 	dir := fs.String("out-dir", "", "`DIR` to write the parts to")
 	valid := fs.Float64("valid", 0.1, "fraction of the rows for validation")
 	test := fs.Float64("test", 0, "fraction of the rows for a test set (0: none)")
+	var source rowSource
+	source.registerFields(fs)
 	by := fs.String("by", "db_id", "`FIELD` whose values stay in one part each (\"\": none; the same questions still stay together)")
 	if rest, err := p.parse(fs, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
@@ -44,13 +47,13 @@ func runDataSplit(_ context.Context, p *program, args []string) error {
 	if err := required("data split", fs, "data", "out-dir"); err != nil {
 		return err
 	}
-	if err := c.check(); err != nil {
+	if err := cmp.Or(c.check(), source.check()); err != nil {
 		return err
 	}
 	if !(*valid > 0 && *test >= 0 && *valid+*test < 1) {
 		return usagef("data split: -valid %g and -test %g must be fractions that leave something to learn from", *valid, *test)
 	}
-	lines, err := goodLines(*file)
+	lines, err := goodLines(source.reader, *file)
 	if err != nil {
 		return err
 	}
@@ -106,10 +109,10 @@ func runDataSplit(_ context.Context, p *program, args []string) error {
 const shownBadLines = 10
 
 // goodLines reads a data set all of whose lines must hold a row.
-func goodLines(path string) (lines []data.Line, err error) {
+func goodLines(r data.Reader, path string) (lines []data.Line, err error) {
 	bad := 0
 	var first error
-	for l, err := range data.Lines(path) {
+	for l, err := range r.Lines(path) {
 		switch {
 		case err != nil && l.Number == 0:
 			return nil, err

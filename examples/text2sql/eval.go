@@ -46,7 +46,7 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	if err := cmp.Or(c.check(), more.check(), source.check()); err != nil {
 		return err
 	}
-	exec, err := s.dbs.openFor(ctx, *file)
+	exec, err := s.dbs.openFor(ctx, source.reader, *file)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func runScore(ctx context.Context, p *program, args []string) error {
 	if err := cmp.Or(c.check(), source.check()); err != nil {
 		return err
 	}
-	exec, err := s.dbs.openFor(ctx, *file)
+	exec, err := s.dbs.openFor(ctx, source.reader, *file)
 	if err != nil {
 		return err
 	}

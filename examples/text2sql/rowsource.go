@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
 	"github.com/hone-ml/hone/examples/text2sql/internal/pgexec"
@@ -18,6 +20,9 @@ type rowSource struct {
 	dialect string
 	dbID    string
 
+	fields string      // of -fields
+	reader data.Reader // with them
+
 	exec pgexec.Database // where schemas may be read, or nil
 
 	schemas map[string]string // known so far, by database
@@ -26,17 +31,46 @@ type rowSource struct {
 }
 
 func (s *rowSource) register(fs *flag.FlagSet) {
+	s.registerFields(fs)
 	fs.StringVar(&s.schema, "schema", "", "schema of rows that have none: a `FILE` of CREATE TABLE statements, or a folder of <db_id>.sql (default: read from the database)")
 	fs.StringVar(&s.dialect, "dialect", "", "of rows that do not say: sqlite or postgres (default: that of the databases)")
 	fs.StringVar(&s.dbID, "db-id", "", "`NAME` of the database that rows are about which do not say")
 }
 
+// registerFields adds the flag that reading alone needs.
+func (s *rowSource) registerFields(fs *flag.FlagSet) {
+	fs.StringVar(&s.fields, "fields", "", "what the files call fields, `NAMES` such as schema=context,sql=answer")
+}
+
 // check finds wrong usage.
 func (s *rowSource) check() error {
+	var err error
+	if s.reader.Fields, err = parseFields(s.fields); err != nil {
+		return err
+	}
 	if s.dialect == "" {
 		return nil
 	}
 	return oneOf("dialect", s.dialect, "sqlite", "postgres")
+}
+
+// parseFields reads what -fields says.
+func parseFields(text string) (map[string]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	fields := map[string]string{}
+	for pair := range strings.SplitSeq(text, ",") {
+		ours, theirs, ok := strings.Cut(pair, "=")
+		switch {
+		case !ok || theirs == "" || fields[ours] != "":
+			return nil, usagef("-fields is %q, want pairs such as schema=context,sql=answer", text)
+		case !slices.Contains(data.FieldNames(), ours):
+			return nil, usagef("-fields: no row has a field %q; there are %s", ours, strings.Join(data.FieldNames(), ", "))
+		}
+		fields[ours] = theirs
+	}
+	return fields, nil
 }
 
 // needs is what a command needs of a row, besides question and query.
@@ -48,7 +82,7 @@ type needs struct {
 // read reads a data set, its first limit rows if that is not 0. The errors name the line.
 func (s *rowSource) read(ctx context.Context, path string, limit int, n needs) ([]data.Row, error) {
 	var rows []data.Row
-	for l, err := range data.Lines(path) {
+	for l, err := range s.reader.Lines(path) {
 		if err == nil {
 			err = s.complete(ctx, &l.Row, n)
 		}

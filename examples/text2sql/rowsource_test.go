@@ -165,3 +165,22 @@ ALTER TABLE ONLY public.a
 		}
 	}
 }
+
+func TestFieldsOfOtherNamesAreTakenByEveryCommandThatReads(t *testing.T) {
+	w, dir := theWorld(t), t.TempDir()
+	file := write(t, filepath.Join(dir, "alpaca.csv"), []byte("instruction,output,topic\nWhich city?,Oslo,a\nWho?,Ada,b\n"))
+	const fields = "prompt=instruction,completion=output"
+	if shown := prompts(t, w, file, "-fields", fields); !strings.Contains(shown, "Which city?<|im_end|>") {
+		t.Errorf("the prompts are\n%s", shown)
+	}
+	run := filepath.Join(dir, "run")
+	ok(t, "train", "-model", w.model, "-data", file, "-valid", file, "-fields", fields, "-out", run, "-max-steps", "1", "-max-tokens", "4")
+	ok(t, "eval", "-model", run, "-data", file, "-fields", fields, "-max-tokens", "4")
+	ok(t, "data", "split", "-data", file, "-fields", fields, "-by", "topic", "-valid", "0.5", "-out-dir", filepath.Join(dir, "parts"))
+	ok(t, "data", "check", "-data", filepath.Join(dir, "parts", "train.jsonl"))
+	fails(t, 1, []string{file + ":2: ", "of no form", `"instruction", "output", "topic"`}, "train", "-model", w.model, "-data", file, "-out", run+"2")
+	for _, bad := range []string{"prompt", "prompt=", "prompt=a,prompt=b", ","} {
+		fails(t, 2, []string{"-fields", "pairs such as"}, "data", "check", "-data", file, "-fields", bad)
+	}
+	fails(t, 2, []string{"-fields", `"instruction"`, "prompt"}, "data", "check", "-data", file, "-fields", "instruction=prompt")
+}

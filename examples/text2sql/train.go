@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hone-ml/hone/examples/text2sql/internal/data"
 	"github.com/hone-ml/hone/examples/text2sql/internal/progress"
 	"github.com/hone-ml/hone/examples/text2sql/internal/report"
 	"github.com/hone-ml/hone/models"
@@ -136,7 +135,7 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 
 // title is the report's.
 func (f *trainFlags) title() string {
-	if data.IsChat(f.data) {
+	if f.reader.IsChat(f.data) {
 		return "Fine-tuning on conversations"
 	}
 	return "Fine-tuning for text-to-SQL"

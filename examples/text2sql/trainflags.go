@@ -6,7 +6,6 @@ import (
 	"flag"
 	"strings"
 
-	"github.com/hone-ml/hone/examples/text2sql/internal/data"
 	"github.com/hone-ml/hone/examples/text2sql/internal/report"
 	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/train"
@@ -93,7 +92,7 @@ func (f *trainFlags) check(fs *flag.FlagSet) error {
 		return err
 	}
 	switch {
-	case f.valid != "" && !f.given() && !data.IsChat(f.valid):
+	case f.valid != "" && !f.given() && !f.reader.IsChat(f.valid):
 		return usagef("train: -valid needs -db-dir, the folder of its databases, or -dsn")
 	case f.config.EvalEvery > 0 && f.valid == "":
 		return usagef("train: -eval-every needs -valid")

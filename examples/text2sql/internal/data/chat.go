@@ -11,8 +11,8 @@ func (r Row) IsChat() bool { return len(r.Messages) > 0 }
 
 // IsChat reports whether the rows of a file are conversations, as its first row
 // that can be read says.
-func IsChat(path string) bool {
-	for l, err := range Lines(path) {
+func (r Reader) IsChat(path string) bool {
+	for l, err := range r.Lines(path) {
 		if err == nil {
 			return l.IsChat()
 		}

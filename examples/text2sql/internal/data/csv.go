@@ -12,14 +12,11 @@ import (
 	"unicode/utf8"
 )
 
-// jsonCells are the columns whose cells hold JSON, because a cell is a text and
-// they are lists.
-var jsonCells = []string{"golds", "messages", "tools"}
-
 // csvRecords reads a table as encoding/csv does (RFC 4180). The first line
-// names the columns; a column without a name is left out. A record's number is
-// that of the line on which it begins.
-func csvRecords(r io.Reader, comma rune) records {
+// names the columns; a column without a name is left out, and so are empty
+// cells. Those of jsonCells hold JSON. A record's number is that of the line on
+// which it begins.
+func csvRecords(r io.Reader, comma rune, jsonCells []string) records {
 	return func(yield func(int, record) bool) {
 		in := bufio.NewReader(r)
 		switch begin, _ := in.Peek(3); {
@@ -59,7 +56,7 @@ func csvRecords(r io.Reader, comma rune) records {
 				return
 			}
 			number, _ := table.FieldPos(0)
-			fields, err := csvObject(header, cells)
+			fields, err := csvObject(header, cells, jsonCells)
 			if !yield(number, record{fields, err}) {
 				return
 			}
@@ -83,7 +80,7 @@ func checkHeader(header []string, comma rune) error {
 }
 
 // csvObject is a line's cells under the names of their columns.
-func csvObject(header, cells []string) (object, error) {
+func csvObject(header, cells, jsonCells []string) (object, error) {
 	if len(cells) != len(header) {
 		return nil, fmt.Errorf("the line has %d cells, the first line names %d columns", len(cells), len(header))
 	}

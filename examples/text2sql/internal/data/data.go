@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,12 +51,19 @@ type Prediction struct {
 	SQL string `json:"sql"`
 }
 
-// Read reads a whole data set, in the format that the file's name ends on:
-// .csv, .tsv (with tabs), .parquet, .json (an array of rows), else JSON Lines.
-// It ends with the first error.
+// A Reader reads data sets, in the format that a file's name ends on: .csv, .tsv
+// (with tabs), .parquet, .json (an array of rows), else JSON Lines. The zero
+// value is ready.
+type Reader struct {
+	// Fields are what a file calls fields, by the names that they have here,
+	// where those differ: {"schema": "context", "sql": "answer"}.
+	Fields map[string]string
+}
+
+// Read reads a whole data set. It ends with the first error.
 func Read(path string) ([]Row, error) {
 	var rows []Row
-	for l, err := range Lines(path) {
+	for l, err := range (Reader{}).Lines(path) {
 		if err != nil {
 			return nil, at(path, l.Number, err)
 		}
@@ -99,10 +107,10 @@ type Line struct {
 	fields object
 }
 
-// Lines reads a data set as [Read] does, but goes on after a line that does not
-// hold a row: its number comes with the error. Number 0 means that the file
-// cannot be read at all.
-func Lines(path string) iter.Seq2[Line, error] {
+// Lines reads a data set line by line and goes on after one that does not hold a
+// row: its number comes with the error. Number 0 means that the file cannot be
+// read at all.
+func (r Reader) Lines(path string) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		f, err := os.Open(path)
 		if err != nil {
@@ -110,7 +118,7 @@ func Lines(path string) iter.Seq2[Line, error] {
 			return
 		}
 		defer f.Close()
-		for l, err := range rows(recordsOf(f, filepath.Ext(path))) {
+		for l, err := range rows(r.renamed(r.recordsOf(f, filepath.Ext(path)))) {
 			if !yield(l, err) {
 				return
 			}
@@ -135,13 +143,46 @@ func Rows(r io.Reader, name string) iter.Seq2[Row, error] {
 	}
 }
 
+// renamed gives fields the names that they have here. What had such a name gives way.
+func (r Reader) renamed(in records) records {
+	if len(r.Fields) == 0 {
+		return in
+	}
+	return func(yield func(int, record) bool) {
+		for number, rec := range in {
+			if rec.err == nil {
+				fields := maps.Clone(rec.fields)
+				for ours, theirs := range r.Fields {
+					delete(fields, ours)
+					if raw, ok := rec.fields[theirs]; ok {
+						fields[ours] = raw
+					}
+				}
+				rec.fields = fields
+			}
+			if !yield(number, rec) {
+				return
+			}
+		}
+	}
+}
+
+// jsonCells are the columns of a CSV file whose cells hold JSON, because a cell
+// is a text and they are lists.
+func (r Reader) jsonCells() (columns []string) {
+	for _, ours := range []string{"golds", "messages", "tools"} {
+		columns = append(columns, cmp.Or(r.Fields[ours], ours))
+	}
+	return columns
+}
+
 // recordsOf reads a file in the format that its name ends on.
-func recordsOf(f *os.File, ext string) records {
+func (r Reader) recordsOf(f *os.File, ext string) records {
 	switch strings.ToLower(ext) {
 	case ".csv":
-		return csvRecords(f, ',')
+		return csvRecords(f, ',', r.jsonCells())
 	case ".tsv":
-		return csvRecords(f, '\t')
+		return csvRecords(f, '\t', r.jsonCells())
 	case ".parquet":
 		return parquetRecords(f)
 	case ".json":

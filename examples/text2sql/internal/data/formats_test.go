@@ -80,7 +80,7 @@ func TestReadingGoesOnAfterABadLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	var good, bad []int
-	for l, err := range Lines(path) {
+	for l, err := range (Reader{}).Lines(path) {
 		if err != nil {
 			bad = append(bad, l.Number)
 		} else {
@@ -122,5 +122,27 @@ func TestARowWithoutAnIDIsCalledByItsLine(t *testing.T) {
 	rows, err := readAs(t, "f.jsonl", "\n"+with("id", "")+"\n"+with("id", "null")+"\n"+good)
 	if err != nil || len(rows) != 3 || rows[0].ID != "2" || rows[1].ID != "3" || rows[2].ID != "1" {
 		t.Errorf("%+v, %v", rows, err)
+	}
+}
+
+func TestFieldsOfOtherNamesAreRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f.csv")
+	if err := os.WriteFile(path, []byte("question,context,answer,right,sql\nq,CREATE TABLE t (a),SELECT 1,\"[\"\"VALUES (1)\"\"]\",old\nr,,SELECT 2,,\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := Reader{Fields: map[string]string{"schema": "context", "sql": "answer", "golds": "right"}}
+	var rows []Row
+	for l, err := range r.Lines(path) {
+		if err != nil {
+			t.Fatal(l.Number, err)
+		}
+		rows = append(rows, l.Row)
+	}
+	want := []Row{{ID: "2", Question: "q", Schema: "CREATE TABLE t (a)", SQL: "SELECT 1", Golds: []string{"VALUES (1)"}}, {ID: "3", Question: "r", SQL: "SELECT 2"}}
+	if !reflect.DeepEqual(rows, want) {
+		t.Errorf("%+v, want %+v", rows, want)
+	}
+	if r.IsChat(path) || !(Reader{Fields: map[string]string{"prompt": "question", "completion": "answer", "sql": "none"}}).IsChat(path) {
+		t.Error("the form does not follow the names")
 	}
 }

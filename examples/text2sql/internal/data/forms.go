@@ -26,6 +26,11 @@ var forms = []form{
 	{"chat", []string{"messages"}, parseChat},
 }
 
+// FieldNames are those of all that a row can have.
+func FieldNames() []string {
+	return []string{"id", "db_id", "schema", "question", "sql", "golds", "dialect", "prompt", "completion", "messages", "tools"}
+}
+
 // formOf recognises a row by its fields.
 func formOf(o object) (*form, error) {
 	var whole, part *form

@@ -95,7 +95,7 @@ func fieldsOf(t *testing.T, path string) (all []map[string]any) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	for number, rec := range recordsOf(f, filepath.Ext(path)) {
+	for number, rec := range (Reader{}).recordsOf(f, filepath.Ext(path)) {
 		if rec.err != nil {
 			t.Fatalf("%d: %v", number, rec.err)
 		}

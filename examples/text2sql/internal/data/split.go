@@ -54,8 +54,8 @@ func Split(lines []Line, by string, shares []float64, seed uint64) ([]int, error
 		})
 		if float64(got) < target/2 || float64(got) > target*1.5 || len(order) == 0 {
 			largest := slices.MaxFunc(members, func(a, b []int) int { return cmp.Compare(len(a), len(b)) })
-			return nil, fmt.Errorf("%.0f rows cannot be taken apart without splitting what belongs together: there are %d groups of %q and questions, the largest of %d of %d rows, that of line %d",
-				target, len(members), by, len(largest), len(lines), lines[largest[0]].Number)
+			return nil, fmt.Errorf("%g %% of the rows cannot be taken apart without splitting what belongs together: there are %d groups of %q and questions, the largest of %d of %d rows, that of line %d",
+				100*share, len(members), by, len(largest), len(lines), lines[largest[0]].Number)
 		}
 	}
 	return sets, nil

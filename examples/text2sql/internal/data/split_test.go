@@ -16,7 +16,7 @@ func linesOf(t *testing.T, text string) (lines []Line) {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for l, err := range Lines(path) {
+	for l, err := range (Reader{}).Lines(path) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func TestWhatCannotBeSplitIsRefused(t *testing.T) {
 	lines := manyRows(t)
 	for by, want := range map[string]string{
 		"absent": `line 1: field "absent" is missing`,
-		"topic":  `30 rows cannot be taken apart without splitting what belongs together: there are 1 groups of "topic" and questions, the largest of 300 of 300 rows, that of line 1`,
+		"topic":  `10 % of the rows cannot be taken apart without splitting what belongs together: there are 1 groups of "topic" and questions, the largest of 300 of 300 rows, that of line 1`,
 	} {
 		if _, err := Split(lines, by, []float64{0.1}, 1); err == nil || err.Error() != want {
 			t.Errorf("by %s:\ngot  %v\nwant %s", by, err, want)
