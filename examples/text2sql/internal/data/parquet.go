@@ -3,6 +3,7 @@ package data
 import (
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"os"
 	"strings"
@@ -17,59 +18,73 @@ import (
 // number is the row's, from 1.
 func parquetRecords(f *os.File) records {
 	return func(yield func(int, record) bool) {
-		number, consumer := 0, false
-		defer func() { // the library panics on some damaged files
-			if r := recover(); r != nil {
-				if consumer {
-					panic(r)
-				}
-				yield(number+1, record{err: fmt.Errorf("the Parquet file is damaged: %v", r)})
-			}
-		}()
-		fail := func(err error) {
-			consumer = true
+		file, err := openParquet(f)
+		if err != nil {
 			yield(0, record{err: fmt.Errorf("%s: not a Parquet file that can be read: %w", f.Name(), err)})
-		}
-		info, err := f.Stat()
-		if err != nil {
-			fail(err)
 			return
 		}
-		file, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
-		if err != nil {
-			fail(err)
-			return
+		number := 0
+		for fields, err := range parquetRows(file) {
+			number++
+			if !yield(number, record{fields, err}) {
+				return
+			}
 		}
-		columns := file.Root().Columns()
-		leaves := len(file.Schema().Columns())
+	}
+}
+
+func openParquet(f *os.File) (file *parquet.File, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	err = unbroken(func() (err error) {
+		file, err = parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+		return err
+	})
+	return file, err
+}
+
+// parquetRows yields the rows of a file. Where it is damaged the last of them is
+// an error.
+func parquetRows(file *parquet.File) iter.Seq2[object, error] {
+	return func(yield func(object, error) bool) {
+		columns, leaves := file.Root().Columns(), len(file.Schema().Columns())
+		buffer := make([]parquet.Row, 64)
+		read := int64(0)
 		for _, group := range file.RowGroups() {
 			rows := group.Rows()
-			buffer := make([]parquet.Row, 64)
-			for {
-				n, err := rows.ReadRows(buffer)
+			defer rows.Close() // only read
+			for more := true; more; {
+				n := 0
+				err := unbroken(func() (err error) { n, err = rows.ReadRows(buffer); return err })
 				for _, row := range buffer[:n] {
-					number++
-					fields, bad := parquetObject(columns, byLeaf(row, leaves))
-					consumer = true
-					if !yield(number, record{fields, bad}) {
-						rows.Close()
+					var fields object
+					bad := unbroken(func() (err error) { fields, err = parquetObject(columns, byLeaf(row, leaves)); return err })
+					if read++; !yield(fields, bad) {
 						return
 					}
-					consumer = false
 				}
-				if err == io.EOF {
-					break
-				}
-				if err != nil {
-					rows.Close()
-					consumer = true
-					yield(number+1, record{err: fmt.Errorf("the Parquet file is damaged: %w", err)})
+				if more = err == nil; err != nil && err != io.EOF {
+					yield(nil, fmt.Errorf("the Parquet file is damaged: %w", err))
 					return
 				}
 			}
-			rows.Close() // only read
+		}
+		if want := file.NumRows(); read != want {
+			yield(nil, fmt.Errorf("the Parquet file is damaged: it holds %d rows, %d could be read", want, read))
 		}
 	}
+}
+
+// unbroken makes an error of a panic: the library has some for damaged files.
+func unbroken(read func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the Parquet file is damaged: %v", r)
+		}
+	}()
+	return read()
 }
 
 // byLeaf gathers a row's values by leaf column.
