@@ -6,11 +6,12 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/hone-ml/hone/internal/filemap"
 )
 
 const (
@@ -25,15 +26,8 @@ const (
 // It may be used by several goroutines at once; only Close must come after every
 // other use, those of the bytes it gave out included.
 type File struct {
-	header                    // of a sharded model: those of all shards as one
-	shards map[string]mapping // by path
-}
-
-// mapping is the content of a file in memory.
-type mapping struct {
-	data     []byte
-	writable bool // without changing the file
-	unmap    func() error
+	header                            // of a sharded model: those of all shards as one
+	shards map[string]filemap.Mapping // by path
 }
 
 // Open opens the model at path, which is a .safetensors file, an index that
@@ -57,7 +51,7 @@ func Open(path string) (*File, error) {
 			return nil, err
 		}
 	}
-	f := &File{shards: map[string]mapping{}}
+	f := &File{shards: map[string]filemap.Mapping{}}
 	if strings.HasSuffix(path, ".index.json") {
 		err = f.openSharded(path)
 	} else {
@@ -99,52 +93,12 @@ func (f *File) openSingle(path string) error {
 
 // openShard maps and checks one file.
 func (f *File) openShard(path string) (*header, error) {
-	m, err := openMapping(path)
+	m, err := filemap.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("safetensors: %w", err)
 	}
 	f.shards[path] = m
-	return parseHeader(path, m.data)
-}
-
-// openMapping maps the file at path.
-func openMapping(path string) (mapping, error) {
-	file, size, err := openRegular(path)
-	if err != nil {
-		return mapping{}, err
-	}
-	defer file.Close()
-	switch {
-	case size == 0:
-		return mapping{}, nil // nothing to map, which is an error of some systems
-	case size > math.MaxInt:
-		return mapping{}, fmt.Errorf("safetensors: %s has %d bytes, more than can be addressed", path, size)
-	}
-	m, err := mapFile(file, int(size))
-	if err != nil {
-		return mapping{}, fmt.Errorf("safetensors: map %s: %w", path, err)
-	}
-	return m, nil
-}
-
-// openRegular opens a file that is neither a directory nor a device, and says
-// how many bytes it has.
-func openRegular(path string) (file *os.File, size int64, err error) {
-	// Opening a pipe would wait for its writer, so look first.
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, fmt.Errorf("safetensors: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("safetensors: %s is not a regular file", path)
-	}
-	if file, err = os.Open(path); err != nil {
-		return nil, 0, fmt.Errorf("safetensors: %w", err)
-	}
-	if info, err = file.Stat(); err != nil {
-		return nil, 0, fmt.Errorf("safetensors: %w", errors.Join(err, file.Close()))
-	}
-	return file, info.Size(), nil
+	return parseHeader(path, m.Data)
 }
 
 // Names returns the names of all tensors in the order of their bytes in the
@@ -190,7 +144,7 @@ func (f *File) bytes(info Info) []byte {
 		return nil
 	}
 	end := info.Offset + info.Size
-	return m.data[info.Offset:end:end]
+	return m.Data[info.Offset:end:end]
 }
 
 // All yields every tensor and its bytes in the order of [File.Names]. What is
@@ -221,7 +175,7 @@ func (f *File) Metadata() map[string]string {
 // writing is a fault.
 func (f *File) CopyOnWrite() bool {
 	for _, m := range f.shards {
-		if !m.writable {
+		if !m.Writable {
 			return false
 		}
 	}
@@ -234,10 +188,7 @@ func (f *File) CopyOnWrite() bool {
 func (f *File) Close() error {
 	var errs []error
 	for path, m := range f.shards {
-		if m.unmap == nil {
-			continue
-		}
-		if err := m.unmap(); err != nil {
+		if err := m.Close(); err != nil {
 			errs = append(errs, fmt.Errorf("safetensors: unmap %s: %w", path, err))
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/hone-ml/hone/internal/filemap"
 )
 
 // shardIndex is the index of a sharded model: which shard holds which tensor.
@@ -18,9 +20,9 @@ type shardIndex struct {
 // readIndex reads an index file. Members other than weight_map are skipped (the
 // total_size of the metadata is often wrong), as transformers does.
 func readIndex(path string) (*shardIndex, error) {
-	file, size, err := openRegular(path)
+	file, size, err := filemap.OpenRegular(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("safetensors: %w", err)
 	}
 	defer file.Close()
 	if size > maxHeader {

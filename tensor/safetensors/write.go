@@ -218,36 +218,5 @@ func (t Tensor) write(w io.Writer, n int64) error {
 		_, err := w.Write(t.Data)
 		return err
 	}
-	exact := &exactWriter{w: w, left: n}
-	err := t.Stream(exact)
-	switch {
-	case exact.err != nil: // whether Stream handed it on or not
-		return exact.err
-	case err != nil:
-		return err
-	case exact.left > 0:
-		return fmt.Errorf("its Stream wrote %d bytes of %d", n-exact.left, n)
-	}
-	return nil
-}
-
-// exactWriter passes on no more than left bytes.
-type exactWriter struct {
-	w    io.Writer
-	left int64
-	err  error // the first
-}
-
-func (e *exactWriter) Write(p []byte) (int, error) {
-	if e.err != nil {
-		return 0, e.err
-	}
-	if int64(len(p)) > e.left {
-		e.err = fmt.Errorf("its Stream writes %d bytes where %d are left", len(p), e.left)
-		return 0, e.err
-	}
-	n, err := e.w.Write(p)
-	e.left -= int64(n)
-	e.err = err
-	return n, err
+	return atomicfile.Exactly(w, n, t.Stream)
 }

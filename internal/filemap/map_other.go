@@ -1,6 +1,6 @@
 //go:build !unix && !windows
 
-package safetensors
+package filemap
 
 import (
 	"io"
@@ -9,10 +9,10 @@ import (
 
 // mapFile reads the first size bytes of file, size > 0: these systems cannot map
 // files.
-func mapFile(file *os.File, size int) (mapping, error) {
+func mapFile(file *os.File, size int) (Mapping, error) {
 	data := make([]byte, size)
 	if _, err := io.ReadFull(file, data); err != nil {
-		return mapping{}, err
+		return Mapping{}, err
 	}
-	return mapping{data: data, writable: true}, nil
+	return Mapping{Data: data, Writable: true}, nil
 }

@@ -1,6 +1,6 @@
 //go:build unix
 
-package safetensors
+package filemap
 
 import (
 	"os"
@@ -11,7 +11,7 @@ import (
 // mapFile maps the first size bytes of file, size > 0, so that they can be written
 // to, which changes this process's view only; or, where the system does not promise
 // so much memory, read-only. The mapping outlives the closing of file.
-func mapFile(file *os.File, size int) (mapping, error) {
+func mapFile(file *os.File, size int) (Mapping, error) {
 	writable := true
 	data, err := unix.Mmap(int(file.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE)
 	if err != nil {
@@ -19,7 +19,7 @@ func mapFile(file *os.File, size int) (mapping, error) {
 		data, err = unix.Mmap(int(file.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
 	}
 	if err != nil {
-		return mapping{}, err
+		return Mapping{}, err
 	}
-	return mapping{data, writable, func() error { return unix.Munmap(data) }}, nil
+	return Mapping{data, writable, func() error { return unix.Munmap(data) }}, nil
 }
