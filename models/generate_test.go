@@ -133,7 +133,7 @@ func TestStopTokensEndASequenceAndAreNotPartOfIt(t *testing.T) {
 		t.Errorf("stopping at %d: %v, want %v", stop, got, want)
 	}
 	// the model's own, if none are given
-	m.Config.EOSTokenID = []int32{stop}
+	m.SetGenerationConfig(models.GenerationConfig{EOSTokenID: []int32{stop}})
 	own, err := models.GenerateAll(t.Context(), m, somePrompts, models.Options{MaxTokens: 12})
 	if err != nil || !equal(own, want) {
 		t.Errorf("the model's own stop token: %v, want %v (%v)", own, want, err)

@@ -55,6 +55,9 @@ type Configured interface{ ConfigJSON() ([]byte, error) }
 // ContextLimited is implemented by models that know the longest sequence they were made for.
 type ContextLimited interface{ MaxPositions() int }
 
+// Shaped is implemented by models that tell their sizes.
+type Shaped interface{ Shape() Shape }
+
 // Recomputer is implemented by models that can compute parts of their layers again in backward instead of
 // keeping activations. One that keeps all of them is trained with its logits kept, too.
 type Recomputer interface {

@@ -11,7 +11,6 @@ import (
 	"github.com/hone-ml/hone/examples/text2sql/internal/progress"
 	"github.com/hone-ml/hone/examples/text2sql/internal/report"
 	"github.com/hone-ml/hone/models"
-	"github.com/hone-ml/hone/models/qwen"
 	"github.com/hone-ml/hone/nn"
 	"github.com/hone-ml/hone/optim"
 	"github.com/hone-ml/hone/tensor"
@@ -306,8 +305,9 @@ func showPreview(line *progress.Line, t *tokenizer.Tokenizer, s train.Sample) {
 // describeModel is what the report says of a model.
 func describeModel(name string, m models.CausalLM) report.Model {
 	d := report.Model{Name: name, Vocab: m.Head().Dim(0), Width: m.Head().Dim(1), DType: m.Head().DType().String()}
-	if q, ok := m.(*qwen.Model); ok {
-		d.Layers, d.Heads, d.KVHeads = q.Config.NumHiddenLayers, q.Config.NumAttentionHeads, q.Config.NumKeyValueHeads
+	if s, ok := m.(models.Shaped); ok {
+		shape := s.Shape()
+		d.Layers, d.Heads, d.KVHeads = shape.Layers, shape.Heads, shape.KVHeads
 	}
 	return d
 }

@@ -2,24 +2,22 @@ package qwen
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/tensor"
 )
 
-// Config is the config.json of a dense Qwen3 model. Fields that are not listed are kept as they came.
+// Config is the config.json of a Qwen model. Fields that are not listed are kept as they came.
 type Config struct {
+	ModelType             string  `json:"model_type"` // qwen2, qwen3 or qwen3_moe; qwen3 if empty
 	VocabSize             int     `json:"vocab_size"`
 	HiddenSize            int     `json:"hidden_size"`
 	IntermediateSize      int     `json:"intermediate_size"`
 	NumHiddenLayers       int     `json:"num_hidden_layers"`
 	NumAttentionHeads     int     `json:"num_attention_heads"`
 	NumKeyValueHeads      int     `json:"num_key_value_heads"`
-	HeadDim               int     `json:"head_dim"` // 128 if absent; not hidden/heads
+	HeadDim               int     `json:"head_dim"` // if absent, 128 and not hidden/heads, but that for qwen2
 	MaxPositionEmbeddings int     `json:"max_position_embeddings"`
 	RMSNormEps            float64 `json:"rms_norm_eps"`
 	RopeTheta             float64 `json:"rope_theta"`
@@ -28,101 +26,65 @@ type Config struct {
 
 	EOSTokenID models.TokenIDs `json:"eos_token_id,omitempty"`
 
-	rest map[string]json.RawMessage
+	read models.Fields
 }
 
-// parts of config.json that must have the one value that this package computes.
-type fixed struct {
-	HiddenAct        string          `json:"hidden_act"`
-	AttentionBias    bool            `json:"attention_bias"`
-	UseSlidingWindow bool            `json:"use_sliding_window"`
-	LayerTypes       []string        `json:"layer_types"`
-	TorchDType       string          `json:"torch_dtype"`
-	RopeScaling      json.RawMessage `json:"rope_scaling"`
-	RopeParameters   *struct {
-		RopeTheta float64 `json:"rope_theta"`
-		RopeType  string  `json:"rope_type"`
-	} `json:"rope_parameters"` // as transformers 5 writes them
+// family is what tells one model_type from another.
+type family struct {
+	architecture string
+	qkvBias      bool // in the projections of queries, keys and values
+	qkNorm       bool // on the heads of queries and keys
 }
+
+var families = map[string]family{
+	"qwen2": {architecture: "Qwen2ForCausalLM", qkvBias: true},
+	"qwen3": {architecture: "Qwen3ForCausalLM", qkNorm: true},
+}
+
+func (c *Config) family() family { return families[cmp.Or(c.ModelType, "qwen3")] }
 
 // ParseConfig reads a config.json. The error names the field that is missing, malformed or asks for what
 // this package does not compute.
-func ParseConfig(data []byte) (Config, error) {
-	c := Config{HeadDim: 128, RMSNormEps: 1e-6, MaxPositionEmbeddings: 32768}
-	var f fixed
-	if err := json.Unmarshal(data, &c); err != nil {
-		return c, models.ConfigError(err)
+func ParseConfig(data []byte) (c Config, err error) {
+	c = Config{ModelType: "qwen3", RMSNormEps: 1e-6, RopeTheta: 1e6, MaxPositionEmbeddings: 32768}
+	if c.read, err = models.ReadConfig(data, &c); err != nil {
+		return c, err
 	}
-	if err := json.Unmarshal(data, &f); err != nil {
-		return c, models.ConfigError(err)
-	}
-	if err := json.Unmarshal(data, &c.rest); err != nil {
-		return c, models.ConfigError(err)
-	}
-	if f.RopeParameters != nil {
-		if t := f.RopeParameters.RopeType; t != "" && t != "default" {
-			return c, fmt.Errorf("rope_parameters.rope_type %q is not supported, only default", t)
-		}
-		if c.RopeTheta == 0 {
-			c.RopeTheta = f.RopeParameters.RopeTheta
-		}
-	}
-	if c.RopeTheta == 0 {
-		c.RopeTheta = 1e6
-	}
-	if c.DType == "" {
-		c.DType = f.TorchDType
+	err = cmp.Or(
+		c.read.Only("hidden_act", "silu"),
+		c.read.Only("attention_bias", false),
+		c.read.Only("use_sliding_window", false),
+		c.read.Only("layer_types", "full_attention"),
+		c.read.Only("rope_scaling", nil),
+	)
+	if err != nil {
+		return c, err
 	}
 	if c.NumKeyValueHeads == 0 {
 		c.NumKeyValueHeads = c.NumAttentionHeads
 	}
-	switch {
-	case f.HiddenAct != "" && f.HiddenAct != "silu":
-		return c, fmt.Errorf("hidden_act %q is not supported, only silu", f.HiddenAct)
-	case f.AttentionBias:
-		return c, errors.New("attention_bias is not supported by Qwen3")
-	case f.UseSlidingWindow:
-		return c, errors.New("use_sliding_window is not supported")
-	case len(f.RopeScaling) > 0 && string(f.RopeScaling) != "null":
-		return c, errors.New("rope_scaling is not supported, only null")
-	}
-	for i, t := range f.LayerTypes {
-		if t != "full_attention" {
-			return c, fmt.Errorf("layer_types[%d] is %q; only full_attention is supported", i, t)
+	if c.HeadDim == 0 {
+		c.HeadDim = 128
+		if c.ModelType == "qwen2" && c.NumAttentionHeads > 0 {
+			c.HeadDim = c.HiddenSize / c.NumAttentionHeads
 		}
 	}
 	return c, c.check()
 }
 
-// The largest sizes: far above any model, and so small that the bytes of all parameters cannot overflow.
-const (
-	maxLayers = 1 << 12
-	maxWidth  = 1 << 20 // of activations, and of all heads together
-	maxVocab  = 1 << 24 // also positions
-)
+func (c *Config) shape() models.Shape {
+	return models.Shape{Vocab: c.VocabSize, Hidden: c.HiddenSize, Intermediate: c.IntermediateSize, Layers: c.NumHiddenLayers,
+		Heads: c.NumAttentionHeads, KVHeads: c.NumKeyValueHeads, HeadDim: c.HeadDim, Positions: c.MaxPositionEmbeddings}
+}
 
 func (c *Config) check() error {
-	for _, f := range []struct {
-		name       string
-		value, max int
-	}{
-		{"vocab_size", c.VocabSize, maxVocab}, {"hidden_size", c.HiddenSize, maxWidth}, {"intermediate_size", c.IntermediateSize, maxWidth},
-		{"num_hidden_layers", c.NumHiddenLayers, maxLayers}, {"num_attention_heads", c.NumAttentionHeads, maxWidth},
-		{"num_key_value_heads", c.NumKeyValueHeads, maxWidth}, {"head_dim", c.HeadDim, maxWidth},
-		{"max_position_embeddings", c.MaxPositionEmbeddings, maxVocab},
-	} {
-		if f.value <= 0 || f.value > f.max {
-			return fmt.Errorf("%s is %d, want 1 to %d", f.name, f.value, f.max)
-		}
+	if c.family().architecture == "" {
+		return fmt.Errorf("model_type %q is none of qwen2, qwen3", c.ModelType)
 	}
-	switch {
-	case c.NumAttentionHeads*c.HeadDim > maxWidth:
-		return fmt.Errorf("num_attention_heads %d times head_dim %d is %d, want at most %d", c.NumAttentionHeads, c.HeadDim, c.NumAttentionHeads*c.HeadDim, maxWidth)
-	case c.NumAttentionHeads%c.NumKeyValueHeads != 0:
-		return fmt.Errorf("num_attention_heads %d is no multiple of num_key_value_heads %d", c.NumAttentionHeads, c.NumKeyValueHeads)
-	case c.HeadDim%2 != 0:
-		return fmt.Errorf("head_dim %d is odd", c.HeadDim)
-	case !(c.RMSNormEps > 0) || !(c.RopeTheta > 0):
+	if err := c.shape().Check(); err != nil {
+		return err
+	}
+	if !(c.RMSNormEps > 0) || !(c.RopeTheta > 0) {
 		return fmt.Errorf("rms_norm_eps %g and rope_theta %g must be positive", c.RMSNormEps, c.RopeTheta)
 	}
 	_, err := models.DTypeOf(c.DType)
@@ -131,39 +93,26 @@ func (c *Config) check() error {
 
 // JSON is the config.json of c, as transformers reads it.
 func (c *Config) JSON() ([]byte, error) {
-	fields := map[string]any{
-		"model_type": "qwen3", "architectures": []string{"Qwen3ForCausalLM"}, "hidden_act": "silu",
-		"attention_bias": false, "use_sliding_window": false, "rope_scaling": nil, "use_cache": true,
-	}
-	for k, v := range c.rest {
-		fields[k] = v
-	}
-	data, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
-	var own map[string]json.RawMessage
-	if err := json.Unmarshal(data, &own); err != nil {
-		return nil, err
-	}
-	for k, v := range own {
-		fields[k] = v
-	}
-	dtype := cmp.Or(strings.TrimPrefix(c.DType, "torch."), "float32")
-	// transformers 4 reads rope_theta and torch_dtype, transformers 5 rope_parameters and dtype
-	fields["torch_dtype"], fields["dtype"] = dtype, dtype
-	fields["rope_parameters"] = map[string]any{"rope_type": "default", "rope_theta": c.RopeTheta}
-	data, err = json.MarshalIndent(fields, "", "  ")
-	return append(data, '\n'), err
+	whole := *c
+	whole.ModelType = cmp.Or(c.ModelType, "qwen3")
+	return models.WriteConfig(whole, c.read, map[string]any{
+		"architectures": []string{c.family().architecture}, "hidden_act": "silu", "attention_bias": false, "use_sliding_window": false, "use_cache": true,
+	})
 }
 
 // Parameters is the number of parameters that a model of this configuration has.
 func (c *Config) Parameters() int {
-	q, kv := c.NumAttentionHeads*c.HeadDim, c.NumKeyValueHeads*c.HeadDim
-	layer := 2*c.HiddenSize + 2*c.HeadDim + c.HiddenSize*(2*q+2*kv) + 3*c.HiddenSize*c.IntermediateSize
-	n := c.NumHiddenLayers*layer + c.HiddenSize + c.VocabSize*c.HiddenSize
+	h, q, kv := c.HiddenSize, c.NumAttentionHeads*c.HeadDim, c.NumKeyValueHeads*c.HeadDim
+	layer := 2*h + h*(2*q+2*kv) + 3*h*c.IntermediateSize
+	if c.family().qkNorm {
+		layer += 2 * c.HeadDim
+	}
+	if c.family().qkvBias {
+		layer += q + 2*kv
+	}
+	n := c.NumHiddenLayers*layer + h + c.VocabSize*h
 	if !c.TieWordEmbeddings {
-		n += c.VocabSize * c.HiddenSize
+		n += c.VocabSize * h
 	}
 	return n
 }

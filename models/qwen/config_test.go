@@ -45,6 +45,7 @@ func TestMalformedConfigsAreErrorsThatNameTheField(t *testing.T) {
 		want   []string
 	}{
 		{fields{"vocab_size": nil}, []string{"vocab_size is 0, want 1 to"}},
+		{fields{"model_type": "qwen2", "head_dim": nil, "num_attention_heads": 8}, []string{"head_dim 3 is odd"}}, // 24 / 8
 		{fields{"hidden_size": nil}, []string{"hidden_size is 0"}},
 		{fields{"head_dim": 7}, []string{"head_dim 7 is odd"}},
 		{fields{"num_attention_heads": 5}, []string{"num_attention_heads 5", "num_key_value_heads 2"}},
@@ -62,11 +63,11 @@ func TestMalformedConfigsAreErrorsThatNameTheField(t *testing.T) {
 		{fields{"hidden_act": "gelu"}, []string{`hidden_act "gelu"`, "silu"}},
 		{fields{"attention_bias": true}, []string{"attention_bias"}},
 		{fields{"use_sliding_window": true}, []string{"use_sliding_window"}},
-		{fields{"layer_types": []string{"full_attention", "sliding_attention"}}, []string{`layer_types[1] is "sliding_attention"`}},
-		{fields{"layer_types": 3}, []string{"field layer_types is number"}},
+		{fields{"layer_types": []string{"full_attention", "sliding_attention"}}, []string{`layer_types[1] "sliding_attention" is not supported, only "full_attention"`}},
+		{fields{"layer_types": 3}, []string{"layer_types 3 is not supported"}},
 		{fields{"rope_scaling": fields{"rope_type": "yarn", "factor": 4}}, []string{"rope_scaling"}},
 		{fields{"rope_scaling": 3}, []string{"rope_scaling"}},
-		{fields{"rope_parameters": fields{"rope_type": "yarn"}}, []string{`rope_parameters.rope_type "yarn"`}},
+		{fields{"rope_parameters": fields{"rope_type": "yarn"}}, []string{`rope_scaling {"rope_type":"yarn"} is not supported, only null`}},
 		{fields{"rope_parameters": fields{"rope_type": 1}}, []string{"field rope_parameters.rope_type is number"}},
 		{fields{"rope_parameters": []int{1}}, []string{"field rope_parameters is array"}},
 	}
@@ -177,7 +178,7 @@ func TestConfigsKeepTheirFieldsWhenWritten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.rest, again.rest = nil, nil
+		c.read, again.read = nil, nil
 		if fmt.Sprint(c) != fmt.Sprint(again) {
 			t.Errorf("%s: read again it is %+v, was %+v", v, again, c)
 		}
@@ -197,7 +198,7 @@ func TestReleasedSizesHaveTheirParameters(t *testing.T) {
 			t.Errorf("%s has %d parameters, want %d", name, got, want)
 		}
 	}
-	for _, v := range variants {
+	for _, v := range append(slices.Clone(variants), "qwen2") {
 		m := load(t, tensor.CPU(), v, nil)
 		n := 0
 		for _, p := range m.Parameters() {
@@ -280,7 +281,7 @@ func FuzzParseConfig(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%v in what was written: %s", err, written)
 		}
-		c.rest, again.rest = nil, nil
+		c.read, again.read = nil, nil
 		c.DType, again.DType = c.dtype().String(), again.dtype().String()
 		if fmt.Sprint(c) != fmt.Sprint(again) {
 			t.Fatalf("read again it is %+v, was %+v", again, c)

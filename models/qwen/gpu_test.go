@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hone-ml/hone/models"
+	"github.com/hone-ml/hone/models/modeltest"
 	"github.com/hone-ml/hone/optim"
 	"github.com/hone-ml/hone/tensor"
 )
@@ -14,7 +15,7 @@ import (
 func TestTrainingOnAGPUGivesTheSameBitsEveryTime(t *testing.T) {
 	var first [][]byte
 	for range 2 {
-		onEveryDevice(t, func(t *testing.T, dev *tensor.Device) {
+		modeltest.OnEveryDevice(t, func(t *testing.T, dev *tensor.Device) {
 			if dev == tensor.CPU() {
 				return
 			}

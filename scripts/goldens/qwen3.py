@@ -149,11 +149,11 @@ def packed(model: Qwen3ForCausalLM, rand: Random) -> Tensors:
 def generation(model: Qwen3ForCausalLM, rand: Random) -> Tensors:
     """Greedy continuations of prompts run one at a time; the same prompts padded into a batch must agree."""
     out, prompts, news = {}, [], []
-    end = model.config.eos_token_id
+    high = model.config.vocab_size - 2
     options = {"do_sample": False, "max_new_tokens": NEW_TOKENS}
     for i, n in enumerate(PROMPT_LENGTHS):
         while True:  # until one makes a good test: it does not stop, nor repeat one token, nor nearly choose another
-            prompt = rand.ints(end - 1, n)
+            prompt = rand.ints(high, n)
             new = model.generate(prompt[None], attention_mask=torch.ones(1, n, dtype=torch.long), **options)[0, n:]
             if len(new) == NEW_TOKENS and len(set(new.tolist())) >= 5 and (margin := check_greedy(model, prompt, new)) > 0.03:
                 break
@@ -162,7 +162,7 @@ def generation(model: Qwen3ForCausalLM, rand: Random) -> Tensors:
         prompts.append(prompt)
         news.append(new)
     longest = max(PROMPT_LENGTHS)
-    ids = torch.stack([F.pad(p, (longest - len(p), 0), value=end - 1) for p in prompts])
+    ids = torch.stack([F.pad(p, (longest - len(p), 0), value=high) for p in prompts])
     mask = torch.stack([F.pad(torch.ones(len(p), dtype=torch.long), (longest - len(p), 0)) for p in prompts])
     assert torch.equal(model.generate(ids, attention_mask=mask, **options)[:, longest:], torch.stack(news))
     return out
