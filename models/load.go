@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/hone-ml/hone/internal/atomicfile"
 	"github.com/hone-ml/hone/internal/checkpoint"
@@ -136,7 +137,9 @@ func ConfigError(err error) error {
 	case ok && wrong.Field == "":
 		return fmt.Errorf("it is a JSON %s, want an object", wrong.Value)
 	case ok:
-		return fmt.Errorf("field %s is %s, want %s", wrong.Field, wrong.Value, wrong.Type)
+		// encoding/json names embedded structs too, which stand in no file
+		path := slices.DeleteFunc(strings.Split(wrong.Field, "."), func(name string) bool { return name != "" && unicode.IsUpper(rune(name[0])) })
+		return fmt.Errorf("field %s is %s, want %s", strings.Join(path, "."), wrong.Value, wrong.Type)
 	}
 	return err
 }

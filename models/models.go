@@ -58,6 +58,14 @@ type ContextLimited interface{ MaxPositions() int }
 // Shaped is implemented by models that tell their sizes.
 type Shaped interface{ Shape() Shape }
 
+// Auxiliary is implemented by models that have a loss of their own, such as that of experts which are used unevenly.
+type Auxiliary interface {
+	// HasAuxLoss says whether this model has one, as it is configured.
+	HasAuxLoss() bool
+	// HiddenAux is Hidden without a cache, and a scalar to be added to the mean loss of the batch.
+	HiddenAux(b Batch) (hidden, loss *tensor.Tensor)
+}
+
 // Recomputer is implemented by models that can compute parts of their layers again in backward instead of
 // keeping activations. One that keeps all of them is trained with its logits kept, too.
 type Recomputer interface {

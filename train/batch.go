@@ -43,11 +43,25 @@ func (m *microBatch) add(s *Sample) {
 	}
 }
 
+// input is what the model computes from.
+func (m *microBatch) input(scope *tensor.Scope) models.Batch {
+	return models.Batch{IDs: tensor.FromSlice(scope, m.ids, 1, len(m.ids)), SeqStarts: m.starts}
+}
+
 // hidden is the model's hidden states, [N, H].
 func (m *microBatch) hidden(scope *tensor.Scope, model models.CausalLM) *tensor.Tensor {
-	n := len(m.ids)
-	h := model.Hidden(models.Batch{IDs: tensor.FromSlice(scope, m.ids, 1, n), SeqStarts: m.starts}, nil)
-	return h.Reshape(n, h.Dim(-1))
+	h := model.Hidden(m.input(scope), nil)
+	return h.Reshape(len(m.ids), h.Dim(-1))
+}
+
+// hiddenAux is hidden, and the loss that the model adds itself, nil if none.
+func (m *microBatch) hiddenAux(scope *tensor.Scope, model models.CausalLM) (hidden, loss *tensor.Tensor) {
+	a, ok := model.(models.Auxiliary)
+	if !ok || !a.HasAuxLoss() {
+		return m.hidden(scope, model), nil
+	}
+	hidden, loss = a.HiddenAux(m.input(scope))
+	return hidden.Reshape(len(m.ids), hidden.Dim(-1)), loss
 }
 
 // loss is the sum of the losses of the targets, divided; nil if there are none. Rows of hidden that carry

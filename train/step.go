@@ -112,7 +112,7 @@ func (r *run) accumulate(b *microBatch, w *window, losses *tensor.Tensor) {
 		return // nothing here carries loss
 	}
 	model := r.o.Model
-	hidden := b.hidden(r.tape, model)
+	hidden, aux := b.hiddenAux(r.tape, model)
 	loss := b.completion.loss(hidden, model, float64(w.completions))
 	if loss != nil {
 		losses.Index(0).CopyFrom(loss)
@@ -127,6 +127,9 @@ func (r *run) accumulate(b *microBatch, w *window, losses *tensor.Tensor) {
 				loss = loss.Add(prompt)
 			}
 		}
+	}
+	if aux != nil { // by its share of the tokens, as if the window were one batch
+		loss = loss.Add(aux.MulScalar(float64(len(b.ids)) / float64(w.tokens)))
 	}
 	loss.Backward(r.grads)
 }

@@ -12,7 +12,7 @@
 //	packed.loss                        [1], the mean over the targets of all of them
 //	generate.i.prompt, generate.i.new  I32 [n], and how it goes on greedily
 //
-// and, where the model has experts whose load is to be balanced, their loss in aux.loss and its gradients in
+// and, where the model has a loss of its own (models.Auxiliary), the sum of both in aux.loss and its gradients in
 // aux.grad.P. Then one line tests the architecture:
 //
 //	func TestMyModel(t *testing.T) { modeltest.Run(t, "testdata/tiny") }
@@ -52,6 +52,7 @@ func Run(t *testing.T, dir string) {
 		}
 		g := openGoldens(t, dir)
 		t.Run("logits and gradients", func(t *testing.T) { gradients(t, m, g) })
+		t.Run("auxiliary loss", func(t *testing.T) { auxiliary(t, m, g) })
 		t.Run("packed sequences", func(t *testing.T) { packed(t, m, g) })
 		t.Run("prefill and decoding", func(t *testing.T) { decoding(t, m, g) })
 		t.Run("greedy generation", func(t *testing.T) { generation(t, m, g) })
@@ -137,6 +138,26 @@ func gradients(t *testing.T, m models.CausalLM, g goldens) {
 		grads.Free()
 		tape.Close()
 	}
+}
+
+func auxiliary(t *testing.T, m models.CausalLM, g goldens) {
+	a, ok := m.(models.Auxiliary)
+	ok = ok && a.HasAuxLoss()
+	if _, golden := g.f.Info("aux.loss"); golden != ok {
+		t.Fatalf("there is a golden: %t; the model has a loss of its own: %t", golden, ok)
+	}
+	if !ok {
+		t.Skip("the model has no loss of its own")
+	}
+	tape := m.Head().Device().NewTape()
+	defer tape.Close()
+	h, own := a.HiddenAux(models.Batch{IDs: g.tensor(tape, "ids")})
+	loss := own.Add(tensor.LinearCrossEntropy(h, m.Head(), g.tensor(tape, "targets"), tensor.CrossEntropyOptions{}))
+	grads := tensor.NewGrads(m.Parameters(), tensor.F32)
+	defer grads.Free()
+	loss.Backward(grads)
+	g.near(t, "aux.loss", []float64{loss.Item()}, 1e-5)
+	g.nearGradients(t, grads, "aux.grad.")
 }
 
 func packed(t *testing.T, m models.CausalLM, g goldens) {

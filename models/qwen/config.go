@@ -2,6 +2,7 @@ package qwen
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 
 	"github.com/hone-ml/hone/models"
@@ -26,6 +27,8 @@ type Config struct {
 
 	EOSTokenID models.TokenIDs `json:"eos_token_id,omitempty"`
 
+	*Experts // of a qwen3_moe, otherwise nil
+
 	read models.Fields
 }
 
@@ -34,11 +37,13 @@ type family struct {
 	architecture string
 	qkvBias      bool // in the projections of queries, keys and values
 	qkNorm       bool // on the heads of queries and keys
+	experts      bool // in the place of some or all MLPs
 }
 
 var families = map[string]family{
-	"qwen2": {architecture: "Qwen2ForCausalLM", qkvBias: true},
-	"qwen3": {architecture: "Qwen3ForCausalLM", qkNorm: true},
+	"qwen2":     {architecture: "Qwen2ForCausalLM", qkvBias: true},
+	"qwen3":     {architecture: "Qwen3ForCausalLM", qkNorm: true},
+	"qwen3_moe": {architecture: "Qwen3MoeForCausalLM", qkNorm: true, experts: true},
 }
 
 func (c *Config) family() family { return families[cmp.Or(c.ModelType, "qwen3")] }
@@ -46,9 +51,16 @@ func (c *Config) family() family { return families[cmp.Or(c.ModelType, "qwen3")]
 // ParseConfig reads a config.json. The error names the field that is missing, malformed or asks for what
 // this package does not compute.
 func ParseConfig(data []byte) (c Config, err error) {
-	c = Config{ModelType: "qwen3", RMSNormEps: 1e-6, RopeTheta: 1e6, MaxPositionEmbeddings: 32768}
+	c = Config{ModelType: "qwen3", RMSNormEps: 1e-6, RopeTheta: 1e6, MaxPositionEmbeddings: 32768, Experts: defaultExperts()}
 	if c.read, err = models.ReadConfig(data, &c); err != nil {
 		return c, err
+	}
+	if !c.family().experts {
+		c.Experts = nil
+	} else if n, ok := c.read["num_local_experts"]; ok && c.read["num_experts"] == nil { // as transformers 5 may call it
+		if err := json.Unmarshal(n, &c.NumExperts); err != nil {
+			return c, fmt.Errorf("field num_local_experts is %.40s, want int", n)
+		}
 	}
 	err = cmp.Or(
 		c.read.Only("hidden_act", "silu"),
@@ -79,13 +91,21 @@ func (c *Config) shape() models.Shape {
 
 func (c *Config) check() error {
 	if c.family().architecture == "" {
-		return fmt.Errorf("model_type %q is none of qwen2, qwen3", c.ModelType)
+		return fmt.Errorf("model_type %q is none of qwen2, qwen3, qwen3_moe", c.ModelType)
+	}
+	if has := c.Experts != nil; has != c.family().experts {
+		return fmt.Errorf("model_type %q and experts (%t) do not go together", c.ModelType, has)
 	}
 	if err := c.shape().Check(); err != nil {
 		return err
 	}
 	if !(c.RMSNormEps > 0) || !(c.RopeTheta > 0) {
 		return fmt.Errorf("rms_norm_eps %g and rope_theta %g must be positive", c.RMSNormEps, c.RopeTheta)
+	}
+	if c.Experts != nil {
+		if err := c.Experts.check(); err != nil {
+			return err
+		}
 	}
 	_, err := models.DTypeOf(c.DType)
 	return err
@@ -103,14 +123,21 @@ func (c *Config) JSON() ([]byte, error) {
 // Parameters is the number of parameters that a model of this configuration has.
 func (c *Config) Parameters() int {
 	h, q, kv := c.HiddenSize, c.NumAttentionHeads*c.HeadDim, c.NumKeyValueHeads*c.HeadDim
-	layer := 2*h + h*(2*q+2*kv) + 3*h*c.IntermediateSize
+	layer, mlps := 2*h+h*(2*q+2*kv), 0
+	for i := range c.NumHiddenLayers {
+		if e := c.Experts; e.sparse(i) {
+			mlps += e.NumExperts * (h + 3*h*e.MoEIntermediateSize)
+		} else {
+			mlps += 3 * h * c.IntermediateSize
+		}
+	}
 	if c.family().qkNorm {
 		layer += 2 * c.HeadDim
 	}
 	if c.family().qkvBias {
 		layer += q + 2*kv
 	}
-	n := c.NumHiddenLayers*layer + h + c.VocabSize*h
+	n := c.NumHiddenLayers*layer + mlps + h + c.VocabSize*h
 	if !c.TieWordEmbeddings {
 		n += c.VocabSize * h
 	}

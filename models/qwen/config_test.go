@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -179,7 +180,7 @@ func TestConfigsKeepTheirFieldsWhenWritten(t *testing.T) {
 			t.Fatal(err)
 		}
 		c.read, again.read = nil, nil
-		if fmt.Sprint(c) != fmt.Sprint(again) {
+		if !reflect.DeepEqual(c, again) {
 			t.Errorf("%s: read again it is %+v, was %+v", v, again, c)
 		}
 	}
@@ -198,7 +199,7 @@ func TestReleasedSizesHaveTheirParameters(t *testing.T) {
 			t.Errorf("%s has %d parameters, want %d", name, got, want)
 		}
 	}
-	for _, v := range append(slices.Clone(variants), "qwen2") {
+	for _, v := range append(slices.Clone(variants), "qwen2", "moe") {
 		m := load(t, tensor.CPU(), v, nil)
 		n := 0
 		for _, p := range m.Parameters() {
@@ -258,11 +259,56 @@ func TestInitDrawsAsItSays(t *testing.T) {
 	})
 }
 
+func TestMalformedExpertsAreErrorsThatNameTheField(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join("testdata", "moe", "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		field string
+		value any
+		want  string
+	}{
+		{"num_experts", 0, "num_experts is 0, want 1 to"},
+		{"num_experts", 1 << 40, "num_experts is 1099511627776, want 1 to"},
+		{"num_experts", 200_000, "num_experts 200000 times moe_intermediate_size 10"},
+		{"num_experts_per_tok", 6, "num_experts_per_tok is 6, want 1 to 5"},
+		{"moe_intermediate_size", -1, "moe_intermediate_size is -1"},
+		{"decoder_sparse_step", 0, "decoder_sparse_step is 0"},
+		{"mlp_only_layers", "none", "field mlp_only_layers is string"},
+		{"router_aux_loss_coef", -0.1, "router_aux_loss_coef -0.1 is negative"},
+		{"norm_topk_prob", 1, "field norm_topk_prob is number, want bool"},
+	} {
+		var config map[string]any
+		if err := json.Unmarshal(raw, &config); err != nil {
+			t.Fatal(err)
+		}
+		config[c.field] = c.value
+		changed, err := json.Marshal(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := models.BuildConfig(changed, models.LoadOptions{}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %v: error %v, want: %s", c.field, c.value, err, c.want)
+		}
+	}
+	renamed := strings.Replace(string(raw), `"num_experts"`, `"num_local_experts"`, 1)
+	if c, err := ParseConfig([]byte(renamed)); err != nil || c.NumExperts != 5 {
+		t.Errorf("num_local_experts is not read: %+v, %v", c.Experts, err)
+	}
+	dense := Sizes["qwen3-0.6b"]
+	dense.Experts = &Experts{}
+	if _, err := New(dense, tensor.CPU()); err == nil || !strings.Contains(err.Error(), "experts (true) do not go together") {
+		t.Errorf("a dense model with experts: %v", err)
+	}
+}
+
 func FuzzParseConfig(f *testing.F) {
 	f.Add(changed(f, nil))
 	f.Add(changed(f, map[string]any{"rope_parameters": nil, "rope_theta": 1e4, "rope_scaling": nil}))
 	f.Add(changed(f, map[string]any{"head_dim": 1 << 20, "num_attention_heads": 1}))
 	f.Add([]byte(`{"vocab_size":1,"hidden_size":1,"intermediate_size":1,"num_hidden_layers":1,"num_attention_heads":1}`))
+	f.Add(changed(f, map[string]any{"model_type": "qwen3_moe", "num_experts": 4, "num_experts_per_tok": 2, "mlp_only_layers": []int{1}}))
 	f.Add([]byte(`[{}]`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := ParseConfig(data)
@@ -283,7 +329,7 @@ func FuzzParseConfig(f *testing.F) {
 		}
 		c.read, again.read = nil, nil
 		c.DType, again.DType = c.dtype().String(), again.dtype().String()
-		if fmt.Sprint(c) != fmt.Sprint(again) {
+		if !reflect.DeepEqual(c, again) {
 			t.Fatalf("read again it is %+v, was %+v", again, c)
 		}
 	})

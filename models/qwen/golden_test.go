@@ -85,7 +85,7 @@ func run(m *Model, g golden) (logits, loss *tensor.Tensor, grads *tensor.Grads, 
 }
 
 func TestQwensComputeWhatTransformersComputes(t *testing.T) {
-	for _, v := range []string{"tied", "untied", "qwen2"} {
+	for _, v := range []string{"tied", "untied", "qwen2", "moe"} {
 		t.Run(v, func(t *testing.T) { modeltest.Run(t, filepath.Join("testdata", v)) })
 	}
 }

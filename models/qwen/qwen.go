@@ -1,6 +1,7 @@
-// Package qwen is the Qwen family, as transformers' modeling_qwen2.py and modeling_qwen3.py compute it: dense
-// Qwen2 and Qwen2.5 (Yang et al., "Qwen2.5 Technical Report", 2024) and dense Qwen3 (Yang et al., "Qwen3 Technical
-// Report", 2025) of every size. Importing it registers the model_types "qwen2" and "qwen3".
+// Package qwen is the Qwen family, as transformers' modeling_qwen2.py, modeling_qwen3.py and modeling_qwen3_moe.py
+// compute it: dense Qwen2 and Qwen2.5 (Yang et al., "Qwen2.5 Technical Report", 2024), and Qwen3 (Yang et al., "Qwen3
+// Technical Report", 2025) of every size, dense and with experts. Importing it registers the model_types "qwen2",
+// "qwen3" and "qwen3_moe".
 package qwen
 
 import (
@@ -25,7 +26,7 @@ func init() {
 	}
 }
 
-// Model is Qwen2ForCausalLM or Qwen3ForCausalLM. Parameter names are those of Hugging Face checkpoints. It may be used by
+// Model is Qwen2ForCausalLM, Qwen3ForCausalLM or Qwen3MoeForCausalLM. Parameter names are those of Hugging Face checkpoints. It may be used by
 // several goroutines at once while nobody changes its parameters.
 type Model struct {
 	models.Base
@@ -42,7 +43,7 @@ type Layer struct {
 	InputNorm *nn.RMSNorm `param:"input_layernorm"`
 	Attention *Attention  `param:"self_attn"`
 	PostNorm  *nn.RMSNorm `param:"post_attention_layernorm"`
-	MLP       *MLP        `param:"mlp"`
+	MLP       nn.Layer    `param:"mlp"` // an *MLP or a *MoE
 }
 
 // Attention is grouped-query attention. Qwen3 normalises the heads of queries and keys; before it the projections
@@ -78,7 +79,7 @@ func build(c Config, p tensor.Place) *Model {
 	linear := func(in, out int, bias bool) *nn.Linear { return nn.NewLinear(p, dt, in, out, bias) }
 	norm := func(width int) *nn.RMSNorm { return nn.NewRMSNorm(p, dt, width, c.RMSNormEps) }
 	m := &Model{Base: models.NewBase(p, dt, c.shape(), c.EOSTokenID), Config: c, Embed: nn.NewEmbedding(p, dt, c.VocabSize, h)}
-	for range c.NumHiddenLayers {
+	for i := range c.NumHiddenLayers {
 		l := &Layer{InputNorm: norm(h)}
 		l.Attention = &Attention{
 			Q: linear(h, q, f.qkvBias), K: linear(h, kv, f.qkvBias), V: linear(h, kv, f.qkvBias), O: linear(q, h, false),
@@ -88,7 +89,11 @@ func build(c Config, p tensor.Place) *Model {
 			l.Attention.QNorm, l.Attention.KNorm = norm(c.HeadDim), norm(c.HeadDim)
 		}
 		l.PostNorm = norm(h)
-		l.MLP = nn.NewGatedMLP(p, dt, h, c.IntermediateSize)
+		if c.Experts.sparse(i) {
+			l.MLP = newMoE(p, dt, h, c.Experts)
+		} else {
+			l.MLP = nn.NewGatedMLP(p, dt, h, c.IntermediateSize)
+		}
 		m.Layers = append(m.Layers, l)
 	}
 	m.Norm = norm(h)
@@ -101,17 +106,28 @@ func build(c Config, p tensor.Place) *Model {
 
 // Hidden is the activations after the final norm, [B, T, H].
 func (m *Model) Hidden(b models.Batch, c *models.Cache) *tensor.Tensor {
+	h, _ := m.hidden(b, c)
+	return h
+}
+
+// hidden is Hidden, and the logits of each layer's router that has one.
+func (m *Model) hidden(b models.Batch, c *models.Cache) (h *tensor.Tensor, routers []*tensor.Tensor) {
 	cos, sin := tensor.RoPETable(models.PositionsOf(b, c), m.Config.HeadDim, m.Config.RopeTheta)
-	h := m.Embed.Forward(b.IDs)
+	h = m.Embed.Forward(b.IDs)
 	for i, l := range m.Layers {
-		h = m.Recompute().Block(func(x ...*tensor.Tensor) []*tensor.Tensor {
+		out := m.Recompute().Block(func(x ...*tensor.Tensor) []*tensor.Tensor {
 			h, cos, sin := x[0], x[1], x[2]
 			h = h.Add(l.Attention.Forward(l.InputNorm.Forward(h), cos, sin, i, b, c))
-			h = h.Add(l.MLP.Forward(l.PostNorm.Forward(h)))
-			return []*tensor.Tensor{h}
-		}, h, cos, sin)[0]
+			normed := l.PostNorm.Forward(h)
+			if moe, ok := l.MLP.(*MoE); ok {
+				y, logits := moe.route(normed)
+				return []*tensor.Tensor{h.Add(y), logits}
+			}
+			return []*tensor.Tensor{h.Add(l.MLP.Forward(normed))}
+		}, h, cos, sin)
+		h, routers = out[0], append(routers, out[1:]...)
 	}
-	return m.Norm.Forward(h)
+	return m.Norm.Forward(h), routers
 }
 
 // Forward mixes tokens: x [B, T, H] → [B, T, H].

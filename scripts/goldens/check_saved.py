@@ -36,6 +36,8 @@ def load(folder: Path, dtype: str):
         folder, dtype=getattr(torch, dtype), attn_implementation="eager", local_files_only=True, output_loading_info=True)  # fmt: skip
     if problems := {k: v for k, v in info.items() if v}:
         sys.exit(f"{folder} does not load cleanly: {problems}")
+    model.config._experts_implementation = "eager"  # transformers' grouped product wants widths of whole 16 bytes,
+    model.config.output_router_logits = False  # and its generate cannot do with these; dense models have neither
     tokenizer = None
     if (folder / "tokenizer.json").exists():
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -8,6 +8,7 @@ packing, generation) are made anew. All is float32, attn_implementation="eager".
 against them, and its package comment names every tensor.
 """
 
+import json
 import sys
 import zlib
 from pathlib import Path
@@ -16,7 +17,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
 from common import Random, error, save
-from qwen3 import batch, forward_backward, generation, load, packed
+from qwen3 import Tensors, batch, forward_backward, generation, loss_of, packed
+from qwen3 import load as load_dense
 
 
 def weights(folder: Path, seed: int) -> None:
@@ -41,6 +43,39 @@ def weights(folder: Path, seed: int) -> None:
     (folder / "config.json").write_text(text)
 
 
+def load(folder: Path, attention: str = "eager"):
+    model = load_dense(folder, attention)
+    model.config._experts_implementation = "eager"  # the grouped one wants widths of whole 16 bytes
+    model.config.output_router_logits = False  # transformers' generate cannot do with them
+    return model
+
+
+def by_expert(tensors: Tensors) -> Tensors:
+    """Names tensors of experts as checkpoints do, which hold each expert's by itself."""
+    out = {}
+    for name, t in tensors.items():
+        if name.endswith("experts.gate_up_proj"):
+            for e, both in enumerate(t):
+                gate, up = both.chunk(2)
+                out[name.replace("gate_up_proj", f"{e}.gate_proj.weight")] = gate
+                out[name.replace("gate_up_proj", f"{e}.up_proj.weight")] = up
+        elif name.endswith("experts.down_proj"):
+            out |= {name.replace("down_proj", f"{e}.down_proj.weight"): down for e, down in enumerate(t)}
+        else:
+            out[name] = t
+    return out
+
+
+def auxiliary(model, ids: torch.Tensor, targets: torch.Tensor) -> Tensors:
+    """The loss with that of unevenly used experts, and its gradients."""
+    model.zero_grad()
+    out = model(ids, use_cache=False, output_router_logits=True)
+    loss = loss_of(out.logits, targets) + model.config.router_aux_loss_coef * out.aux_loss
+    loss.backward()
+    print(f"  loss of the experts: {out.aux_loss.item():.3f}")
+    return {"aux.loss": loss.detach().reshape(1)} | {f"aux.grad.{n}": p.grad.clone() for n, p in model.named_parameters()}
+
+
 def make(folder: Path) -> None:
     print(f"{folder}:")
     seed = zlib.crc32(folder.name.encode()) % 1000
@@ -54,7 +89,9 @@ def make(folder: Path) -> None:
     print(f"  sdpa against eager: {worst:.1e}")
     assert worst < 2e-5, "too sensitive a golden: rounding alone would fail it"
     goldens |= packed(model, rand) | generation(model, rand)
-    save(folder / "goldens.safetensors", {n: t for n, t in goldens.items() if not n.startswith("hidden.")})
+    if json.loads((folder / "config.json").read_text()).get("output_router_logits"):
+        goldens |= auxiliary(model, ids, targets)
+    save(folder / "goldens.safetensors", by_expert({n: t for n, t in goldens.items() if not n.startswith("hidden.")}))
 
 
 if __name__ == "__main__":
