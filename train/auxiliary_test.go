@@ -28,6 +28,9 @@ func TestAModelsOwnLossIsAddedToTheGradients(t *testing.T) {
 	_, both := gradients(t, experts(t, coefficient), data, c)
 
 	m := experts(t, coefficient)
+	if experts(t, 0).HasAuxLoss() || !m.HasAuxLoss() {
+		t.Error("output_router_logits does not say whether there is a loss")
+	}
 	tape := tensor.CPU().NewTape()
 	defer tape.Close()
 	own := tensor.NewGrads(m.Parameters(), tensor.F32)
