@@ -1,6 +1,9 @@
 package tokenizer
 
-import "math/bits"
+import (
+	"math/bits"
+	"unicode/utf8"
+)
 
 const (
 	idBits   = 21 // an id, in a slot of the pair table
@@ -21,6 +24,9 @@ type bpe struct {
 	allBytes  bool
 	bytePairs [1 << 16]uint32 // rank of a pair of bytes, by first<<8 | second
 	mergedIDs []int32         // id that a merge makes, by rank
+
+	runeIDs map[rune]int32   // of BPE of characters: those that are tokens; others are spelled by byteIDs. Else nil
+	whole   map[string]int32 // pieces that are tokens, whether or not merges lead there; may be nil
 
 	// slots is an open-addressed table of left id, right id and rank, 8 bytes an entry.
 	slots []uint64
@@ -89,18 +95,35 @@ func (m *bpe) rank(left, right int32) uint32 {
 	}
 }
 
+// symbols appends what a piece consists of before anything is merged: its bytes or its characters, at most one a
+// byte.
+func (m *bpe) symbols(dst []int32, piece string) []int32 {
+	if m.runeIDs == nil {
+		for i := range len(piece) {
+			if id := m.byteIDs[piece[i]]; id >= 0 {
+				dst = append(dst, id)
+			}
+		}
+		return dst
+	}
+	for i, r := range piece {
+		if id, ok := m.runeIDs[r]; ok {
+			dst = append(dst, id)
+			continue
+		}
+		for _, c := range []byte(piece[i : i+utf8.RuneLen(r)]) {
+			dst = append(dst, m.byteIDs[c])
+		}
+	}
+	return dst
+}
+
 // appendShort appends the tokens of a piece of at most shortLen bytes.
 func (m *bpe) appendShort(dst []int32, piece string) []int32 {
 	var ids [shortLen]int32
 	var ranks [shortLen]uint32 // of ids[i] and ids[i+1]
-	n := 0
-	for i := range len(piece) {
-		if id := m.byteIDs[piece[i]]; id >= 0 {
-			ids[n] = id
-			n++
-		}
-	}
-	if m.allBytes {
+	n := len(m.symbols(ids[:0], piece))
+	if m.allBytes && m.runeIDs == nil {
 		for i := 0; i+1 < n; i++ {
 			ranks[i] = m.bytePairs[int(piece[i])<<8|int(piece[i+1])]
 		}
@@ -145,16 +168,13 @@ type longPiece struct {
 // appendLong appends the tokens of a piece of any length, in O(n log n).
 func (m *bpe) appendLong(dst []int32, piece string, w *longPiece) []int32 {
 	w.reset(len(piece))
-	for i := range len(piece) {
-		if id := m.byteIDs[piece[i]]; id >= 0 {
-			at := int32(len(w.ids))
-			w.ids = append(w.ids, id)
-			w.prev = append(w.prev, at-1)
-			w.next = append(w.next, at+1)
-			w.ranks = append(w.ranks, noRank)
-		}
-	}
+	w.ids = m.symbols(w.ids, piece)
 	n := len(w.ids)
+	for at := range int32(n) {
+		w.prev = append(w.prev, at-1)
+		w.next = append(w.next, at+1)
+		w.ranks = append(w.ranks, noRank)
+	}
 	if n == 0 {
 		return dst
 	}

@@ -3,15 +3,21 @@ package tokenizer
 import (
 	"fmt"
 	"runtime"
+	"unicode/utf8"
 )
 
 // build checks what the parts have to do with each other and assembles the tokenizer. Errors are
 // fieldErrors.
 func (b *builder) build() (*Tokenizer, error) {
+	if b.split == nil { // it was loaded, not trained
+		if err := b.checkPipeline(); err != nil {
+			return nil, err
+		}
+	}
 	t := &Tokenizer{
-		pattern:   b.pattern,
 		split:     b.split,
 		normalize: b.normalize,
+		space:     b.space,
 		merges:    b.merges,
 		ids:       b.vocab,
 		added:     b.added,
@@ -44,6 +50,13 @@ func (b *builder) build() (*Tokenizer, error) {
 	for _, a := range t.added {
 		t.ids[a.Content] = a.ID
 	}
+	for _, token := range b.prefix {
+		id, ok := t.ids[token]
+		if !ok {
+			return nil, &fieldError{"post_processor", fmt.Sprintf("begins texts with %q, which is not a token", token)}
+		}
+		t.prefix = append(t.prefix, id)
+	}
 	sortAdded(t.added)
 	t.buildMatchers()
 	t.buildBytes()
@@ -54,11 +67,21 @@ func (b *builder) buildModel(t *Tokenizer) error {
 	var byteIDs [256]int32
 	for c, r := range byteToRune {
 		byteIDs[c] = -1
-		if id, ok := b.vocab[string(r)]; ok {
+		token := string(r)
+		if b.space != nil {
+			token = byteToken(byte(c))
+		}
+		if id, ok := b.vocab[token]; ok {
 			byteIDs[c] = id
 		}
 	}
 	t.model = newBPE(byteIDs, len(b.merges))
+	if b.space != nil {
+		t.model.runeIDs = runeIDs(b.vocab)
+	}
+	if b.ignoreMerges {
+		t.model.whole = wholeTokens(b.vocab)
+	}
 	for i, pair := range b.merges {
 		if !t.model.addMerge(pair.left, pair.right, b.merged[i]) {
 			return &fieldError{fmt.Sprintf("model.merges[%d]", i), "the merge is given twice"}
@@ -68,13 +91,41 @@ func (b *builder) buildModel(t *Tokenizer) error {
 	return nil
 }
 
+// runeIDs are the tokens of a single character.
+func runeIDs(vocab map[string]int32) map[rune]int32 {
+	ids := map[rune]int32{}
+	for token, id := range vocab {
+		if r, n := utf8.DecodeRuneInString(token); n == len(token) {
+			ids[r] = id
+		}
+	}
+	return ids
+}
+
+// wholeTokens are the tokens of a byte-level vocabulary by the text that they stand for.
+func wholeTokens(vocab map[string]int32) map[string]int32 {
+	ids := make(map[string]int32, len(vocab))
+	var text []byte
+	for token, id := range vocab {
+		var ok bool
+		if text, ok = appendAlphabet(text[:0], token); ok {
+			ids[string(text)] = id
+		}
+	}
+	return ids
+}
+
 // buildBytes lays out what every token stands for.
 func (t *Tokenizer) buildBytes() {
 	var all []byte
 	t.offsets = make([]uint32, 0, len(t.tokens)+1)
 	for _, token := range t.tokens {
 		t.offsets = append(t.offsets, uint32(len(all)))
-		all = appendTokenBytes(all, token)
+		if t.space != nil {
+			all = append(all, token...)
+		} else {
+			all = appendTokenBytes(all, token)
+		}
 	}
 	t.offsets = append(t.offsets, uint32(len(all)))
 	t.bytes = string(all)
@@ -88,7 +139,7 @@ func (t *Tokenizer) buildMatchers() {
 		all = append(all, a.Content)
 		if a.Normalized {
 			normal = append(normal, a)
-			normalTexts = append(normalTexts, t.normalized(a.Content))
+			normalTexts = append(normalTexts, t.normalized(a.Content, true))
 		} else {
 			raw = append(raw, a)
 			rawTexts = append(rawTexts, a.Content)

@@ -29,12 +29,20 @@ func byteAlphabet() (toRune [256]rune, toByte [0x144]int16) {
 // character outside the alphabet, as added tokens may have, stands for itself; so it is in the
 // reference.
 func appendTokenBytes(dst []byte, token string) []byte {
-	start := len(dst)
+	if whole, ok := appendAlphabet(dst, token); ok {
+		return whole
+	}
+	return append(dst, token...)
+}
+
+// appendAlphabet appends the bytes that a token of characters of the alphabet stands for; ok is false if it has
+// another.
+func appendAlphabet(dst []byte, token string) (text []byte, ok bool) {
 	for _, r := range token {
 		if int(r) >= len(runeToByte) || runeToByte[r] == notAByte {
-			return append(dst[:start], token...)
+			return dst, false
 		}
 		dst = append(dst, byte(runeToByte[r]))
 	}
-	return dst
+	return dst, true
 }

@@ -158,8 +158,10 @@ func (t *Tokenizer) encodeChat(parts []chatPart) (ids []int32, answers []ChatSpa
 		// What stands between two control tokens is one text, whoever wrote it: a word may begin in
 		// the template and end in the content.
 		var run strings.Builder
+		first := true
 		flush := func() {
-			dst = e.append(dst, t.normalized(toValidUTF8(run.String())))
+			dst = e.append(dst, t.spaced(t.normalized(toValidUTF8(run.String()), first), first))
+			first = first && run.Len() == 0
 			run.Reset()
 		}
 		answering := false
@@ -178,7 +180,7 @@ func (t *Tokenizer) encodeChat(parts []chatPart) (ids []int32, answers []ChatSpa
 			}
 			t.templateMatcher.split(p.text, func(text string) { run.WriteString(text) }, func(a *AddedToken) {
 				flush()
-				dst = append(dst, a.ID)
+				dst, first = append(dst, a.ID), false
 			})
 		}
 		flush()

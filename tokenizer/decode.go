@@ -1,13 +1,21 @@
 package tokenizer
 
+import "strings"
+
 // Decode returns the text of ids, with all added tokens in it. Bytes that are not UTF-8 become
 // U+FFFD, by the same rule as in Encode; ids without a token are left out, as in the reference.
 func (t *Tokenizer) Decode(ids []int32) string {
+	if t.space != nil {
+		return t.decodeFallback(ids, false)
+	}
 	return toValidUTF8(string(t.AppendBytes(nil, ids)))
 }
 
 // DecodeSkipSpecial is Decode without the special tokens (IsSpecial).
 func (t *Tokenizer) DecodeSkipSpecial(ids []int32) string {
+	if t.space != nil {
+		return t.decodeFallback(ids, true)
+	}
 	var out []byte
 	for _, id := range ids {
 		if !t.special[id] {
@@ -17,10 +25,30 @@ func (t *Tokenizer) DecodeSkipSpecial(ids []int32) string {
 	return toValidUTF8(string(out))
 }
 
-// AppendBytes appends the bytes that ids stand for, whether or not they are UTF-8.
+func (t *Tokenizer) decodeFallback(ids []int32, skipSpecial bool) string {
+	var out strings.Builder
+	var f fallback
+	for _, id := range ids {
+		if !skipSpecial || !t.special[id] {
+			out.WriteString(f.next(t.tokenBytes(id)))
+		}
+	}
+	out.WriteString(f.flush())
+	return out.String()
+}
+
+// AppendBytes appends the bytes that ids stand for, whether or not they are UTF-8; of a vocabulary of ▁ also the
+// space before the text that Decode leaves out.
 func (t *Tokenizer) AppendBytes(dst []byte, ids []int32) []byte {
 	for _, id := range ids {
-		dst = append(dst, t.tokenBytes(id)...)
+		token := t.tokenBytes(id)
+		if t.space == nil {
+			dst = append(dst, token...)
+		} else if c, ok := byteOf(token); ok {
+			dst = append(dst, c)
+		} else {
+			dst = append(dst, strings.ReplaceAll(token, metaRune, " ")...)
+		}
 	}
 	return dst
 }
@@ -37,7 +65,8 @@ func (t *Tokenizer) tokenBytes(id int32) string {
 type Stream struct {
 	t           *Tokenizer
 	skipSpecial bool
-	pending     []byte // the beginning of a character
+	pending     []byte   // the beginning of a character
+	fallback    fallback // the same of a vocabulary of ▁
 }
 
 // NewStream returns a decoder of one text. With skipSpecial it leaves out special tokens.
@@ -52,6 +81,9 @@ func (s *Stream) Next(id int32) string {
 	if s.skipSpecial && s.t.special[id] {
 		return ""
 	}
+	if s.t.space != nil {
+		return s.fallback.next(s.t.tokenBytes(id))
+	}
 	s.pending = append(s.pending, s.t.tokenBytes(id)...)
 	whole := len(s.pending) - incompleteTail(s.pending)
 	text := toValidUTF8(string(s.pending[:whole]))
@@ -62,6 +94,11 @@ func (s *Stream) Next(id int32) string {
 // Flush returns what is left at the end of the text: U+FFFD for the beginning of a character, or
 // nothing. The stream is then ready for another text.
 func (s *Stream) Flush() string {
+	if s.t.space != nil {
+		text := s.fallback.flush()
+		s.fallback = fallback{}
+		return text
+	}
 	text := toValidUTF8(string(s.pending))
 	s.pending = s.pending[:0]
 	return text

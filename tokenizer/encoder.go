@@ -22,6 +22,9 @@ func (e *encoder) append(dst []int32, text string) []int32 {
 }
 
 func (e *encoder) appendPiece(dst []int32, piece string) []int32 {
+	if id, ok := e.model.whole[piece]; ok {
+		return append(dst, id)
+	}
 	if len(piece) > shortLen {
 		return e.model.appendLong(dst, piece, &e.long)
 	}

@@ -19,14 +19,15 @@ const (
 // a directory it also reads, where present, tokenizer_config.json (the end and padding tokens, the
 // chat template) and chat_template.jinja.
 //
-// What it takes is byte-level BPE as Qwen uses it: normalizer null or NFC, a pre-tokenizer that is
-// a Split by one of the known patterns followed by ByteLevel, a ByteLevel decoder. Anything else,
-// and whatever is malformed, gives a *FormatError that names the file and the field. The file's
-// truncation and padding are kept for Save but not applied: Encode gives all tokens of a text and
-// no others.
+// What it takes is BPE of bytes, as GPT-2, Qwen, Llama 3 and SmolLM2 have it, and BPE of characters
+// with byte fallback, as Llama 2 and TinyLlama have it. It is known by the types of the steps of
+// normalizer, pre_tokenizer and decoder, and by the pattern of a Split (PatternQwen2 and the others).
+// Anything else, and whatever is malformed, gives a *FormatError that names the file and the field.
+// The file's truncation and padding are kept for Save but not applied: Encode gives all tokens of a
+// text and no others.
 //
 // As in the reference, bytes that the vocabulary lacks are dropped from a text that is encoded; no
-// Qwen vocabulary lacks any.
+// vocabulary of these models lacks any.
 func Load(fileOrDir string) (*Tokenizer, error) {
 	info, err := os.Stat(fileOrDir)
 	if err != nil {
@@ -112,9 +113,9 @@ func parse(data string) (*Tokenizer, error) {
 			case "pre_tokenizer":
 				err = b.readPreTokenizer(here)
 			case "post_processor":
-				err = readPostProcessor(here)
+				err = b.readPostProcessor(here)
 			case "decoder":
-				err = readByteLevel(here, false)
+				err = b.readDecoder(here)
 			default:
 				return nil
 			}

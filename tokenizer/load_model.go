@@ -12,9 +12,15 @@ type header map[string]string
 // builder gathers the parts of a Tokenizer and checks that they fit.
 type builder struct {
 	header    header
-	pattern   string
+	pipeline  pipeline
 	split     splitter
 	normalize bool
+	space     *metaspace // nil for byte-level BPE
+	prefix    []string   // tokens that begin every text
+
+	unknown      string // the unk_token as it is written, "" for null
+	byteFallback bool   // characters that are no tokens are spelled in bytes
+	ignoreMerges bool   // a piece that is a token is that token, whether or not merges lead there
 
 	vocab  map[string]int32 // the model's tokens
 	maxID  int32
@@ -27,7 +33,6 @@ type builder struct {
 // tokens; in the usual order each is read where it stands.
 func (b *builder) readModel(r *jsonReader) error {
 	var merges *jsonReader // put off
-	unknown := "null"
 	err := r.record([]string{"vocab", "merges"}, func(key string) error {
 		switch {
 		case key == "vocab":
@@ -45,19 +50,22 @@ func (b *builder) readModel(r *jsonReader) error {
 			merges = here
 			return nil
 		case "type":
-			return here.only("BPE")
+			return exactly("BPE")(here)
 		case "dropout":
 			err = here.nullOr("0", "0.0")
 		case "unk_token":
-			if unknown = raw; raw != "null" {
+			if raw != "null" {
 				_, err = here.string()
+				b.unknown = strings.Clone(raw)
 			}
 		case "continuing_subword_prefix", "end_of_word_suffix":
 			err = here.nullOr(`""`)
 		case "fuse_unk":
 			_, err = here.bool()
-		case "byte_fallback", "ignore_merges":
-			err = here.mustBe(false)
+		case "byte_fallback":
+			b.byteFallback, err = here.bool()
+		case "ignore_merges":
+			b.ignoreMerges, err = here.bool()
 		default:
 			return nil
 		}
@@ -70,11 +78,6 @@ func (b *builder) readModel(r *jsonReader) error {
 	if merges != nil {
 		if err := b.readMerges(merges); err != nil {
 			return err
-		}
-	}
-	if unknown != "null" {
-		if c, ok := b.missingByte(); ok {
-			return r.at("unk_token", "%s is not supported in a vocabulary that lacks a byte (0x%02X, written %q)", unknown, c, string(byteToRune[c]))
 		}
 	}
 	return nil

@@ -12,6 +12,13 @@ const (
 	// character before them, single digits, punctuation, line ends, other white space.
 	PatternQwen2 = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 
+	// PatternLlama3 is the pattern of Llama 3: PatternQwen2 with up to three digits together.
+	PatternLlama3 = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
+
+	// PatternGPT2 is the pattern of GPT-2, which a ByteLevel step with use_regex splits by: contractions in small
+	// letters; letters, digits and punctuation each with the one space before them; other white space.
+	PatternGPT2 = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+
 	// PatternQwen2Plural is PatternQwen2 with the last s of a word split off ("singers" is
 	// "singer", "s"), so that a small vocabulary sees the same word in singular and plural. The
 	// Python library runs it from a saved tokenizer.json with the same result.
@@ -26,6 +33,8 @@ type splitter func(s string, i int) int
 // splitters holds every pattern that can be loaded; a new family adds its line here.
 var splitters = map[string]splitter{
 	PatternQwen2:       splitQwen2,
+	PatternLlama3:      splitLlama3,
+	PatternGPT2:        splitGPT2,
 	PatternQwen2Plural: splitQwen2Plural,
 }
 
@@ -39,12 +48,17 @@ func knownPatterns() string {
 }
 
 func splitQwen2(s string, i int) int {
-	end, _ := splitWord(s, i)
+	end, _ := splitWord(s, i, 1)
+	return end
+}
+
+func splitLlama3(s string, i int) int {
+	end, _ := splitWord(s, i, 3)
 	return end
 }
 
 func splitQwen2Plural(s string, i int) int {
-	end, letters := splitWord(s, i)
+	end, letters := splitWord(s, i, 1)
 	// A word of a single s has no stem to split it from.
 	if s[end-1] == 's' && letters >= 0 && end-letters > 1 {
 		return end - 1
@@ -52,16 +66,16 @@ func splitQwen2Plural(s string, i int) int {
 	return end
 }
 
-// splitWord returns the end of the first match of PatternQwen2 in s[i:] and, if the match is a
-// word, the offset of its first letter, else -1.
-func splitWord(s string, i int) (end, letters int) {
+// splitWord returns the end of the first match of PatternQwen2, but with up to so many digits together, in s[i:]
+// and, if the match is a word, the offset of its first letter, else -1.
+func splitWord(s string, i, digits int) (end, letters int) {
 	c := s[i]
 	class, width := classAt(s, i)
 	switch class {
 	case classLetter:
 		return skipLetters(s, i+width), i
 	case classNumber:
-		return i + width, -1
+		return skipNumbers(s, i, digits), -1
 	}
 	if c == '\'' {
 		if n := contraction(s[i+1:]); n > 0 {
@@ -113,6 +127,18 @@ func skipLetters(s string, i int) int {
 	for i < len(s) {
 		class, width := classAt(s, i)
 		if class != classLetter {
+			break
+		}
+		i += width
+	}
+	return i
+}
+
+// skipNumbers matches \p{N}{0,most}.
+func skipNumbers(s string, i, most int) int {
+	for ; i < len(s) && most > 0; most-- {
+		class, width := classAt(s, i)
+		if class != classNumber {
 			break
 		}
 		i += width

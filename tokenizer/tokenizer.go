@@ -10,9 +10,10 @@ import (
 // Tokenizer turns text into token ids and back. It never changes once it is loaded or trained, and
 // several goroutines may use it at once. It keeps up to GOMAXPROCS caches of words, 2 MiB each.
 type Tokenizer struct {
-	pattern   string
 	split     splitter
-	normalize bool // to NFC
+	normalize bool       // to NFC
+	space     *metaspace // nil for byte-level BPE
+	prefix    []int32    // begins every text, see EncodePrompt
 	model     *bpe
 	merges    []mergePair // by rank
 
@@ -56,8 +57,19 @@ func (t *Tokenizer) Encode(text string) []int32 {
 // encoded as the ten characters that it is. In all else it is Encode.
 func (t *Tokenizer) EncodeOrdinary(text string) []int32 {
 	return t.encode(func(e *encoder, dst []int32) []int32 {
-		return e.append(dst, t.normalized(toValidUTF8(text)))
+		return e.append(dst, t.spaced(t.normalized(toValidUTF8(text), true), true))
 	})
+}
+
+// EncodePrompt is Encode, with the tokens that begin every text of this vocabulary (<s> of Llama 2,
+// <|begin_of_text|> of Llama 3, none of Qwen) before it unless it begins with them: what a model is to continue.
+// (The reference's add_special_tokens=True, which also repeats what is there.)
+func (t *Tokenizer) EncodePrompt(text string) []int32 {
+	ids := t.Encode(text)
+	if len(ids) >= len(t.prefix) && slices.Equal(ids[:len(t.prefix)], t.prefix) {
+		return ids
+	}
+	return slices.Concat(t.prefix, ids)
 }
 
 // EncodeBatch is Encode for many texts, on all cores. The result has the order of texts.
@@ -80,19 +92,32 @@ func (t *Tokenizer) EncodeBatch(texts []string) [][]int32 {
 
 // appendText appends the ids of valid UTF-8 text and of the added tokens in it.
 func (t *Tokenizer) appendText(e *encoder, dst []int32, text string) []int32 {
-	found := func(a *AddedToken) { dst = append(dst, a.ID) }
+	first := true // nothing stands before
+	found := func(a *AddedToken) { dst = append(dst, a.ID); first = false }
 	t.rawMatcher.split(text, func(part string) {
-		t.normalMatcher.split(t.normalized(part), func(part string) {
-			dst = e.append(dst, part)
+		t.normalMatcher.split(t.normalized(part, first), func(part string) {
+			dst = e.append(dst, t.spaced(part, first))
+			first = false
 		}, found)
 	}, found)
 	return dst
 }
 
-// normalized applies the tokenizer's normalizer to valid UTF-8.
-func (t *Tokenizer) normalized(text string) string {
-	if t.normalize {
+// normalized applies the tokenizer's normalizer to valid UTF-8 that stands first or behind an added token.
+func (t *Tokenizer) normalized(text string, first bool) string {
+	switch {
+	case t.normalize:
 		return nfc(text)
+	case t.space != nil && !t.space.late:
+		return t.space.apply(text, first)
+	}
+	return text
+}
+
+// spaced does what is done about spaces when added tokens have been found.
+func (t *Tokenizer) spaced(text string, first bool) string {
+	if t.space != nil && t.space.late {
+		return t.space.apply(text, first)
 	}
 	return text
 }
@@ -136,7 +161,7 @@ func (t *Tokenizer) giveBack(e *encoder) {
 func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
 
 // TokenToID returns the id of a token as the vocabulary file writes it: an added token by its text,
-// any other in the byte-level alphabet ("Ġthe" for " the").
+// any other in the byte-level alphabet ("Ġthe" for " the"), or with ▁ for a space.
 func (t *Tokenizer) TokenToID(token string) (id int32, ok bool) {
 	id, ok = t.ids[token]
 	return id, ok

@@ -49,7 +49,6 @@ func Train(texts iter.Seq[string], o TrainOptions) (*Tokenizer, error) {
 	}
 	b := builder{
 		header:    trainHeader(o.pattern()),
-		pattern:   o.pattern(),
 		split:     splitters[o.pattern()],
 		normalize: true,
 		vocab:     make(map[string]int32, o.VocabSize),

@@ -216,4 +216,5 @@ def main():
     dump("tojson.jsonl", tojson_cases())
 
 
-main()
+if __name__ == "__main__":
+    main()
