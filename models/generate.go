@@ -47,12 +47,13 @@ type Token struct {
 }
 
 // Generate continues prompt and yields each token as soon as it is there. Added tokens in the prompt
-// become their ids, so that a rendered chat can be given. It ends at a stop token, at o.MaxTokens, at the
+// become their ids, so that a rendered chat can be given; the token that begins every text of some models is put
+// before it where it is missing, see tokenizer.EncodePrompt. It ends at a stop token, at o.MaxTokens, at the
 // model's longest sequence, or when ctx is done, with ctx's error.
 func Generate(ctx context.Context, m CausalLM, t *tokenizer.Tokenizer, prompt string, o Options) iter.Seq2[Token, error] {
 	return func(yield func(Token, error) bool) {
 		stream := t.NewStream(true)
-		for token, err := range GenerateTokens(ctx, m, [][]int32{t.Encode(prompt)}, o) {
+		for token, err := range GenerateTokens(ctx, m, [][]int32{t.EncodePrompt(prompt)}, o) {
 			if err != nil {
 				yield(Token{}, err)
 				return

@@ -139,7 +139,7 @@ func (t *Tokenizer) buildMatchers() {
 		all = append(all, a.Content)
 		if a.Normalized {
 			normal = append(normal, a)
-			normalTexts = append(normalTexts, t.normalized(a.Content, true))
+			normalTexts = append(normalTexts, t.normalized(a.Content, atStart))
 		} else {
 			raw = append(raw, a)
 			rawTexts = append(rawTexts, a.Content)

@@ -85,8 +85,23 @@ const (
 	// TemplateQwen3 is the template of the Qwen3 models as first released, with tools and thinking.
 	TemplateQwen3
 	// TemplateChatML is <|im_start|>role, the content, <|im_end|>, and no more. It knows no tools
-	// and no thinking.
+	// and no thinking; nor do those that follow.
 	TemplateChatML
+	// TemplateQwen2 and TemplateSmolLM2 are ChatML with a system turn of their own where the messages
+	// begin with none.
+	TemplateQwen2
+	TemplateSmolLM2
+	// TemplateLlama3 has the role between <|start_header_id|> and <|end_header_id|>, and <|eot_id|> at
+	// the end of a turn; TemplateLlama31, which is that of Llama 3.1 to 3.3, says the date before
+	// everything else.
+	TemplateLlama3
+	TemplateLlama31
+	// TemplateLlama2 has [INST] and [/INST] around what the user says, whose first turn holds the
+	// system's. User and assistant take turns.
+	TemplateLlama2
+	// TemplateZephyr has <|user|>, <|system|> and <|assistant|> on lines of their own, and the end
+	// token after each turn: Zephyr and TinyLlama.
+	TemplateZephyr
 )
 
 // ChatOptions says how a conversation is rendered. The zero value renders it as training text:
@@ -96,6 +111,7 @@ type ChatOptions struct {
 	Tools               []json.RawMessage // the functions that the model may call, each a JSON object
 	AddGenerationPrompt bool              // end with the beginning of the assistant's answer
 	Thinking            Thinking
+	Date                string // of today, which TemplateLlama31 says; "26 Jul 2024" if empty, as in the reference
 }
 
 // RenderChat returns the text of a conversation, equal to the byte to what the Jinja template gives
@@ -119,7 +135,7 @@ func (t *Tokenizer) RenderChat(messages []Message, o ChatOptions) (string, error
 // EncodeChat returns the ids of a conversation in which only the template writes control tokens:
 // what messages and tools hold is encoded as by EncodeOrdinary, so that no <|im_end|> in a question
 // can end it. For conversations that hold no added token the ids are those of
-// Encode(RenderChat(…)).
+// Encode(RenderChat(…)), to which no token of EncodePrompt is to be added: templates begin with it.
 func (t *Tokenizer) EncodeChat(messages []Message, o ChatOptions) ([]int32, error) {
 	parts, err := t.renderChat(messages, o)
 	if err != nil {
@@ -158,10 +174,12 @@ func (t *Tokenizer) encodeChat(parts []chatPart) (ids []int32, answers []ChatSpa
 		// What stands between two control tokens is one text, whoever wrote it: a word may begin in
 		// the template and end in the content.
 		var run strings.Builder
-		first := true
+		at := atStart
 		flush := func() {
-			dst = e.append(dst, t.spaced(t.normalized(toValidUTF8(run.String()), first), first))
-			first = first && run.Len() == 0
+			dst = e.append(dst, t.spaced(t.normalized(toValidUTF8(run.String()), at), at))
+			if run.Len() > 0 {
+				at = inText
+			}
 			run.Reset()
 		}
 		answering := false
@@ -180,10 +198,13 @@ func (t *Tokenizer) encodeChat(parts []chatPart) (ids []int32, answers []ChatSpa
 			}
 			t.templateMatcher.split(p.text, func(text string) { run.WriteString(text) }, func(a *AddedToken) {
 				flush()
-				dst, first = append(dst, a.ID), false
+				dst, at = append(dst, a.ID), behindToken
 			})
 		}
 		flush()
+		if answering {
+			answers[len(answers)-1].End = len(dst)
+		}
 		return dst
 	})
 	return ids, answers
@@ -193,11 +214,12 @@ func (t *Tokenizer) encodeChat(parts []chatPart) (ids []int32, answers []ChatSpa
 type chatPart struct {
 	text    string
 	content bool // from a message or tool, not from the template
-	answer  bool // what the assistant writes; the template ends every turn behind it
+	answer  bool // what the assistant writes
 }
 
 // chatWriter collects a rendered conversation.
 type chatWriter struct {
+	t         *Tokenizer
 	parts     []chatPart
 	answering bool // what is written now is the assistant's
 }
@@ -207,6 +229,14 @@ func (w *chatWriter) template(text string) {
 }
 func (w *chatWriter) content(text string) {
 	w.parts = append(w.parts, chatPart{text, true, w.answering})
+}
+
+// said writes what somebody says and what ends it. If it is the assistant, all of that is the answer.
+func (w *chatWriter) said(role, text, end string) {
+	w.answering = role == RoleAssistant
+	w.content(text)
+	w.template(end)
+	w.answering = false
 }
 
 func (t *Tokenizer) renderChat(messages []Message, o ChatOptions) ([]chatPart, error) {
@@ -223,25 +253,47 @@ func (t *Tokenizer) renderChat(messages []Message, o ChatOptions) ([]chatPart, e
 			return nil, fmt.Errorf("tokenizer: chat: message %d calls tools, but its role is %s", i, m.Role)
 		}
 	}
-	template := o.Template
-	if template == TemplateAuto {
-		var err error
-		if template, err = t.ChatTemplate(); err != nil {
-			return nil, err
-		}
-	}
-	var w chatWriter
-	var err error
-	switch template {
-	case TemplateQwen3:
-		err = renderQwen3(&w, messages, o)
-	case TemplateChatML:
-		err = renderChatML(&w, messages, o)
-	default:
-		err = fmt.Errorf("there is no template %d", template)
-	}
+	template, err := t.chosen(o.Template)
 	if err != nil {
+		return nil, err
+	}
+	w := chatWriter{t: t}
+	if err := template.render(&w, messages, o); err != nil {
 		return nil, fmt.Errorf("tokenizer: chat: %w", err)
 	}
 	return w.parts, nil
+}
+
+// EndOfTurn is the token with which an answer ends in a template: what a model is to learn behind it, and where
+// generation stops.
+func (t *Tokenizer) EndOfTurn(c ChatTemplate) (int32, error) {
+	template, err := t.chosen(c)
+	if err != nil {
+		return 0, err
+	}
+	if template.end == "" {
+		if id, ok := t.EOS(); ok {
+			return id, nil
+		}
+		return 0, fmt.Errorf("tokenizer: chat: the template %s ends an answer with the end token, and %s names no eos_token", template.name, configFile)
+	}
+	id, ok := t.ids[template.end]
+	if !ok {
+		return 0, fmt.Errorf("tokenizer: chat: the template %s ends an answer with %s, which is not a token", template.name, template.end)
+	}
+	return id, nil
+}
+
+// chosen is the template that c means for this tokenizer.
+func (t *Tokenizer) chosen(c ChatTemplate) (*chatTemplate, error) {
+	if c == TemplateAuto {
+		var err error
+		if c, err = t.ChatTemplate(); err != nil {
+			return nil, err
+		}
+	}
+	if c < 0 || int(c) >= len(chatTemplates) {
+		return nil, fmt.Errorf("tokenizer: chat: there is no template %d", c)
+	}
+	return &chatTemplates[c], nil
 }

@@ -1,31 +1,17 @@
 package tokenizer
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
+	"fmt"
 	"path/filepath"
+	"strings"
 )
 
 // config is what tokenizer_config.json and chat_template.jinja add to a tokenizer.
 type config struct {
-	eos, pad *int32 // nil where the files name none
-	template string // Jinja text, "" for none
-	raw      []byte // of tokenizer_config.json, for Save
-	jinja    []byte // of chat_template.jinja, for Save
-}
-
-// knownTemplates holds the Jinja texts, by SHA-256, that hone renders in Go.
-var knownTemplates = map[string]ChatTemplate{
-	"a55ee1b1660128b7098723e0abcd92caa0788061051c62d51cbe87d9cf1974d8": TemplateQwen3,
-	// An earlier text of the same template: what it renders differs only for contents that are no strings.
-	"87a2728cb8dc9fe424d624542f6060ec05a1d285ebbec578bb078900e33396b5": TemplateQwen3,
-	sha256Hex(chatMLTemplate): TemplateChatML,
-}
-
-func sha256Hex(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:])
+	bos, eos, pad *int32 // nil where the files name none
+	template      string // Jinja text, "" for none
+	raw           []byte // of tokenizer_config.json, for Save
+	jinja         []byte // of chat_template.jinja, for Save
 }
 
 // EOS returns the id of the token that ends a text or turn, as tokenizer_config.json names it.
@@ -45,11 +31,11 @@ func deref(id *int32) (int32, bool) {
 // template that hone does not know, or none while its tokens tell nothing either.
 func (t *Tokenizer) ChatTemplate() (ChatTemplate, error) {
 	if t.config.template != "" {
-		if known, ok := knownTemplates[sha256Hex(t.config.template)]; ok {
+		if known, ok := knownTemplate(t.config.template); ok {
 			return known, nil
 		}
-		return TemplateAuto, errors.New("tokenizer: chat: the files' chat template is not one that hone knows: " +
-			"set ChatOptions.Template to render another")
+		return TemplateAuto, fmt.Errorf("tokenizer: chat: the files' chat template is not one that hone knows: choose with "+
+			"-chat-template, or ChatOptions.Template, the one that it is like: %s", strings.Join(ChatTemplateNames()[1:], ", "))
 	}
 	has := func(token string) bool { _, ok := t.ids[token]; return ok }
 	switch {
@@ -57,9 +43,11 @@ func (t *Tokenizer) ChatTemplate() (ChatTemplate, error) {
 		return TemplateQwen3, nil
 	case has(imStart) && has(imEnd):
 		return TemplateChatML, nil
+	case has("<|start_header_id|>") && has(eotID):
+		return TemplateLlama3, nil
 	}
-	return TemplateAuto, errors.New("tokenizer: chat: the files hold no chat template, and no tokens " +
-		imStart + " and " + imEnd + ": set ChatOptions.Template")
+	return TemplateAuto, fmt.Errorf("tokenizer: chat: the files hold no chat template, and no tokens %s and %s: choose one with "+
+		"-chat-template, or ChatOptions.Template: %s", imStart, imEnd, strings.Join(ChatTemplateNames()[1:], ", "))
 }
 
 // loadConfig reads the optional files of a tokenizer's directory.
@@ -85,6 +73,8 @@ func (t *Tokenizer) loadConfig(dir string) error {
 func (t *Tokenizer) readConfig(r *jsonReader) error {
 	return r.record(nil, func(key string) (err error) {
 		switch key {
+		case "bos_token":
+			t.config.bos, err = t.readToken(r)
 		case "eos_token":
 			t.config.eos, err = t.readToken(r)
 		case "pad_token":

@@ -31,16 +31,26 @@ const (
 	prependFirst           // so, and only at the beginning of all, not behind an added token
 )
 
-// apply makes ▁ of the spaces of a stretch of text between added tokens. first says that nothing stands before.
-func (m *metaspace) apply(text string, first bool) string {
+// textPlace is where a stretch of text stands.
+type textPlace int
+
+const (
+	atStart     textPlace = iota
+	behindToken           // an added one
+	inText                // behind more of the same text, from which it was cut
+)
+
+// apply makes ▁ of the spaces of a stretch of text between added tokens.
+func (m *metaspace) apply(text string, at textPlace) string {
 	if text == "" {
 		return ""
 	}
 	text = strings.ReplaceAll(text, " ", metaRune)
+	missing := !strings.HasPrefix(text, metaRune)
 	switch {
-	case m.prepend == prependAlways,
-		m.prepend == prependMissing && !strings.HasPrefix(text, metaRune),
-		m.prepend == prependFirst && first && !strings.HasPrefix(text, metaRune):
+	case at == inText:
+		return text
+	case m.prepend == prependAlways, m.prepend == prependMissing && missing, m.prepend == prependFirst && missing && at == atStart:
 		return metaRune + text
 	}
 	return text

@@ -57,7 +57,7 @@ func (t *Tokenizer) Encode(text string) []int32 {
 // encoded as the ten characters that it is. In all else it is Encode.
 func (t *Tokenizer) EncodeOrdinary(text string) []int32 {
 	return t.encode(func(e *encoder, dst []int32) []int32 {
-		return e.append(dst, t.spaced(t.normalized(toValidUTF8(text), true), true))
+		return e.append(dst, t.spaced(t.normalized(toValidUTF8(text), atStart), atStart))
 	})
 }
 
@@ -92,32 +92,31 @@ func (t *Tokenizer) EncodeBatch(texts []string) [][]int32 {
 
 // appendText appends the ids of valid UTF-8 text and of the added tokens in it.
 func (t *Tokenizer) appendText(e *encoder, dst []int32, text string) []int32 {
-	first := true // nothing stands before
-	found := func(a *AddedToken) { dst = append(dst, a.ID); first = false }
+	at := atStart
+	found := func(a *AddedToken) { dst, at = append(dst, a.ID), behindToken }
 	t.rawMatcher.split(text, func(part string) {
-		t.normalMatcher.split(t.normalized(part, first), func(part string) {
-			dst = e.append(dst, t.spaced(part, first))
-			first = false
+		t.normalMatcher.split(t.normalized(part, at), func(part string) {
+			dst = e.append(dst, t.spaced(part, at))
 		}, found)
 	}, found)
 	return dst
 }
 
-// normalized applies the tokenizer's normalizer to valid UTF-8 that stands first or behind an added token.
-func (t *Tokenizer) normalized(text string, first bool) string {
+// normalized applies the tokenizer's normalizer to valid UTF-8.
+func (t *Tokenizer) normalized(text string, at textPlace) string {
 	switch {
 	case t.normalize:
 		return nfc(text)
 	case t.space != nil && !t.space.late:
-		return t.space.apply(text, first)
+		return t.space.apply(text, at)
 	}
 	return text
 }
 
 // spaced does what is done about spaces when added tokens have been found.
-func (t *Tokenizer) spaced(text string, first bool) string {
+func (t *Tokenizer) spaced(text string, at textPlace) string {
 	if t.space != nil && t.space.late {
-		return t.space.apply(text, first)
+		return t.space.apply(text, at)
 	}
 	return text
 }

@@ -32,12 +32,8 @@ type answerer struct {
 	name string      // with kept: digest of the model
 }
 
-func newAnswerer(m models.CausalLM, t *tokenizer.Tokenizer, most int) (*answerer, error) {
-	f, err := formatOf(t)
-	if err != nil {
-		return nil, err
-	}
-	return &answerer{model: m, tok: t, format: f, most: most}, nil
+func newAnswerer(m models.CausalLM, t *tokenizer.Tokenizer, f format, most int) *answerer {
+	return &answerer{model: m, tok: t, format: f, most: most}
 }
 
 // together is how many questions are answered at a time.

@@ -26,6 +26,8 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	var c common
 	fs := flag.NewFlagSet("ask", flag.ContinueOnError)
 	c.register(fs)
+	var chat chatTemplate
+	chat.register(fs)
 	model := fs.String("model", "", "`DIR` of the model, such as a run of train")
 	var db string
 	fs.StringVar(&db, "db", "", "SQLite `FILE`, or a PostgreSQL database, postgres://user@host/name")
@@ -44,7 +46,7 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	if len(rest) == 0 {
 		return usagef("ask: the question is missing")
 	}
-	if err := cmp.Or(c.check(), more.check()); err != nil {
+	if err := cmp.Or(c.check(), chat.check(), more.check()); err != nil {
 		return err
 	}
 	exec, id, err := openOne(ctx, db, *schemaName)
@@ -63,7 +65,7 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	if schema == "" {
 		return fmt.Errorf("%s holds no tables", what)
 	}
-	a, err := c.loadAnswerer(p, *model, *most)
+	a, err := c.loadAnswerer(p, *model, &chat, *most)
 	if err != nil {
 		return err
 	}

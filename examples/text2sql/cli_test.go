@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -86,6 +87,9 @@ func TestWrongUsageExitsWithTwo(t *testing.T) {
 		{"-db-id is for PostgreSQL", []string{"ask", "-model", "m", "-db", "x.sqlite", "-db-id", "shop", "Who?"}},
 		{"neither check nor split nor load", []string{"data", "mine"}},
 		{"-schedule", train("-schedule", "step")},
+		{`-chat-template: there is no chat template "jinja"`, train("-chat-template", "jinja")},
+		{"-chat-template", []string{"eval", "-model", "m", "-data", "d", "-db-dir", "d", "-chat-template", "x"}},
+		{"-chat-template", []string{"ask", "-model", "m", "-db", "d", "-chat-template", "x", "Who?"}},
 		{"-recompute", train("-recompute", "all")},
 		{"-moments", train("-moments", "f64")},
 		{"-base-dtype", train("-base-dtype", "q2")},
@@ -140,6 +144,10 @@ func TestInitMakesAModelDirectory(t *testing.T) {
 	fails(t, 1, []string{"tokens", "vocab_size is 300"}, "init", "-config", small, "-tokenizer", w.tokenizer, "-out", t.TempDir())
 	wrong := write(t, t.TempDir()+"/config.json", testConfig(300, map[string]any{"hidden_size": "wide"}))
 	fails(t, 1, []string{wrong, "hidden_size"}, "init", "-config", wrong, "-out", t.TempDir())
+	llama := filepath.Join("..", "..", "models", "llama", "testdata", "llama3", "config.json")
+	if object := jsonObject(t, ok(t, "init", "-config", llama, "-out", filepath.Join(t.TempDir(), "llama"), "-json")); object["parameters"].(float64) != 13_344 {
+		t.Errorf("a Llama is made as %v", object)
+	}
 	fails(t, 1, []string{"32762123264 parameters", "1.9 MiB"}, "init", "-config", "qwen3-32b", "-memory", "2MB", "-out", t.TempDir())
 }
 

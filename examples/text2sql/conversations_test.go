@@ -24,7 +24,7 @@ func TestAQuestionAndItsConversationAreTheSameTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := formatOf(tok)
+	f, err := formatOf(tok, tokenizer.TemplateAuto)
 	if err != nil {
 		t.Fatal(err)
 	}

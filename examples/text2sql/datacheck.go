@@ -37,6 +37,8 @@ func runDataCheck(ctx context.Context, p *program, args []string) error {
 	var c common
 	fs := flag.NewFlagSet("data check", flag.ContinueOnError)
 	c.register(fs)
+	var chat chatTemplate
+	chat.register(fs)
 	file := fs.String("data", "", "`FILE` of rows: .jsonl, .json, .csv, .tsv or .parquet")
 	against := fs.String("against", "", "`FILE` of another split, whose rows must not give this one's away")
 	var dbs databases
@@ -53,7 +55,7 @@ func runDataCheck(ctx context.Context, p *program, args []string) error {
 	if err := required("data check", fs, "data"); err != nil {
 		return err
 	}
-	if err := cmp.Or(c.check(), source.check(), oneOf("color", *color, "auto", "always", "never")); err != nil {
+	if err := cmp.Or(c.check(), chat.check(), source.check(), oneOf("color", *color, "auto", "always", "never")); err != nil {
 		return err
 	}
 	if dbs.given() {
@@ -75,7 +77,7 @@ func runDataCheck(ctx context.Context, p *program, args []string) error {
 		if t, err = tokenizer.Load(*tok); err != nil {
 			return err
 		}
-		if format, err = formatOf(t); err != nil {
+		if format, err = chat.formatOf(t); err != nil {
 			return err
 		}
 	}

@@ -25,6 +25,8 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	var c common
 	fs := flag.NewFlagSet("eval", flag.ContinueOnError)
 	c.register(fs)
+	var chat chatTemplate
+	chat.register(fs)
 	model := fs.String("model", "", "`DIR` of the model, such as a run of train")
 	file := fs.String("data", "", "`FILE` of questions with gold queries")
 	var s scoring
@@ -44,7 +46,7 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	if err := cmp.Or(required("eval", fs, "model", "data"), s.check()); err != nil {
 		return err
 	}
-	if err := cmp.Or(c.check(), more.check(), source.check()); err != nil {
+	if err := cmp.Or(c.check(), chat.check(), more.check(), source.check()); err != nil {
 		return err
 	}
 	exec, err := s.dbs.openFor(ctx, source.reader, *file)
@@ -67,7 +69,7 @@ func runEval(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	rows = exam.rows
-	a, err := c.loadAnswerer(p, *model, *most)
+	a, err := c.loadAnswerer(p, *model, &chat, *most)
 	if err != nil {
 		return err
 	}
@@ -215,7 +217,7 @@ func orUnexpected(err error, rest []string) error {
 }
 
 // loadAnswerer loads the model and the tokenizer of a directory.
-func (c *common) loadAnswerer(p *program, dir string, most int) (*answerer, error) {
+func (c *common) loadAnswerer(p *program, dir string, chat *chatTemplate, most int) (*answerer, error) {
 	dev, err := c.open(p)
 	if err != nil {
 		return nil, err
@@ -227,6 +229,10 @@ func (c *common) loadAnswerer(p *program, dir string, most int) (*answerer, erro
 	if err != nil {
 		return nil, err
 	}
+	f, err := chat.formatOf(t)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
 	m, err := models.Load(dir, models.LoadOptions{Device: dev, DType: c.dtypeFlag()})
 	if err != nil {
 		return nil, err
@@ -234,5 +240,5 @@ func (c *common) loadAnswerer(p *program, dir string, most int) (*answerer, erro
 	if err := checkVocabulary(dir, t, m); err != nil {
 		return nil, err
 	}
-	return newAnswerer(m, t, most)
+	return newAnswerer(m, t, f, most), nil
 }

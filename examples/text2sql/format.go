@@ -30,12 +30,12 @@ type format interface {
 	stop() []int32
 }
 
-// formatOf is the form that a tokenizer's control tokens belong to.
-func formatOf(t *tokenizer.Tokenizer) (format, error) {
-	if c, ok := newCompact(t); ok {
+// formatOf is the form that a tokenizer's control tokens belong to: the compact one, or else a chat template.
+func formatOf(t *tokenizer.Tokenizer, template tokenizer.ChatTemplate) (format, error) {
+	if c, ok := newCompact(t); ok && template == tokenizer.TemplateAuto {
 		return c, nil
 	}
-	return newChat(t)
+	return newChat(t, template)
 }
 
 // sample is a row to learn from.
@@ -56,19 +56,20 @@ func sample(f format, row data.Row) (train.Sample, error) {
 	return train.Sample{ID: row.ID, Tokens: tokens, Completion: []train.Span{{Start: len(prompt), End: len(tokens)}}}, nil
 }
 
-// chat is the model's own chat template, thinking off.
+// chat is a chat template, by default the model's own, thinking off.
 type chat struct {
-	t   *tokenizer.Tokenizer
-	end int32
+	t        *tokenizer.Tokenizer
+	template tokenizer.ChatTemplate
+	end      int32
 }
 
-func newChat(t *tokenizer.Tokenizer) (format, error) {
-	end, ok := t.TokenToID("<|im_end|>")
-	if !ok {
-		return nil, fmt.Errorf("the tokenizer has no <|im_end|>: its chat template is not known")
+func newChat(t *tokenizer.Tokenizer, template tokenizer.ChatTemplate) (format, error) {
+	end, err := t.EndOfTurn(template)
+	if err != nil {
+		return nil, err
 	}
-	c := &chat{t, end}
-	_, err := c.prompt(data.Row{Schema: "x", Question: "x", Dialect: "sqlite"})
+	c := &chat{t, template, end}
+	_, err = c.prompt(data.Row{Schema: "x", Question: "x", Dialect: "sqlite"})
 	return c, err
 }
 
@@ -90,7 +91,7 @@ func promptMessages(row data.Row) []tokenizer.Message {
 }
 
 func (c *chat) prompt(row data.Row) ([]int32, error) {
-	o := tokenizer.ChatOptions{AddGenerationPrompt: true, Thinking: tokenizer.ThinkingOff, Tools: row.Tools}
+	o := tokenizer.ChatOptions{Template: c.template, AddGenerationPrompt: true, Thinking: tokenizer.ThinkingOff, Tools: row.Tools}
 	if row.IsChat() && thinks(row.Messages[len(row.Messages)-1]) {
 		o.Thinking = tokenizer.ThinkingOn
 	}
@@ -106,7 +107,7 @@ func thinks(m tokenizer.Message) bool {
 // conversation is the whole conversation in the template. What the assistant has to write carries the loss, in
 // every turn; nothing comes after the last.
 func (c *chat) conversation(row data.Row) (train.Sample, error) {
-	tokens, answers, err := c.t.EncodeChatAnswers(row.Messages, tokenizer.ChatOptions{Tools: row.Tools})
+	tokens, answers, err := c.t.EncodeChatAnswers(row.Messages, tokenizer.ChatOptions{Template: c.template, Tools: row.Tools})
 	if err != nil {
 		return train.Sample{}, err
 	}
@@ -120,8 +121,10 @@ func (c *chat) conversation(row data.Row) (train.Sample, error) {
 func (c *chat) completion(sql string) []int32 { return append(c.t.EncodeOrdinary(sql), c.end) }
 func (c *chat) stop() []int32 {
 	stop := []int32{c.end}
-	if id, ok := c.t.TokenToID("<|endoftext|>"); ok {
-		stop = append(stop, id)
+	for _, token := range []string{"<|endoftext|>", "<|end_of_text|>", "</s>"} {
+		if id, ok := c.t.TokenToID(token); ok && c.t.IsSpecial(id) && id != c.end {
+			stop = append(stop, id)
+		}
 	}
 	return stop
 }

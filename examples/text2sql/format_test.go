@@ -14,7 +14,7 @@ func TestTheQuestionStandsInTheModelsOwnTemplate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := formatOf(tok)
+	f, err := formatOf(tok, tokenizer.TemplateAuto)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestTextOfARowNeverBecomesControlTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := formatOf(tok)
+	f, err := formatOf(tok, tokenizer.TemplateAuto)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestCompactFormIsTakenForATokenizerOfTheDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := formatOf(tok)
+	f, err := formatOf(tok, tokenizer.TemplateAuto)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,29 @@ func TestCompactFormIsTakenForATokenizerOfTheDemo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := formatOf(none); err == nil || !strings.Contains(err.Error(), "<|im_end|>") {
+	if _, err := formatOf(none, tokenizer.TemplateAuto); err == nil || !strings.Contains(err.Error(), "<|im_end|>") {
 		t.Errorf("a tokenizer without control tokens: error %v", err)
+	}
+}
+
+func TestAnotherChatTemplateIsUsedWhenAskedFor(t *testing.T) {
+	tok, err := tokenizer.Train(slices.Values([]string{"a b"}), tokenizer.TrainOptions{VocabSize: 300,
+		AddedTokens: tokenizer.ControlTokens(tokenEnd, tokenQuestion, tokenAnswer, "<|im_start|>", "<|im_end|>")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := (&chatTemplate{"smollm2"}).formatOf(tok)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := sample(f, data.Row{Schema: "x", Question: "How many?", SQL: "SELECT 1", Dialect: "sqlite"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := tok.Decode(s.Tokens); !strings.HasPrefix(text, "<|im_start|>system\nYou are a helpful AI assistant named SmolLM") || !strings.HasSuffix(text, "SELECT 1<|im_end|>") {
+		t.Errorf("asked as %q", text)
+	}
+	if _, err := (&chatTemplate{"llama3"}).formatOf(tok); err == nil || !strings.Contains(err.Error(), "<|eot_id|>, which is not a token") {
+		t.Errorf("a template of other tokens: error %v", err)
 	}
 }

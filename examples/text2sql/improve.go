@@ -172,7 +172,7 @@ func (c *chat) repair(row data.Row, answer, complaint string) ([]int32, error) {
 		{Role: tokenizer.RoleUser, Content: promptText(row)},
 		{Role: tokenizer.RoleAssistant, Content: answer},
 		{Role: tokenizer.RoleUser, Content: fmt.Sprintf("The query fails: %s\nWrite the corrected query.", complaint)},
-	}, tokenizer.ChatOptions{AddGenerationPrompt: true, Thinking: tokenizer.ThinkingOff})
+	}, tokenizer.ChatOptions{Template: c.template, AddGenerationPrompt: true, Thinking: tokenizer.ThinkingOff})
 }
 
 // repair asks the question once more behind the answer and what the database said.

@@ -27,11 +27,11 @@ func worldAnswerer(t *testing.T, w world) *answerer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := newAnswerer(m, tok, 12)
+	f, err := formatOf(tok, tokenizer.TemplateAuto)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a
+	return newAnswerer(m, tok, f, 12)
 }
 
 func TestAnAnswerThatRunsIsNeverMadeWorse(t *testing.T) {
@@ -118,7 +118,7 @@ func TestImprovementsOverGreedyOnTheDemosModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	form, err := formatOf(tok)
+	form, err := formatOf(tok, tokenizer.TemplateAuto)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,24 +39,9 @@ func runInit(_ context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	cfg, ok := qwen.Sizes[*config]
-	if !ok {
-		raw, err := os.ReadFile(*config)
-		if errors.Is(err, fs.ErrNotExist) {
-			return usagef("-config %q is neither a file nor one of %s", *config, strings.Join(sizes(), ", "))
-		}
-		if err != nil {
-			return fmt.Errorf("-config: %w", err)
-		}
-		if cfg, err = qwen.ParseConfig(raw); err != nil {
-			return fmt.Errorf("%s: %w", *config, err)
-		}
-	}
-	switch c.dtype {
-	case "bf16":
-		cfg.DType = "bfloat16"
-	case "f32":
-		cfg.DType = "float32"
+	raw, err := configOf(*config)
+	if err != nil {
+		return err
 	}
 	if info, err := os.Stat(*out); err == nil && !info.IsDir() {
 		return fmt.Errorf("-out: %s is a file; name a folder to make", *out)
@@ -64,24 +49,24 @@ func runInit(_ context.Context, p *program, args []string) error {
 	if _, err := os.Stat(filepath.Join(*out, "model.safetensors")); err == nil {
 		return fmt.Errorf("%s holds a model already; choose another -out", *out)
 	}
+	m, err := models.BuildConfig(raw, models.LoadOptions{Device: dev, DType: c.dtypeFlag()})
+	if err != nil {
+		return fmt.Errorf("%s: %w", *config, err)
+	}
 	var t *tokenizer.Tokenizer
 	if *tok != "" {
 		if t, err = tokenizer.Load(*tok); err != nil {
 			return err
 		}
-		if t.VocabSize() > cfg.VocabSize {
-			return fmt.Errorf("%s has %d tokens, the model's vocab_size is %d", *tok, t.VocabSize(), cfg.VocabSize)
+		if n, vocab := t.VocabSize(), m.Head().Dim(0); n > vocab {
+			return fmt.Errorf("%s has %d tokens, the model's vocab_size is %d", *tok, n, vocab)
 		}
 	}
-	var m *qwen.Model
-	if err := tensor.Try(func() {
-		if m, err = qwen.New(cfg, dev); err == nil {
-			m.Init(tensor.NewRand(c.seed))
-		}
-	}); err != nil {
-		return err
+	drawn, ok := m.(interface{ Init(*tensor.Rand) })
+	if !ok {
+		return fmt.Errorf("%s: %T does not say how its weights are drawn", *config, m)
 	}
-	if err != nil {
+	if err := tensor.Try(func() { drawn.Init(tensor.NewRand(c.seed)) }); err != nil {
 		return err
 	}
 	if err := models.Save(*out, m); err != nil {
@@ -92,14 +77,30 @@ func runInit(_ context.Context, p *program, args []string) error {
 			return err
 		}
 	}
+	dtype := map[tensor.DType]string{tensor.F32: "float32", tensor.BF16: "bfloat16", tensor.F16: "float16", tensor.F64: "float64"}[m.Head().DType()]
 	if c.json {
-		return p.printJSON(map[string]any{"out": *out, "parameters": cfg.Parameters(), "dtype": cfg.DType})
+		return p.printJSON(map[string]any{"out": *out, "parameters": parameters(m), "dtype": dtype})
 	}
-	fmt.Fprintf(p.stdout, "%s: %d parameters, %s\n", *out, cfg.Parameters(), cfg.DType)
+	fmt.Fprintf(p.stdout, "%s: %d parameters, %s\n", *out, parameters(m), dtype)
 	if t == nil {
 		fmt.Fprintf(p.stdout, "It has no tokenizer: copy tokenizer.json and tokenizer_config.json there, or give -tokenizer.\n")
 	}
 	return nil
+}
+
+// configOf is the config.json of a released size, or of a file.
+func configOf(name string) ([]byte, error) {
+	if c, ok := qwen.Sizes[name]; ok {
+		return c.JSON()
+	}
+	raw, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usagef("-config %q is neither a file nor one of %s", name, strings.Join(sizes(), ", "))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("-config: %w", err)
+	}
+	return raw, nil
 }
 
 // sizes are the names of the released models.

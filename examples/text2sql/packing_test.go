@@ -20,7 +20,7 @@ func realSamples(t testing.TB) train.Samples {
 	if err != nil {
 		t.Fatal(err)
 	}
-	form, err := formatOf(tok)
+	form, err := formatOf(tok, tokenizer.TemplateAuto)
 	if err != nil {
 		t.Fatal(err)
 	}

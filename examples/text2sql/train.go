@@ -64,7 +64,7 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	form, err := formatOf(tok)
+	form, err := f.chat.formatOf(tok)
 	if err != nil {
 		return err
 	}
@@ -114,9 +114,7 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	s := session{program: p, maxTime: f.config.MaxTime, line: line, model: m, tok: tok, out: f.out, started: started, resumable: true, splits: splits, footprint: footprint}
-	if s.answerer, err = newAnswerer(m, tok, f.maxTokens); err != nil {
-		return err
-	}
+	s.answerer = newAnswerer(m, tok, form, f.maxTokens)
 	showPreview(line, tok, samples[0])
 	line.Log("memory: %s predicted (%s)", gibibytes(footprint.Total()), footprint.Parts())
 	f.config.Seed, f.config.OutDir = f.seed, f.out

@@ -16,6 +16,7 @@ type trainFlags struct {
 	common
 	databases
 	rowSource
+	chat                    chatTemplate
 	model, data, valid, out string
 	config                  train.Config
 	weightDecay             float64
@@ -34,6 +35,7 @@ type trainFlags struct {
 
 func (f *trainFlags) register(fs *flag.FlagSet) {
 	f.common.register(fs)
+	f.chat.register(fs)
 	f.databases.register(fs)
 	f.rowSource.register(fs)
 	c := &f.config
@@ -79,7 +81,7 @@ func (f *trainFlags) register(fs *flag.FlagSet) {
 
 // check finds wrong usage, then refuses what is not built, by name.
 func (f *trainFlags) check(fs *flag.FlagSet) error {
-	if err := cmp.Or(f.common.check(), f.rowSource.check()); err != nil {
+	if err := cmp.Or(f.common.check(), f.chat.check(), f.rowSource.check()); err != nil {
 		return err
 	}
 	if err := f.checkNames(); err != nil {
