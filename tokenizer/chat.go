@@ -87,14 +87,14 @@ const (
 	// TemplateChatML is <|im_start|>role, the content, <|im_end|>, and no more. It knows no tools
 	// and no thinking; nor do those that follow.
 	TemplateChatML
-	// TemplateQwen2 and TemplateSmolLM2 are ChatML with a system turn of their own where the messages
-	// begin with none.
+	// TemplateQwen2 is ChatML with a system turn of its own where the messages begin with none: Qwen2.
 	TemplateQwen2
+	// TemplateSmolLM2 is the same with the system turn of SmolLM2.
 	TemplateSmolLM2
 	// TemplateLlama3 has the role between <|start_header_id|> and <|end_header_id|>, and <|eot_id|> at
-	// the end of a turn; TemplateLlama31, which is that of Llama 3.1 to 3.3, says the date before
-	// everything else.
+	// the end of a turn.
 	TemplateLlama3
+	// TemplateLlama31 is that of Llama 3.1 to 3.3, which says the date before everything else.
 	TemplateLlama31
 	// TemplateLlama2 has [INST] and [/INST] around what the user says, whose first turn holds the
 	// system's. User and assistant take turns.

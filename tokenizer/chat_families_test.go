@@ -170,14 +170,14 @@ func TestConversationsThatATemplateCannotRenderAreRefused(t *testing.T) {
 		return err
 	}
 	for want, err := range map[string]error{
-		"needs the bos_token of tokenizer_config.json":                                     render(llama3, TemplateLlama3, user),
-		"needs the eos_token of tokenizer_config.json":                                     render(llama3, TemplateZephyr, user),
-		"message 1: Llama 3.1 has no place for answers of tools":                           render(llama3, TemplateLlama31, user, tool),
-		"message 0: Zephyr has no place for answers of tools":                              render(withEnds(llama2), TemplateZephyr, tool),
-		"message 1 is of the user: in Llama 2 user and assistant take turns":               render(withEnds(llama2), TemplateLlama2, user, user),
-		"message 1 is of the system: in Llama 2":                                           render(withEnds(llama2), TemplateLlama2, user, system),
-		"Llama 2 says what the system says in the first turn of a user, and there is none": render(withEnds(llama2), TemplateLlama2, system),
-		"Llama 3 has no place for tool calls":                                              render(llama3, TemplateLlama3, Message{Role: RoleAssistant, ToolCalls: []ToolCall{{Name: "f"}}}),
+		"needs the bos_token of tokenizer_config.json":                       render(llama3, TemplateLlama3, user),
+		"needs the eos_token of tokenizer_config.json":                       render(llama3, TemplateZephyr, user),
+		"message 1: Llama 3.1 has no place for answers of tools":             render(llama3, TemplateLlama31, user, tool),
+		"message 0: Zephyr has no place for answers of tools":                render(withEnds(llama2), TemplateZephyr, tool),
+		"message 1 is of the user: in Llama 2 user and assistant take turns": render(withEnds(llama2), TemplateLlama2, user, user),
+		"message 1 is of the system: in Llama 2":                             render(withEnds(llama2), TemplateLlama2, user, system),
+		"there is only a system turn":                                        render(withEnds(llama2), TemplateLlama2, system),
+		"Llama 3 has no place for tool calls":                                render(llama3, TemplateLlama3, Message{Role: RoleAssistant, ToolCalls: []ToolCall{{Name: "f"}}}),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want: %s", err, want)

@@ -80,7 +80,7 @@ func renderLlama2(w *chatWriter, messages []Message, o ChatOptions) error {
 		system, messages = &messages[0], messages[1:]
 	}
 	if system != nil && len(messages) == 0 {
-		return errors.New("Llama 2 says what the system says in the first turn of a user, and there is none")
+		return errors.New("there is only a system turn, which in Llama 2 is part of the first turn of a user")
 	}
 	for i, m := range messages {
 		switch {
