@@ -213,6 +213,10 @@ func claim(f *os.File, path string) (ours bool, err error) {
 	return err == nil, err
 }
 
+// TryLock takes the exclusive lock of an open file, which closing it gives back, and reports false if another
+// open file, of this process or another, holds it. Where the file system knows no locks it reports true.
+func TryLock(f *os.File) bool { return lock(f) == nil }
+
 // openTemp opens or creates a regular file at path without emptying it. What
 // else stands at path, a symbolic link foremost, is not written through.
 func openTemp(path string) (*os.File, error) {
