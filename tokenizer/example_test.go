@@ -105,3 +105,26 @@ func ExampleStream() {
 	// Output:
 	// "O" "k" " " "" "" "" "👍" "!" ""
 }
+
+// What a model is to write, and so to learn, of a conversation.
+func ExampleTokenizer_EncodeChatAnswers() {
+	tok, err := tokenizer.Load("testdata/small")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ids, answers, err := tok.EncodeChatAnswers([]tokenizer.Message{
+		{Role: tokenizer.RoleUser, Content: "How many?"},
+		{Role: tokenizer.RoleAssistant, Content: "Eight."},
+		{Role: tokenizer.RoleUser, Content: "Sure?"},
+		{Role: tokenizer.RoleAssistant, Content: "Yes."},
+	}, tokenizer.ChatOptions{Template: tokenizer.TemplateQwen3})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, a := range answers {
+		fmt.Printf("%q\n", tok.Decode(ids[a.Start:a.End]))
+	}
+	// Output:
+	// "Eight.<|im_end|>"
+	// "Yes.<|im_end|>"
+}

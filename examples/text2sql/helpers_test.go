@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,7 +16,6 @@ import (
 	"testing"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
-	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/tokenizer"
 )
 
@@ -32,13 +32,25 @@ func cli(t *testing.T, args ...string) outcome {
 }
 
 func cliContext(ctx context.Context, args ...string) outcome {
-	dev := tensor.CPU()
-	limit := dev.Memory().Limit
-	defer dev.SetMemoryLimit(limit) // -memory is for a whole process
+	if slices.Contains(args, "-memory") {
+		return process(ctx, args...)
+	}
 	var stdout, stderr bytes.Buffer
 	p := &program{stdout: &stdout, stderr: &stderr}
 	code := p.main(ctx, args)
 	return outcome{code, stdout.String(), stderr.String()}
+}
+
+// process runs the program in a process of its own: a limit of memory counts all that a process has taken.
+func process(ctx context.Context, args ...string) outcome {
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), childVariable+"=1")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+		return outcome{-1, "", err.Error()}
+	}
+	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
 // ok runs a command that must succeed and returns its standard output.

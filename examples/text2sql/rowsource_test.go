@@ -184,3 +184,21 @@ func TestFieldsOfOtherNamesAreTakenByEveryCommandThatReads(t *testing.T) {
 	}
 	fails(t, 2, []string{"-fields", `"instruction"`, "prompt"}, "data", "check", "-data", file, "-fields", "instruction=prompt")
 }
+
+func TestNothingIsCalledUnseenWhenTrainingDoesNotSayItsDatabases(t *testing.T) {
+	w, dir := theWorld(t), t.TempDir()
+	out := filepath.Join(dir, "run")
+	ok(t, trainArgs(w, out, "-data", without(t, trainRows, "db_id"), "-valid", w.valid, "-db-dir", w.databases, "-max-steps", "1")...)
+	r := jsonObject(t, string(read(t, filepath.Join(out, "results.json"))))
+	if _, there := r["after_unseen"]; there || r["after"] == nil {
+		t.Errorf("results.json: %v", r)
+	}
+}
+
+func TestRowsWithoutASchemaOverlapByTheirDatabase(t *testing.T) {
+	bare := without(t, validRows, "schema")
+	o := jsonObject(t, ok(t, "data", "check", "-data", bare, "-against", bare, "-json"))
+	if overlap := o["overlap"].(map[string]any); overlap["same_schema"] != 4.0 || overlap["same_question_schema"] != 4.0 {
+		t.Errorf("%v", overlap)
+	}
+}

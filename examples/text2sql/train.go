@@ -208,8 +208,8 @@ func (f *trainFlags) validation(ctx context.Context, line *progress.Line, seen m
 	}
 	rows = all.exam.rows
 	splits = []*split{all}
-	if all.exam.texts() {
-		return splits, nil // about no databases
+	if all.exam.texts() || seen == nil {
+		return splits, nil // which databases training has not seen is not known
 	}
 	part := &split{key: report.Unseen, name: "validation questions on unseen databases", note: "No row of the training data is about these databases.", of: all}
 	for i, r := range rows {
@@ -227,7 +227,7 @@ func (f *trainFlags) validation(ctx context.Context, line *progress.Line, seen m
 	return splits, nil
 }
 
-// samples tokenises the rows of -data and gathers their databases.
+// samples tokenises the rows of -data and gathers their databases; nil if a row does not say which.
 func (f *trainFlags) samples(ctx context.Context, form format) (train.Samples, map[string]bool, error) {
 	rows, err := f.read(ctx, f.data, 0, needs{schema: true})
 	if err != nil {
@@ -242,9 +242,10 @@ func (f *trainFlags) samples(ctx context.Context, form format) (train.Samples, m
 		if samples[i], err = sample(form, r); err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", f.data, err)
 		}
-		if r.DBID != "" {
-			databases[r.DBID] = true
-		}
+		databases[r.DBID] = true
+	}
+	if databases[""] {
+		databases = nil
 	}
 	return samples, databases, nil
 }

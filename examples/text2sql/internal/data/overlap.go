@@ -20,8 +20,9 @@ type Overlap struct {
 const shownExamples = 5
 
 // Overlapping compares rows with others. Questions, and of conversations all
-// before the last answer, are the same but for case, blanks and punctuation, queries when normalize says the same of them, schemas
-// but for blanks and case.
+// before the last answer, are the same but for case, blanks and punctuation,
+// queries when normalize says the same of them, schemas but for blanks and case;
+// rows without a schema are about their database.
 func Overlapping(rows, others []Row, normalize func(sql string) string) Overlap {
 	questions, queries, schemas, both := map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}
 	folded := map[string]string{} // of schemas, which repeat
@@ -33,6 +34,12 @@ func Overlapping(rows, others []Row, normalize func(sql string) string) Overlap 
 		}
 		return f
 	}
+	about := func(r Row) string {
+		if r.Schema == "" && r.DBID != "" {
+			return "database " + r.DBID
+		}
+		return fold(r.Schema)
+	}
 	answer := func(r Row) string {
 		if r.IsChat() {
 			return foldQuestion(r.Answer())
@@ -40,14 +47,14 @@ func Overlapping(rows, others []Row, normalize func(sql string) string) Overlap 
 		return normalize(r.SQL)
 	}
 	for _, o := range others {
-		q, s := foldQuestion(o.Asked()), fold(o.Schema)
+		q, s := foldQuestion(o.Asked()), about(o)
 		questions[q], queries[answer(o)], both[q+"\x00"+s] = true, true, true
 		schemas[s] = s != ""
 	}
 	var o Overlap
 	var worst, some []string
 	for _, r := range rows {
-		q, s := foldQuestion(r.Asked()), fold(r.Schema)
+		q, s := foldQuestion(r.Asked()), about(r)
 		switch {
 		case both[q+"\x00"+s]:
 			o.Row++

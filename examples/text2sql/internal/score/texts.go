@@ -42,8 +42,9 @@ func Texts(rows []data.Row, preds []data.Prediction) (*Summary, []Item, error) {
 
 // withoutThoughts is what comes after </think>, without blanks at its ends.
 func withoutThoughts(text string) string {
-	if _, after, ok := strings.Cut(text, "</think>"); ok {
-		text = after
+	const end = "</think>"
+	if i := strings.LastIndex(text, end); i >= 0 {
+		text = text[i+len(end):]
 	}
 	return strings.TrimSpace(text)
 }
