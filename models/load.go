@@ -44,7 +44,14 @@ func parameterDType(format safetensors.DType) (dt tensor.DType, ok bool) {
 // its safetensors files, single or sharded, converting dtypes where needed. A missing, extra or misshapen
 // tensor is an error that names it and both shapes. A parameter that is tied in this model may stand in
 // the file a second time, as lm_head.weight.
+//
+// Or dir is a .gguf file of architecture llama, qwen2 or qwen3. Its parameters have the dtype of most of its
+// weights, BF16 where these are quantised; with LoadOptions.DType Q8_0 or Q4_0, weights of linear layers
+// that have that type in the file stay the blocks that they are.
 func Load(dir string, o LoadOptions) (CausalLM, error) {
+	if isGGUF(dir) {
+		return loadGGUF(dir, o)
+	}
 	blocks := o.DType
 	if blocks != nil && blocks.IsQuantized() {
 		o.DType = nil
@@ -64,13 +71,16 @@ func Load(dir string, o LoadOptions) (CausalLM, error) {
 	return m, nil
 }
 
-// Build makes the model that dir's config.json, and generation_config.json if there is one, describe, its
-// parameters without values.
+// Build makes the model that dir's config.json, and generation_config.json if there is one, describe, or that
+// a .gguf file does, its parameters without values.
 func Build(dir string, o LoadOptions) (m CausalLM, err error) {
+	if isGGUF(dir) {
+		return buildGGUF(dir, o)
+	}
 	path := filepath.Join(dir, "config.json")
 	config, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("models: %w", err)
+		return nil, fmt.Errorf("models: %w%s", err, ggufBeside(dir))
 	}
 	m, err = BuildConfig(config, o)
 	if err != nil {
@@ -159,9 +169,14 @@ func DTypeOf(name string) (tensor.DType, error) {
 	return 0, fmt.Errorf("dtype %q is none of float32, bfloat16, float16, float64", name)
 }
 
-// LoadParameters fills the parameters of m, which may be in use, from the safetensors file or directory at
-// path.
-func LoadParameters(path string, m CausalLM) error { return loadParameters(path, m, false) }
+// LoadParameters fills the parameters of m, which may be in use, from the safetensors file or directory, or
+// the .gguf file, at path.
+func LoadParameters(path string, m CausalLM) error {
+	if isGGUF(path) {
+		return loadGGUFParameters(path, m, false)
+	}
+	return loadParameters(path, m, false)
+}
 
 func loadParameters(path string, m CausalLM, bind bool) error {
 	f, err := safetensors.Open(path)
