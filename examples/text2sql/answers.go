@@ -68,6 +68,10 @@ func digest(parts ...[]byte) string {
 
 // modelDigest tells models apart: by the config, and by samples of the weights, which are read in no time.
 func modelDigest(dir string) (string, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() { // a .gguf file
+		sample, err := sampleFile(dir)
+		return digest(sample), err
+	}
 	config, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err != nil {
 		return "", err

@@ -15,7 +15,7 @@ import (
 )
 
 var askCommand = command{
-	name: "ask", args: "-model DIR -db FILE.sqlite|postgres://… \"question\"", summary: "answers one question: the SQL, then the rows",
+	name: "ask", args: "-model MODEL -db FILE.sqlite|postgres://… \"question\"", summary: "answers one question: the SQL, then the rows",
 	help: "The query runs read-only, within limits of time, rows and bytes.", run: runAsk,
 }
 
@@ -28,7 +28,7 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	c.register(fs)
 	var chat chatTemplate
 	chat.register(fs)
-	model := fs.String("model", "", "`DIR` of the model, such as a run of train")
+	model := fs.String("model", "", modelHelp)
 	var db string
 	fs.StringVar(&db, "db", "", "SQLite `FILE`, or a PostgreSQL database, postgres://user@host/name")
 	fs.StringVar(&db, "dsn", "", "the same as -db")
@@ -64,6 +64,9 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	}
 	if schema == "" {
 		return fmt.Errorf("%s holds no tables", what)
+	}
+	if *model, err = p.findModel(ctx, *model); err != nil {
+		return err
 	}
 	a, err := c.loadAnswerer(p, *model, &chat, *most)
 	if err != nil {

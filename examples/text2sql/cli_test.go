@@ -29,9 +29,6 @@ func TestHelpExplainsEveryCommandAndExitsWithZero(t *testing.T) {
 	if help := ok(t, "data", "-h"); !strings.Contains(help, "text2sql data check") || !strings.Contains(help, "text2sql data load") {
 		t.Errorf("data -h shows neither of its commands: %s", help)
 	}
-	if help := ok(t, "download", "-h"); !strings.Contains(help, "not built yet") {
-		t.Errorf("download -h does not say that it is not built: %s", help)
-	}
 }
 
 func TestFlagsOfTrainHaveTheDefaultsOfTheContract(t *testing.T) {
@@ -114,9 +111,7 @@ func TestWhatIsNotBuiltSaysSoAndExitsWithOne(t *testing.T) {
 		return append([]string{"train", "-model", w.model, "-data", w.train, "-out", t.TempDir()}, more...)
 	}
 	for _, args := range [][]string{
-		{"download", "Qwen/Qwen3-0.6B"},
 		train("-lora"), train("-lora", "-rank", "4", "-alpha", "8", "-base-dtype", "q4"),
-		{"train", "-model", "Qwen/Qwen3-0.6B", "-data", w.train, "-out", t.TempDir()},
 	} {
 		fails(t, 1, []string{"not built yet"}, args...)
 	}

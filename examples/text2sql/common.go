@@ -2,14 +2,9 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
-	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -144,28 +139,6 @@ func (p *program) printJSON(v any) error {
 
 // newLine is the progress line on standard error.
 func (p *program) newLine() *progress.Line { return progress.New(p.stderr, progress.Options{}) }
-
-// hubName is how models are called on the Hugging Face hub.
-var hubName = regexp.MustCompile(`^[\w-][\w.-]*/[\w.-]+$`)
-
-// checkModel says what is wrong with the folder of a model, as far as a look at it tells.
-func checkModel(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && hubName.MatchString(dir):
-		return fmt.Errorf("-model: there is no folder %s, and downloading from the Hugging Face hub is not built yet: fetch the model by other means and give the path of its folder", dir)
-	case err != nil:
-		return fmt.Errorf("-model: %w", err)
-	case !info.IsDir():
-		return fmt.Errorf("-model: %s is a file; give the folder that holds config.json, tokenizer.json and model.safetensors", dir)
-	}
-	for _, name := range []string{"config.json", "tokenizer.json"} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return fmt.Errorf("-model: %s holds no %s", dir, name)
-		}
-	}
-	return nil
-}
 
 // checkVocabulary says whether every token has a row in the model's embedding.
 func checkVocabulary(dir string, t *tokenizer.Tokenizer, m models.CausalLM) error {

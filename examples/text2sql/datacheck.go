@@ -20,6 +20,7 @@ import (
 	"github.com/hone-ml/hone/examples/text2sql/internal/progress"
 	"github.com/hone-ml/hone/examples/text2sql/internal/score"
 	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
+	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/tokenizer"
 )
 
@@ -45,7 +46,7 @@ func runDataCheck(ctx context.Context, p *program, args []string) error {
 	dbs.register(fs)
 	var source rowSource
 	source.register(fs)
-	tok := fs.String("tokenizer", "", "`DIR` of a model or a tokenizer, to count tokens and show which carry loss")
+	tok := fs.String("tokenizer", "", "`DIR` of a model or a tokenizer, or .gguf file, to count tokens and show which carry loss")
 	maxLength := fs.Int("max-length", 1024, "tokens of a row in training; longer rows are counted")
 	preview := fs.Int("preview", 1, "rows to show token by token")
 	color := fs.String("color", "auto", "of the preview: auto, always or never")
@@ -74,7 +75,7 @@ func runDataCheck(ctx context.Context, p *program, args []string) error {
 	var format format
 	var t *tokenizer.Tokenizer
 	if *tok != "" {
-		if t, err = tokenizer.Load(*tok); err != nil {
+		if t, err = models.LoadTokenizer(*tok); err != nil {
 			return err
 		}
 		if format, err = chat.formatOf(t); err != nil {

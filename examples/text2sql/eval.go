@@ -12,11 +12,10 @@ import (
 	"github.com/hone-ml/hone/models"
 	_ "github.com/hone-ml/hone/models/llama" // registers llama
 	_ "github.com/hone-ml/hone/models/qwen"  // registers qwen2 and qwen3
-	"github.com/hone-ml/hone/tokenizer"
 )
 
 var evalCommand = command{
-	name: "eval", args: "-model DIR -data FILE -db-dir DIR | -dsn DSN", summary: "answers every question of a data set, executes and scores the answers",
+	name: "eval", args: "-model MODEL -data FILE -db-dir DIR | -dsn DSN", summary: "answers every question of a data set, executes and scores the answers",
 	help: "The databases are DIR/<db_id>.sqlite, or the schemas <db_id> of a PostgreSQL database. Of conversations, which need\n" +
 		"none, it tells exact matches and the loss.", run: runEval,
 }
@@ -27,7 +26,7 @@ func runEval(ctx context.Context, p *program, args []string) error {
 	c.register(fs)
 	var chat chatTemplate
 	chat.register(fs)
-	model := fs.String("model", "", "`DIR` of the model, such as a run of train")
+	model := fs.String("model", "", modelHelp)
 	file := fs.String("data", "", "`FILE` of questions with gold queries")
 	var s scoring
 	s.dbs.register(fs)
@@ -69,6 +68,9 @@ func runEval(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	rows = exam.rows
+	if *model, err = p.findModel(ctx, *model); err != nil {
+		return err
+	}
 	a, err := c.loadAnswerer(p, *model, &chat, *most)
 	if err != nil {
 		return err
@@ -225,7 +227,7 @@ func (c *common) loadAnswerer(p *program, dir string, chat *chatTemplate, most i
 	if err := checkModel(dir); err != nil {
 		return nil, err
 	}
-	t, err := tokenizer.Load(dir)
+	t, err := models.LoadTokenizer(dir)
 	if err != nil {
 		return nil, err
 	}

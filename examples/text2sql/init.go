@@ -28,7 +28,7 @@ func runInit(_ context.Context, p *program, args []string) error {
 	c.register(flags)
 	config := flags.String("config", "", "config.json `FILE`, or one of "+strings.Join(sizes(), ", "))
 	out := flags.String("out", "", "`DIR` to make")
-	tok := flags.String("tokenizer", "", "`DIR` or tokenizer.json whose tokenizer goes with the model")
+	tok := flags.String("tokenizer", "", "`DIR`, tokenizer.json or .gguf file whose tokenizer goes with the model")
 	if rest, err := p.parse(flags, args); err != nil || len(rest) > 0 {
 		return orUnexpected(err, rest)
 	}
@@ -55,7 +55,7 @@ func runInit(_ context.Context, p *program, args []string) error {
 	}
 	var t *tokenizer.Tokenizer
 	if *tok != "" {
-		if t, err = tokenizer.Load(*tok); err != nil {
+		if t, err = models.LoadTokenizer(*tok); err != nil {
 			return err
 		}
 		if n, vocab := t.VocabSize(), m.Head().Dim(0); n > vocab {

@@ -27,17 +27,7 @@ type command struct {
 
 // commands are all verbs in the order of the help.
 func commands() []command {
-	return []command{demoCommand, trainCommand, evalCommand, scoreCommand, compareCommand, baselineCommand, askCommand, dataCheckCommand, dataSplitCommand, dataLoadCommand, initCommand, infoCommand}
-}
-
-// later is a verb of the contract that has an issue of its own.
-type later struct {
-	name, args, summary, instead string
-}
-
-// notBuilt are the verbs that do nothing yet but say so.
-var notBuilt = []later{
-	{"download", "ORG/NAME", "fetches a model from the Hugging Face hub", "fetch its folder by other means and give the path to -model"},
+	return []command{demoCommand, trainCommand, evalCommand, scoreCommand, compareCommand, baselineCommand, askCommand, dataCheckCommand, dataSplitCommand, dataLoadCommand, initCommand, downloadCommand, infoCommand}
 }
 
 // program is what commands write to.
@@ -136,22 +126,12 @@ func (p *program) dispatch(ctx context.Context, args []string) error {
 	if strings.HasPrefix(name, "-") {
 		return run(demoCommand, args)
 	}
-	return p.notBuilt(name, rest)
+	return p.unknown(name, rest)
 }
 
-// notBuilt answers to a verb that does not work yet, to the first word of verbs of two, or to one that never will.
-func (p *program) notBuilt(name string, args []string) error {
+// unknown answers to the first word of verbs of two, and to what is no verb.
+func (p *program) unknown(name string, args []string) error {
 	help := slices.ContainsFunc(args, func(a string) bool { return a == "-h" || a == "-help" || a == "--help" })
-	for _, l := range notBuilt {
-		switch {
-		case l.name != name:
-		case help:
-			fmt.Fprintf(p.stdout, "Usage: text2sql %s %s\n\n%s. It is not built yet: %s.\n", l.name, l.args, l.summary, l.instead)
-			return nil
-		default:
-			return fmt.Errorf("%s is not built yet: %s", l.name, l.instead)
-		}
-	}
 	var seconds []string
 	for _, c := range commands() {
 		if second, ok := strings.CutPrefix(c.name, name+" "); ok {
@@ -178,7 +158,7 @@ func (p *program) help() {
 		fmt.Fprintf(p.stdout, "  text2sql %-10s %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(p.stdout, "\nWithout arguments it runs the demo. \"text2sql COMMAND -h\" tells more about one.\n"+
-		"Not built yet: download; -lora; CUDA.\n"+
+		"Not built yet: -lora.\n"+
 		"Exit codes: 0 done, 1 failed, 2 wrong usage.\n")
 }
 

@@ -55,12 +55,16 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
+	name := f.model
+	if f.model, err = p.findModel(ctx, f.model); err != nil {
+		return err
+	}
 	if err := f.look(); err != nil {
 		return err
 	}
 	line := p.newLine()
 	defer line.Done()
-	tok, err := tokenizer.Load(f.model)
+	tok, err := models.LoadTokenizer(f.model)
 	if err != nil {
 		return err
 	}
@@ -120,7 +124,7 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	f.config.Seed, f.config.OutDir = f.seed, f.out
 	s.about = report.About{
 		Title: f.title(), Method: "full fine-tune", Seed: f.seed, Device: describeDevice(dev), Version: version(), Started: started,
-		Model:   describeModel(filepath.Base(filepath.Clean(f.model)), m),
+		Model:   describeModel(filepath.Base(filepath.Clean(name)), m),
 		Data:    report.Data{Description: filepath.Base(f.data), Train: len(samples), Databases: len(seen)},
 		Command: shellCommand("train", args), Options: shownOptions(fs),
 	}

@@ -289,7 +289,6 @@ func TestModelsThatAreWrongAreRefusedByName(t *testing.T) {
 	}
 	fails(t, 1, []string{"-max-length 4096", "1024 positions"}, trainArgs(w, t.TempDir(), "-max-steps", "1", "-max-length", "4096")...)
 	fails(t, 1, []string{w.config, "is a file"}, "eval", "-model", w.config, "-data", w.valid, "-db-dir", w.databases)
-	fails(t, 1, []string{"Qwen/Qwen3-0.6B", "not built yet"}, "eval", "-model", "Qwen/Qwen3-0.6B", "-data", w.valid, "-db-dir", w.databases)
 }
 
 func TestATrainingTooLargeForTheMemoryIsRefusedWithTheNumbers(t *testing.T) {

@@ -42,7 +42,7 @@ func (f *trainFlags) register(fs *flag.FlagSet) {
 	*c = train.Defaults()
 	fs.StringVar(&f.recipe, "recipe", "", "JSON `FILE` of flags, such as RUN/recipe.json; those of the command line win")
 	fs.BoolVar(&f.plan, "plan", false, "print the memory that a step will take and stop; the model's weights and -out are not needed")
-	fs.StringVar(&f.model, "model", "", "`DIR` of the model to start from (ORG/NAME is not built yet)")
+	fs.StringVar(&f.model, "model", "", modelHelp)
 	fs.StringVar(&f.data, "data", "", "`FILE` of rows to learn from: .jsonl, .json, .csv, .tsv or .parquet")
 	fs.StringVar(&f.valid, "valid", "", "`FILE` of questions to measure the accuracy on")
 	fs.StringVar(&f.out, "out", "", "run `DIR` to make")
