@@ -291,7 +291,13 @@ func (w *ggufWriter) describeTokenizer(m CausalLM, vocab int) error {
 		w.set("tokenizer.ggml.tokens", tokens)
 		w.set("tokenizer.ggml.scores", scoresOf(tokens, merges))
 		w.set("tokenizer.ggml.token_type", types)
-		w.set("tokenizer.ggml.add_space_prefix", strings.Contains(string(saved.Normalizer), `"Prepend"`))
+		var split struct {
+			Scheme string `json:"prepend_scheme"`
+		}
+		if err := json.Unmarshal(saved.PreTokenizer, &split); err != nil {
+			return fmt.Errorf("tokenizer.json: pre_tokenizer: %w", err)
+		}
+		w.set("tokenizer.ggml.add_space_prefix", split.Scheme != "never")
 	} else {
 		pre, err := saved.splitter()
 		if err != nil {
@@ -312,13 +318,7 @@ func (w *ggufWriter) describeTokenizer(m CausalLM, vocab int) error {
 	if pad, ok := t.Pad(); ok {
 		w.set("tokenizer.ggml.padding_token_id", uint32(pad))
 	}
-	return w.describeConfig(t, config)
-}
-
-// describeConfig makes the metadata of what tokenizer_config.json says.
-func (w *ggufWriter) describeConfig(t *tokenizer.Tokenizer, config []byte) error {
 	var c struct {
-		AddBOS  bool            `json:"add_bos_token"`
 		BOS     json.RawMessage `json:"bos_token"`
 		Unknown json.RawMessage `json:"unk_token"`
 	}
@@ -326,13 +326,20 @@ func (w *ggufWriter) describeConfig(t *tokenizer.Tokenizer, config []byte) error
 		return fmt.Errorf("tokenizer_config.json: %w", err)
 	}
 	bos, ok := tokenOf(t, c.BOS)
-	if w.config.BOSTokenID != nil && !ok {
-		bos, ok = int32(*w.config.BOSTokenID), *w.config.BOSTokenID >= 0
+	if id := w.config.BOSTokenID; !ok && id != nil && *id >= 0 {
+		bos, ok = int32(*id), true
+	}
+	prefix := t.EncodePrompt("")
+	if len(prefix) > 1 {
+		return fmt.Errorf("llama.cpp puts one token before a text, this tokenizer puts %d", len(prefix))
+	}
+	if len(prefix) == 1 {
+		bos, ok = prefix[0], true
 	}
 	if ok {
 		w.set("tokenizer.ggml.bos_token_id", uint32(bos))
 	}
-	w.set("tokenizer.ggml.add_bos_token", c.AddBOS && ok)
+	w.set("tokenizer.ggml.add_bos_token", len(prefix) == 1)
 	if unknown, ok := tokenOf(t, c.Unknown); ok {
 		w.set("tokenizer.ggml.unknown_token_id", uint32(unknown))
 	}

@@ -1,6 +1,7 @@
 package models_test
 
 import (
+	"encoding/json"
 	"maps"
 	"math"
 	"os"
@@ -373,5 +374,58 @@ func TestADirectoryThatHoldsAGGUFFileOnlySaysSo(t *testing.T) {
 	_, err := models.Load(filepath.Dir(path), models.LoadOptions{})
 	if err == nil || !strings.Contains(err.Error(), "there is model.gguf: give the path of that file") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// Of every family's tokenizer what is written means the same when it is read: merges of SentencePiece, too, which
+// become scores.
+func TestTokenizersOfEveryFamilyComeBackFromAGGUFFile(t *testing.T) {
+	for _, family := range []string{"gpt2", "llama2", "llama3", "smollm2"} {
+		dir := filepath.Join("..", "tokenizer", "testdata", "families", family)
+		want, err := tokenizer.Load(filepath.Join(dir, "tokenizer.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := tiny(true, "bfloat16")
+		c.VocabSize = want.VocabSize() + 3 // rows that no token has
+		m, err := qwen.New(c, tensor.CPU())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := models.LoadTokenizer(savedGGUF(t, m, models.GGUFOptions{Tokenizer: want}))
+		if err != nil {
+			t.Fatalf("%s: %v", family, err)
+		}
+		if got.VocabSize() != want.VocabSize() {
+			t.Errorf("%s: %d tokens, want %d", family, got.VocabSize(), want.VocabSize())
+		}
+		data, err := os.ReadFile(filepath.Join(dir, "encode.jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts := 0
+		for line := range strings.Lines(string(data)) {
+			var golden struct{ Text string }
+			if err := json.Unmarshal([]byte(line), &golden); err != nil {
+				t.Fatal(err)
+			}
+			// The format has no place for what an added token asks of its surroundings.
+			if slices.ContainsFunc(want.AddedTokens(), func(a tokenizer.AddedToken) bool {
+				return (a.SingleWord || a.LStrip || a.RStrip || a.Normalized) && strings.Contains(golden.Text, a.Content)
+			}) {
+				continue
+			}
+			texts++
+			ids := want.EncodePrompt(golden.Text)
+			if again := got.EncodePrompt(golden.Text); !slices.Equal(again, ids) {
+				t.Errorf("%s: %.60q is %v, want %v", family, golden.Text, again, ids)
+			}
+			if text := got.Decode(ids); text != want.Decode(ids) {
+				t.Errorf("%s: %v is %q, want %q", family, ids, text, want.Decode(ids))
+			}
+		}
+		if texts < 100 {
+			t.Errorf("%s: only %d texts", family, texts)
+		}
 	}
 }

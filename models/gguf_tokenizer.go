@@ -51,17 +51,15 @@ const (
 type ggufSplitter struct {
 	normalizer, preTokenizer string
 	ignoreMerges             bool
+	addsBOS                  bool // texts begin with the first token unless the file denies it
 }
-
-// llama3Pattern is PatternQwen2 with numbers of up to three digits.
-const llama3Pattern = `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 
 // ggufSplitters are those that hone maps to tokenizers (llama.cpp, llama-vocab.cpp).
 var ggufSplitters = map[string]ggufSplitter{
-	"qwen2":     {`{"type":"NFC"}`, splitBy(tokenizer.PatternQwen2), false},
-	"llama-bpe": {"null", splitBy(llama3Pattern), true},
-	"smollm":    {"null", `{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},` + byteLevel(true) + `]}`, false},
-	"gpt-2":     {"null", byteLevel(true), false},
+	"qwen2":     {`{"type":"NFC"}`, splitBy(tokenizer.PatternQwen2), false, false},
+	"llama-bpe": {"null", splitBy(tokenizer.PatternLlama3), true, true},
+	"smollm":    {"null", `{"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},` + byteLevel(true) + `]}`, false, false},
+	"gpt-2":     {"null", byteLevel(true), false, false},
 }
 
 func byteLevel(useRegex bool) string {
@@ -82,6 +80,7 @@ type ggufVocabulary struct {
 	types  []int // nil where the file has none
 	scores []float64
 	merges []string
+	prefix string // the token that begins every text, "" for none
 }
 
 func (v *ggufVocabulary) kind(id int) int {
@@ -115,27 +114,49 @@ func readGGUFTokenizer(m gguf.Metadata) (*tokenizer.Tokenizer, error) {
 			return nil, fmt.Errorf("tokenizer.ggml.pre %q is not supported, only %s: load the model's safetensors",
 				pre, strings.Join(slices.Sorted(maps.Keys(ggufSplitters)), ", "))
 		}
+		r.begin(v, s.addsBOS)
 		model = v.byteLevelJSON(s)
 	case "llama":
 		if len(v.scores) != len(v.tokens) {
 			return nil, fmt.Errorf("it has %d tokens and %d tokenizer.ggml.scores", len(v.tokens), len(v.scores))
 		}
+		r.begin(v, true)
 		model = v.metaspaceJSON(ggufGet(r, "tokenizer.ggml.add_space_prefix", true))
 	default:
 		return nil, fmt.Errorf("tokenizer.ggml.model %q is not supported, only gpt2 and llama: load the model's safetensors", kind)
 	}
 	config, err := r.tokenizerConfig(v)
-	if err != nil {
+	if err := cmp.Or(r.err, err); err != nil {
 		return nil, err
 	}
 	return tokenizer.Parse(model, config)
+}
+
+// begin finds the token that begins every text, if there is one; the file says so or its kind of tokenizer does.
+func (r *ggufReader) begin(v *ggufVocabulary, byDefault bool) {
+	id := ggufGet(r, "tokenizer.ggml.bos_token_id", -1)
+	if ggufGet(r, "tokenizer.ggml.add_bos_token", byDefault) && id >= 0 && id < len(v.tokens) {
+		v.prefix = v.tokens[id]
+	}
+}
+
+// postProcessor is the part of tokenizer.json that puts a token before every text.
+func (v *ggufVocabulary) postProcessor() string {
+	if v.prefix == "" {
+		return "null"
+	}
+	token := string(appendJSON(nil, v.prefix))
+	id := slices.Index(v.tokens, v.prefix)
+	special := fmt.Sprintf(`{"SpecialToken":{"id":%s,"type_id":0}}`, token)
+	return fmt.Sprintf(`{"type":"TemplateProcessing","single":[%s,{"Sequence":{"id":"A","type_id":0}}],"pair":[%s,{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],"special_tokens":{%s:{"id":%s,"ids":[%d],"tokens":[%s]}}}`,
+		special, special, token, token, id, token)
 }
 
 // byteLevelJSON is the tokenizer.json of a byte-level BPE.
 func (v *ggufVocabulary) byteLevelJSON(s ggufSplitter) []byte {
 	b := v.begin()
 	b = append(b, `,"normalizer":`+s.normalizer+`,"pre_tokenizer":`+s.preTokenizer+
-		`,"post_processor":null,"decoder":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}`+
+		`,"post_processor":`+v.postProcessor()+`,"decoder":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":true,"use_regex":true}`+
 		`,"model":{"type":"BPE","dropout":null,"unk_token":null,"continuing_subword_prefix":"","end_of_word_suffix":"","fuse_unk":false,"byte_fallback":false,"ignore_merges":`...)
 	b = strconv.AppendBool(b, s.ignoreMerges)
 	b = v.appendVocab(b)
@@ -152,10 +173,9 @@ func (v *ggufVocabulary) byteLevelJSON(s ggufSplitter) []byte {
 // metaspaceJSON is the tokenizer.json of a SentencePiece BPE with byte fallback, as transformers converts
 // Llama 2's.
 func (v *ggufVocabulary) metaspaceJSON(prefix bool) []byte {
-	normalizer, strip := `{"type":"Replace","pattern":{"String":" "},"content":"▁"}`, ""
+	normalizer, pre := "null", `{"type":"Metaspace","replacement":"▁","prepend_scheme":"never","split":false}`
 	if prefix {
-		normalizer = `{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},` + normalizer + `]}`
-		strip = `,{"type":"Strip","content":" ","start":1,"stop":0}`
+		normalizer, pre = `{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}`, "null"
 	}
 	unknown := "null"
 	for id, token := range v.tokens {
@@ -164,8 +184,8 @@ func (v *ggufVocabulary) metaspaceJSON(prefix bool) []byte {
 		}
 	}
 	b := v.begin()
-	b = append(b, `,"normalizer":`+normalizer+`,"pre_tokenizer":null,"post_processor":null`+
-		`,"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}`+strip+`]}`+
+	b = append(b, `,"normalizer":`+normalizer+`,"pre_tokenizer":`+pre+`,"post_processor":`+v.postProcessor()+
+		`,"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]}`+
 		`,"model":{"type":"BPE","dropout":null,"unk_token":`+unknown+`,"continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":true,"byte_fallback":true,"ignore_merges":false`...)
 	b = v.appendVocab(b)
 	b = append(b, `,"merges":[`...)
@@ -278,7 +298,7 @@ func (v *ggufVocabulary) mergesOfScores() []pieceMerge {
 func (r *ggufReader) tokenizerConfig(v *ggufVocabulary) ([]byte, error) {
 	config := map[string]any{
 		"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false,
-		"add_bos_token": ggufGet(r, "tokenizer.ggml.add_bos_token", false),
+		"add_bos_token": v.prefix != "",
 	}
 	if n := ggufGet(r, "tokenizer.ggml.padding_token_id", -1); n >= 0 && n < len(v.tokens) && v.kind(n) != tokenUnused {
 		config["pad_token"] = v.tokens[n]
