@@ -269,7 +269,7 @@ func TestLoadSaysWhatIsWrongWithTheDirectory(t *testing.T) {
 		`{}`:                        "no model_type",
 		`null`:                      "no model_type",
 		`{"model_type":3}`:          "model_type",
-		`{"model_type":"mamba"}`:    `model_type "mamba" is not registered; this program knows bigram, qwen2, qwen3`,
+		`{"model_type":"mamba"}`:    `model_type "mamba" is not registered; this program knows bigram, llama, qwen2, qwen3`,
 		`{"model_type":"qwen3"}`:    "vocab_size",
 		"{\"model_type\":\"\n\"}":   "invalid character",
 		`{"model_type":"qwen3"} {}`: "after top-level value",
