@@ -25,7 +25,6 @@ def weights(folder: Path, seed: int) -> None:
     """Saves a model whose every parameter is random, the norms around 1, large enough for a mistake to show."""
     text = (folder / "config.json").read_text()
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    config.pad_token_id = None  # nn.Embedding would drop the gradient of its row
     model = AutoModelForCausalLM.from_config(config).float().eval()
     rand = Random(seed)
     with torch.no_grad():
@@ -45,6 +44,7 @@ def weights(folder: Path, seed: int) -> None:
 
 def load(folder: Path, attention: str = "eager"):
     model = load_dense(folder, attention)
+    model.get_input_embeddings().padding_idx = None  # which would drop the gradient of its row
     model.config._experts_implementation = "eager"  # the grouped one wants widths of whole 16 bytes
     model.config.output_router_logits = False  # transformers' generate cannot do with them
     return model
