@@ -15,7 +15,7 @@ import (
 type databases struct{ dir, dsn string }
 
 func (d *databases) register(fs *flag.FlagSet) {
-	fs.StringVar(&d.dir, "db-dir", "", "`DIR` of SQLite databases, <db_id>.sqlite")
+	fs.StringVar(&d.dir, "db-dir", "", "`DIR` of SQLite databases, <db_id>.sqlite or <db_id>/<db_id>.sqlite")
 	fs.StringVar(&d.dsn, "dsn", "", "PostgreSQL database, `postgres://user@host/name`, whose schemas are the db_ids")
 }
 

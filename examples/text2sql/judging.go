@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
@@ -67,7 +66,7 @@ func (s *scoring) run(ctx context.Context, rows []data.Row, preds []data.Predict
 	}
 	start := time.Now()
 	robust, err := score.Robust(ctx, func(ctx context.Context, dbID string) (score.Copies, error) {
-		return perturb.Open(ctx, filepath.Join(s.dbs.dir, dbID+".sqlite"), s.copies, s.seed, sqlexec.Limits{})
+		return perturb.Open(ctx, sqlexec.File(s.dbs.dir, dbID), s.copies, s.seed, sqlexec.Limits{})
 	}, rows, items)
 	if err != nil {
 		return nil, err

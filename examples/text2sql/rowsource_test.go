@@ -202,3 +202,28 @@ func TestRowsWithoutASchemaOverlapByTheirDatabase(t *testing.T) {
 		t.Errorf("%v", overlap)
 	}
 }
+
+func TestSpiderIsTakenAsItIsDownloaded(t *testing.T) {
+	w, dir := theWorld(t), t.TempDir()
+	for _, name := range []string{"shop", "zoo"} {
+		if err := os.MkdirAll(filepath.Join(dir, "database", name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, "database", name, name+".sqlite"), read(t, filepath.Join(w.databases, name+".sqlite")))
+	}
+	var rows []map[string]any
+	for _, r := range validRows { // as in dev.json
+		rows = append(rows, map[string]any{"db_id": r.DBID, "question": r.Question, "query": r.SQL, "query_toks": strings.Fields(r.SQL), "sql": map[string]any{"except": nil, "from": []any{}}})
+	}
+	raw, err := json.MarshalIndent(rows, "", "    ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dev := write(t, filepath.Join(dir, "dev.json"), raw)
+	spider := []string{"-data", dev, "-fields", "sql=query", "-db-dir", filepath.Join(dir, "database")}
+	if out := ok(t, append([]string{"data", "check", "-tokenizer", w.tokenizer}, spider...)...); !strings.Contains(out, "4 executed, 0 fail") || !strings.Contains(out, "CREATE TABLE customer") {
+		t.Errorf("data check printed %s", out)
+	}
+	ok(t, append([]string{"eval", "-model", w.model, "-max-tokens", "4", "-perturb", "1"}, spider...)...)
+	fails(t, 1, []string{dev + ":2: ", `field "sql" is an object`}, append([]string{"eval", "-model", w.model}, append(spider, "-fields", "")...)...)
+}

@@ -35,8 +35,8 @@ var _ Executor = (*SQLite)(nil)
 
 var errClosed = errors.New("the executor is closed")
 
-// OpenSQLite returns an executor over the files of a folder. A database is
-// opened when it is first asked for. With dir "" there are only the databases
+// OpenSQLite returns an executor over the files of a folder, see [File]. A
+// database is opened when it is first asked for. With dir "" there are only the databases
 // that [SQLite.AddFile] and [SQLite.AddScript] provide.
 func OpenSQLite(dir string, limits Limits) (*SQLite, error) {
 	if dir != "" {
@@ -192,12 +192,29 @@ func (s *SQLite) database(dbID string) (*database, error) {
 	if s.dir == "" {
 		return nil, fmt.Errorf("%w: %q", ErrNoDatabase, dbID)
 	}
-	db, err := fileDatabase(filepath.Join(s.dir, dbID+".sqlite"))
+	db, err := fileDatabase(File(s.dir, dbID))
 	if err != nil {
 		return nil, fmt.Errorf("database %q: %w", dbID, err)
 	}
 	s.dbs[dbID] = db
 	return db, nil
+}
+
+// File is the file of a database in a folder: dir/<dbID>.sqlite or, where that is
+// not there, dir/<dbID>/<dbID>.sqlite, as Spider and BIRD have them.
+func File(dir, dbID string) string {
+	flat := filepath.Join(dir, dbID+".sqlite")
+	if _, err := os.Stat(flat); errors.Is(err, fs.ErrNotExist) {
+		if nested := filepath.Join(dir, dbID, dbID+".sqlite"); exists(nested) {
+			return nested
+		}
+	}
+	return flat
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // checkID keeps a name that comes with the data from leaving the folder.
