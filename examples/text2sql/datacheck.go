@@ -101,7 +101,7 @@ func runDataCheck(ctx context.Context, p *program, args []string) error {
 		report.Overlap = &o
 	}
 	if format != nil {
-		if report.Tokens, err = countTokens(format, rows, *maxLength); err != nil {
+		if report.Tokens, err = countTokens(format, lines, *maxLength); err != nil {
 			return err
 		}
 	}

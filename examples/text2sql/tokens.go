@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/term"
@@ -35,27 +36,31 @@ type tokenReport struct {
 	SQL       spread `json:"sql"` // with its end token; of a conversation, all that carries loss
 	Total     int    `json:"total"`
 	WithLoss  int    `json:"with_loss"`
-	TooLong   int    `json:"too_long"` // rows beyond MaxLength, which training leaves out
+	TooLong   int    `json:"too_long"`                 // rows beyond MaxLength, which training leaves out
+	LongLines []int  `json:"too_long_lines,omitempty"` // theirs
 	MaxLength int    `json:"max_length"`
 }
 
 // countTokens makes the samples that training would.
-func countTokens(f format, rows []data.Row, maxLength int) (*tokenReport, error) {
-	if len(rows) == 0 {
+func countTokens(f format, lines []data.Line, maxLength int) (*tokenReport, error) {
+	if len(lines) == 0 {
 		return nil, nil
 	}
 	r := &tokenReport{MaxLength: maxLength}
 	var prompts, completions []int
-	for _, row := range rows {
-		s, err := sample(f, row)
+	for _, l := range lines {
+		s, err := sample(f, l.Row)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("line %d: %w", l.Number, err)
 		}
 		loss := withLoss(s)
 		prompts, completions = append(prompts, len(s.Tokens)-loss), append(completions, loss)
 		r.Total += len(s.Tokens)
 		r.WithLoss += loss
-		r.TooLong += truth(maxLength > 0 && len(s.Tokens) > maxLength)
+		if maxLength > 0 && len(s.Tokens) > maxLength {
+			r.TooLong++
+			r.LongLines = append(r.LongLines, l.Number)
+		}
 	}
 	r.Prompt, r.SQL = spreadOf(prompts), spreadOf(completions)
 	return r, nil
@@ -74,6 +79,13 @@ func (r *tokenReport) print(w io.Writer) {
 		return fmt.Sprintf("p50 %d, p90 %d, p99 %d, longest %d", s.P50, s.P90, s.P99, s.Max)
 	}
 	fmt.Fprintf(w, "tokens    %d, of which %d carry loss (%.0f %%); %s longer than -max-length %d\n", r.Total, r.WithLoss, 100*float64(r.WithLoss)/float64(r.Total), plural(r.TooLong, "row"), r.MaxLength)
+	if r.TooLong > 0 {
+		var numbers []string
+		for _, n := range r.LongLines {
+			numbers = append(numbers, strconv.Itoa(n))
+		}
+		fmt.Fprintf(w, "  longer  lines %s\n", few(numbers))
+	}
 	fmt.Fprintf(w, "  prompt  %s\n  answer  %s\n", one(r.Prompt), one(r.SQL))
 }
 

@@ -177,23 +177,35 @@ func (f *trainFlags) prepare(m models.CausalLM) (optim.Optimizer, error) {
 	return opt, err
 }
 
-// lengths tells how many samples are longer than -max-length, and fails if none is left. Of a run of whole
-// epochs train.Run tells.
+// lengths tells which samples are longer than -max-length, and fails if none is left. Of a run of whole
+// epochs train.Run tells how many there are.
 func (f *trainFlags) lengths(line *progress.Line, samples train.Samples) error {
-	long, longest := 0, 0
+	var long []string
+	longest := 0
 	for _, s := range samples {
 		longest = max(longest, len(s.Tokens))
 		if f.config.MaxLength > 0 && len(s.Tokens) > f.config.MaxLength {
-			long++
+			long = append(long, s.ID)
 		}
 	}
 	switch {
-	case long == len(samples):
-		return fmt.Errorf("%s: every row has more than -max-length %d tokens with its schema, the longest %d: nothing is left to learn from; raise -max-length", f.data, f.config.MaxLength, longest)
-	case long > 0 && f.config.Epochs == 0:
-		line.Log("%s of %d longer than -max-length %d left out; the longest has %d tokens", plural(long, "row"), len(samples), f.config.MaxLength, longest)
+	case len(long) == len(samples):
+		return fmt.Errorf("%s: every row has more than -max-length %d tokens, the longest %d: nothing is left to learn from; raise -max-length", f.data, f.config.MaxLength, longest)
+	case len(long) > 0 && f.config.Epochs == 0:
+		line.Log("%s of %d longer than -max-length %d left out: %s; the longest has %d tokens", plural(len(long), "row"), len(samples), f.config.MaxLength, few(long), longest)
+	case len(long) > 0:
+		line.Log("longer than -max-length %d: %s", f.config.MaxLength, few(long))
 	}
 	return nil
+}
+
+// few names the first of some things and says how many more there are.
+func few(names []string) string {
+	const shown = 5
+	if len(names) <= shown {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
 }
 
 // validation prepares the questions of -valid; those on databases that training has not seen are scored

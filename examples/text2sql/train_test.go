@@ -223,11 +223,18 @@ func TestRowsLongerThanTheMaximumAreCountedAndSaid(t *testing.T) {
 	}
 	w.train = file
 	o := cli(t, trainArgs(w, out, "-max-steps", "5")...)
-	if o.code != 0 || !strings.Contains(o.stderr, "1 row of 8 longer than -max-length 128 left out") {
+	if o.code != 0 || !strings.Contains(o.stderr, "1 row of 8 longer than -max-length 128 left out: t3; ") {
 		t.Errorf("exit code %d: %s", o.code, o.stderr)
 	}
 	if page := string(read(t, filepath.Join(out, "report.html"))); !strings.Contains(page, "longer than the maximum length left out") {
 		t.Error("the report does not say that a row was left out")
+	}
+	if o := cli(t, trainArgs(w, out+"3", "-epochs", "1")...); o.code != 0 || !strings.Contains(o.stderr, "longer than -max-length 128: t3\n") {
+		t.Errorf("exit code %d: %s", o.code, o.stderr)
+	}
+	check := cli(t, "data", "check", "-data", file, "-tokenizer", w.tokenizer, "-max-length", "128")
+	if !strings.Contains(check.stdout, "1 row longer than -max-length 128\n  longer  lines 4\n") {
+		t.Errorf("data check printed %s", check.stdout)
 	}
 	fails(t, 1, []string{file, "every row", "-max-length 9"}, trainArgs(w, out+"2", "-max-steps", "1", "-max-length", "9")...)
 }
