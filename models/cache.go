@@ -48,6 +48,15 @@ func (c *Cache) Select(sequences []int) {
 // Len is the number of tokens held of a sequence.
 func (c *Cache) Len(sequence int) int { return int(c.lengths[sequence]) }
 
+// Copy makes the cache hold of sequence to what it holds of from, so that both go on from there.
+func (c *Cache) Copy(to, from int) {
+	n := int(c.lengths[from])
+	for _, held := range slices.Concat(c.keys, c.values) {
+		held.Index(to).Slice(0, 0, n).CopyFrom(held.Index(from).Slice(0, 0, n))
+	}
+	c.lengths[to] = int32(n)
+}
+
 // Free gives the memory back.
 func (c *Cache) Free() {
 	for _, t := range slices.Concat(c.keys, c.values) {

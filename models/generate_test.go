@@ -191,7 +191,7 @@ func TestWrongPromptsAndOptionsAreErrors(t *testing.T) {
 		{MaxTokens: -1}, {Temperature: -0.1}, {Temperature: math.NaN()}, {TopK: -1}, {TopP: -0.1}, {TopP: 1.1}, {TopP: math.NaN()},
 	} {
 		_, err := models.GenerateAll(t.Context(), m, [][]int32{{1}}, o)
-		wantError(t, err, "options out of range")
+		wantError(t, err, "want ")
 	}
 }
 

@@ -8,12 +8,13 @@ import (
 	"slices"
 )
 
-// sampler chooses tokens of one sequence. Its random stream depends on the seed and the sequence's place
-// in the batch only.
+// sampler chooses tokens of one sequence. Its random stream depends on the seed and the sequence's number only.
 type sampler struct {
 	options Options
 	rand    *rand.Rand
 	pool    []candidate
+	seen    map[int32]bool // tokens of the text, with a penalty
+	changed []float32      // logits with the penalty
 }
 
 // candidate is a token that may be drawn.
@@ -23,17 +24,70 @@ type candidate struct {
 	weight float64 // its probability but for a common factor
 }
 
-func newSampler(o Options, sequence int) *sampler {
-	return &sampler{options: o, rand: rand.New(rand.NewPCG(o.Seed, uint64(sequence)))}
+func newSampler(o Options, sequence int, prompt []int32) *sampler {
+	s := &sampler{options: o, rand: rand.New(rand.NewPCG(o.Seed, uint64(sequence)))}
+	if p := o.RepetitionPenalty; p != 0 && p != 1 {
+		s.seen = map[int32]bool{}
+		for _, id := range prompt {
+			s.seen[id] = true
+		}
+	}
+	return s
 }
 
-// choose takes the most likely token (the first of equals) at temperature 0, and otherwise draws. It
-// reorders nothing that need not be: a vocabulary may have 150,000 tokens.
+// next chooses a token by the logits behind the text, which stay as they are.
+func (s *sampler) next(logits []float32) (BatchToken, error) {
+	id, err := s.choose(logits)
+	if err != nil {
+		return BatchToken{}, err
+	}
+	if s.seen != nil {
+		s.seen[id] = true
+	}
+	token := BatchToken{ID: id}
+	if s.options.Logprobs || s.options.TopLogprobs > 0 {
+		s.rate(&token, logits)
+	}
+	return token, nil
+}
+
+// choose takes the most likely token (the first of equals) at temperature 0, and otherwise draws.
 func (s *sampler) choose(logits []float32) (int32, error) {
+	logits = s.penalized(logits)
 	best, err := mostLikely(logits)
 	if err != nil || s.options.Temperature == 0 {
 		return best, err
 	}
+	sum := s.candidates(logits, best)
+	at := s.rand.Float64() * sum
+	for _, c := range s.pool {
+		if at -= c.weight; at < 0 {
+			return c.id, nil
+		}
+	}
+	return best, nil // rounding left a rest
+}
+
+// penalized are the logits with the penalty on tokens of the text.
+func (s *sampler) penalized(logits []float32) []float32 {
+	if len(s.seen) == 0 {
+		return logits
+	}
+	s.changed = append(s.changed[:0], logits...)
+	penalty := float32(s.options.RepetitionPenalty)
+	for id := range s.seen {
+		if l := &s.changed[id]; *l > 0 {
+			*l /= penalty
+		} else {
+			*l *= penalty
+		}
+	}
+	return s.changed
+}
+
+// candidates puts the tokens that may be drawn into the pool, and returns the sum of their weights. It
+// reorders nothing that need not be: a vocabulary may have 150,000 tokens.
+func (s *sampler) candidates(logits []float32, best int32) (sum float64) {
 	k, floor := len(logits), float32(math.Inf(-1))
 	if s.options.TopK > 0 && s.options.TopK < k {
 		k = s.options.TopK
@@ -49,7 +103,6 @@ func (s *sampler) choose(logits []float32) (int32, error) {
 		s.sort()
 		s.pool = s.pool[:k]
 	}
-	sum := 0.0
 	for i, c := range s.pool {
 		w := math.Exp((float64(c.logit) - float64(logits[best])) / s.options.Temperature)
 		s.pool[i].weight = w
@@ -58,13 +111,19 @@ func (s *sampler) choose(logits []float32) (int32, error) {
 	if p := s.options.TopP; p > 0 && p < 1 {
 		sum = s.nucleus(p, sum)
 	}
-	at := s.rand.Float64() * sum
-	for _, c := range s.pool {
-		if at -= c.weight; at < 0 {
-			return c.id, nil
-		}
+	if p := s.options.MinP; p > 0 {
+		sum = s.atLeast(p) // the most likely weighs 1
 	}
-	return best, nil // rounding left a rest
+	return sum
+}
+
+// atLeast keeps the candidates of that weight, and returns what they hold.
+func (s *sampler) atLeast(least float64) (sum float64) {
+	s.pool = slices.DeleteFunc(s.pool, func(c candidate) bool { return c.weight < least })
+	for _, c := range s.pool {
+		sum += c.weight
+	}
+	return sum
 }
 
 // nucleus keeps the fewest candidates that hold the fraction p of sum, and returns what they hold.
