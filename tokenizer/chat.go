@@ -85,11 +85,13 @@ const (
 	// TemplateQwen3 is the template of the Qwen3 models as first released, with tools and thinking.
 	TemplateQwen3
 	// TemplateChatML is <|im_start|>role, the content, <|im_end|>, and no more. It knows no tools
-	// and no thinking; nor do those that follow.
+	// and no thinking; nor do those that follow, but for the tools of Qwen2.5.
 	TemplateChatML
 	// TemplateQwen2 is ChatML with a system turn of its own where the messages begin with none: Qwen2.
 	TemplateQwen2
-	// TemplateSmolLM2 is the same with the system turn of SmolLM2.
+	// TemplateQwen25 is that of Qwen2.5, with tools, and a system turn of its own likewise.
+	TemplateQwen25
+	// TemplateSmolLM2 is TemplateQwen2 with the system turn of SmolLM2.
 	TemplateSmolLM2
 	// TemplateLlama3 has the role between <|start_header_id|> and <|end_header_id|>, and <|eot_id|> at
 	// the end of a turn.

@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -14,14 +13,6 @@ const (
 	thinkEnd      = "</think>"
 	responseStart = "<tool_response>"
 	responseEnd   = "</tool_response>"
-)
-
-const (
-	qwen3ToolsIntro = "# Tools\n\nYou may call one or more functions to assist with the user query.\n\n" +
-		"You are provided with function signatures within <tools></tools> XML tags:\n<tools>"
-	qwen3ToolsOutro = "\n</tools>\n\nFor each function call, return a json object with function name and arguments within " +
-		"<tool_call></tool_call> XML tags:\n<tool_call>\n{\"name\": <function-name>, \"arguments\": <args-json-object>}\n</tool_call>" +
-		imEnd + "\n"
 )
 
 // renderQwen3 follows the chat_template.jinja of Qwen3, branch by branch.
@@ -42,15 +33,7 @@ func renderQwen3(w *chatWriter, messages []Message, o ChatOptions) error {
 				return fmt.Errorf("message %d: %w", i, err)
 			}
 		case m.Role == RoleTool:
-			if i == 0 || messages[i-1].Role != RoleTool {
-				w.template(imStart + RoleUser)
-			}
-			w.template("\n" + responseStart + "\n")
-			w.content(m.Content)
-			w.template("\n" + responseEnd)
-			if last || messages[i+1].Role != RoleTool {
-				w.template(imEnd + "\n")
-			}
+			w.qwenToolAnswer(messages, i)
 		}
 	}
 	if o.AddGenerationPrompt {
@@ -77,17 +60,7 @@ func qwen3System(w *chatWriter, first Message, tools []json.RawMessage) error {
 		w.content(first.Content)
 		w.template("\n\n")
 	}
-	w.template(qwen3ToolsIntro)
-	for i, tool := range tools {
-		text, err := pythonJSON(tool)
-		if err != nil {
-			return fmt.Errorf("tool %d: %w", i, err)
-		}
-		w.template("\n")
-		w.content(text)
-	}
-	w.template(qwen3ToolsOutro)
-	return nil
+	return w.qwenTools(tools)
 }
 
 // qwen3LastQuery returns the index of the last message that a user wrote, tool responses apart:
@@ -124,37 +97,13 @@ func qwen3Assistant(w *chatWriter, m Message, afterQuery, last bool) error {
 		w.answering = true
 		w.content(content)
 	}
-	for i, call := range m.ToolCalls {
-		arguments, err := call.arguments()
-		if err != nil {
-			return fmt.Errorf("tool call %d: %w", i, err)
-		}
-		if i > 0 || content != "" {
-			w.template("\n")
-		}
-		w.template("<tool_call>\n{\"name\": \"")
-		w.content(call.Name)
-		w.template("\", \"arguments\": ")
-		w.content(arguments)
-		w.template("}\n</tool_call>")
+	if err := w.qwenToolCalls(m.ToolCalls, content, ToolCall.arguments); err != nil {
+		return err
 	}
 	w.template(imEnd)
 	w.answering = false
 	w.template("\n")
 	return nil
-}
-
-// arguments returns the arguments as the template writes them.
-func (c ToolCall) arguments() (string, error) {
-	if len(c.Arguments) == 0 {
-		return "", errors.New("the arguments are missing")
-	}
-	if c.Arguments[0] == '"' {
-		var text string
-		err := json.Unmarshal(c.Arguments, &text)
-		return text, err
-	}
-	return pythonJSON(c.Arguments)
 }
 
 // afterLast returns the offset in s after the last sep, 0 if there is none.

@@ -20,6 +20,7 @@ var chatTemplates = [...]chatTemplate{
 	TemplateQwen3:   {"qwen3", imEnd, renderQwen3},
 	TemplateChatML:  {"chatml", imEnd, chatML("")},
 	TemplateQwen2:   {"qwen2", imEnd, chatML("You are a helpful assistant.")},
+	TemplateQwen25:  {"qwen2.5", imEnd, renderQwen25},
 	TemplateSmolLM2: {"smollm2", imEnd, chatML("You are a helpful AI assistant named SmolLM, trained by Hugging Face")},
 	TemplateLlama3:  {"llama3", eotID, renderLlama3},
 	TemplateLlama31: {"llama3.1", eotID, renderLlama31},
@@ -36,7 +37,7 @@ func ChatTemplateNames() []string {
 	return names
 }
 
-// ParseChatTemplate is the template of a name: auto, qwen3, chatml, qwen2, smollm2, llama3, llama3.1, llama2 or
+// ParseChatTemplate is the template of a name: auto, qwen3, chatml, qwen2, qwen2.5, smollm2, llama3, llama3.1, llama2 or
 // zephyr.
 func ParseChatTemplate(name string) (ChatTemplate, error) {
 	for c, t := range chatTemplates {
@@ -58,13 +59,14 @@ func (c ChatTemplate) String() string {
 // knownTemplates holds the Jinja texts, by the SHA-256 of their normal form, that hone renders in Go. What any of
 // them renders differently, its renderer refuses.
 var knownTemplates = map[string]ChatTemplate{
+	"2df317a15cbc983d9602cc391d33be17237d47ec7eb11ead80fae277143958aa": TemplateQwen3,
+	// The same, but for contents that are no strings.
 	"edcd73b0e30a780c1d6f3e060c07396def3c3fa55a2c55197b10f99d1dde83e1": TemplateQwen3,
-	// An earlier text of the same template, as it stands: what it renders differs only for contents that are no strings.
-	"87a2728cb8dc9fe424d624542f6060ec05a1d285ebbec578bb078900e33396b5": TemplateQwen3,
 
 	templateHash(chatMLTemplate):                                       TemplateChatML,
 	"153280e3ff55d19da1398bdb3914ee2a51b80429bfaedde11d7d216c39db80f3": TemplateChatML, // the same without two spaces
 	"793202280c0910ab26bc6eb57c8212c2417324c6d8c4efd0d10d59092ab3e3eb": TemplateQwen2,
+	"a18cc698dd45623eb707279d08e66f7bb8d76afc89ead84016b88487b395b5cc": TemplateQwen25,
 	"872be49dbb638044ad01b60388f48d469ff2980e5f0dccdc22ec907db54d0788": TemplateSmolLM2,
 	"ba03a121d097859c7b5b9cd03af99aafe95275210d2876f642ad9929a150f122": TemplateLlama3,
 	"99799a835a31e1d33c4a9c7ee8a0de3923b291a95155ed6dc8efcbd0fe1d0238": TemplateLlama31,
@@ -74,20 +76,9 @@ var knownTemplates = map[string]ChatTemplate{
 	"66291cf0045c2425a3a667cf3cbb7af2b11f09e025c02f97245323ab79119362": TemplateZephyr,
 }
 
-// knownTemplate is the template that a Jinja text is.
-func knownTemplate(jinja string) (ChatTemplate, bool) {
-	c, ok := knownTemplates[templateHash(jinja)]
-	if !ok {
-		c, ok = knownTemplates[sha256Hex(jinja)]
-	}
-	return c, ok
-}
-
 // templateHash is the SHA-256 of a template's normal form.
-func templateHash(jinja string) string { return sha256Hex(normalTemplate(jinja)) }
-
-func sha256Hex(s string) string {
-	sum := sha256.Sum256([]byte(s))
+func templateHash(jinja string) string {
+	sum := sha256.Sum256([]byte(normalTemplate(jinja)))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -127,7 +118,7 @@ func cutTag(jinja string) (before, rest string, found bool) {
 	return jinja[:at], jinja[at:], true
 }
 
-// noTools is an error if a conversation has what only TemplateQwen3 has a place for.
+// noTools is an error if a conversation has what only the templates of Qwen2.5 and Qwen3 have a place for.
 func noTools(name string, messages []Message, o ChatOptions) error {
 	if len(o.Tools) > 0 {
 		return fmt.Errorf("%s has no place for tools", name)

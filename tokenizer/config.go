@@ -31,7 +31,7 @@ func deref(id *int32) (int32, bool) {
 // template that hone does not know, or none while its tokens tell nothing either.
 func (t *Tokenizer) ChatTemplate() (ChatTemplate, error) {
 	if t.config.template != "" {
-		if known, ok := knownTemplate(t.config.template); ok {
+		if known, ok := knownTemplates[templateHash(t.config.template)]; ok {
 			return known, nil
 		}
 		return TemplateAuto, fmt.Errorf("tokenizer: chat: the files' chat template is not one that hone knows: choose with "+

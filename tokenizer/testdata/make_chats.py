@@ -15,10 +15,11 @@ import sys
 
 from tokenizers import Tokenizer
 
-from make_testdata import CONTENTS, HERE, environment
+import make_testdata
+from make_testdata import CONTENTS, HERE, TOOLS, environment
 
 OUT = HERE / "families"
-VOCABULARIES = {"llama3": "llama3", "llama31": "llama3", "llama32": "llama3", "llama2": "llama2", "llama2b": "metaspace", "zephyr": "llama2", "smollm2": "smollm2", "qwen2": "smollm2"}
+VOCABULARIES = {"llama3": "llama3", "llama31": "llama3", "llama32": "llama3", "llama2": "llama2", "llama2b": "metaspace", "zephyr": "llama2", "smollm2": "smollm2", "qwen2": "smollm2", "qwen25": "smollm2"}
 TOKENS = {"llama3": ("<|begin_of_text|>", "<|end_of_text|>"), "llama2": ("<s>", "</s>"), "metaspace": ("<s>", "</s>"), "smollm2": (None, "<|im_end|>")}
 
 
@@ -43,8 +44,11 @@ def main():
         bos, eos = TOKENS[vocabulary]
         rng = random.Random(7)
         rows = [{"template": hashlib.sha256(normal(text).encode()).hexdigest(), "vocabulary": vocabulary, "bos_token": bos, "eos_token": eos}]
-        for _ in range(24):
-            row = {"messages": conversation(rng), "add_generation_prompt": rng.random() < 0.5}
+        for _ in range(10 if name == "qwen25" else 24):
+            tools = rng.choice([None, TOOLS, TOOLS[:1]]) if name == "qwen25" else None
+            row = {"messages": make_testdata.conversation(rng, tools) if name == "qwen25" else conversation(rng), "add_generation_prompt": rng.random() < 0.5}
+            if tools:
+                row["tools"] = tools
             row["text"] = compiled.render(bos_token=bos, eos_token=eos, **row)
             row["ids"] = t.encode(row["text"], add_special_tokens=False).ids
             rows.append(row)
