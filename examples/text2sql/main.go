@@ -27,7 +27,7 @@ type command struct {
 
 // commands are all verbs in the order of the help.
 func commands() []command {
-	return []command{demoCommand, trainCommand, evalCommand, scoreCommand, compareCommand, baselineCommand, askCommand, dataCheckCommand, dataSplitCommand, dataLoadCommand, initCommand, downloadCommand, infoCommand}
+	return []command{demoCommand, trainCommand, evalCommand, scoreCommand, compareCommand, baselineCommand, askCommand, dataCheckCommand, dataSplitCommand, dataLoadCommand, initCommand, downloadCommand, exportCommand, infoCommand}
 }
 
 // program is what commands write to.

@@ -72,7 +72,7 @@ func (p *program) download(ctx context.Context, m hub.Model) (string, error) {
 			before = at.Done
 		}
 		speed := float64(at.Done-before) / 1e6 / max(time.Since(start).Seconds(), 1e-3)
-		line.Count(progress.Count{Label: "MB of " + m.Repo, Done: int(at.Done / 1e6), Total: int(at.Total / 1e6), Note: fmt.Sprintf("%.1f MB/s %s", speed, at.File)})
+		line.Count(progress.Count{Label: "MB of " + m.Repo, Done: int((at.Done + 999_999) / 1e6), Total: int((at.Total + 999_999) / 1e6), Note: fmt.Sprintf("%.1f MB/s %s", speed, at.File)})
 	}
 	return hub.Download(ctx, m, o)
 }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hone-ml/hone/models"
+	"github.com/hone-ml/hone/tensor"
+)
+
+var exportCommand = command{
+	name: "export", args: "-model MODEL -out FILE.gguf|DIR", summary: "writes a model for llama.cpp, or as a folder",
+	help: "A .gguf file holds the tokenizer and its chat template, too. A folder holds what transformers reads; a model that was a\n" +
+		".gguf file becomes one that can be fine-tuned elsewhere.",
+	run: runExport,
+}
+
+// exportTypes are what -type takes.
+var exportTypes = map[string]tensor.DType{"f32": tensor.F32, "f16": tensor.F16, "bf16": tensor.BF16, "q8": tensor.Q8_0, "q4": tensor.Q4_0}
+
+func runExport(ctx context.Context, p *program, args []string) error {
+	var c common
+	flags := flag.NewFlagSet("export", flag.ContinueOnError)
+	c.register(flags)
+	model := flags.String("model", "", modelHelp)
+	out := flags.String("out", "", "`FILE` to write, which ends in .gguf, or folder to make")
+	kind := flags.String("type", "", "of the matrices of a .gguf file: f32, f16, bf16, q8 (Q8_0) or q4 (Q4_0) (default: the model's own)")
+	if rest, err := p.parse(flags, args); err != nil || len(rest) > 0 {
+		return orUnexpected(err, rest)
+	}
+	if err := required("export", flags, "model", "out"); err != nil {
+		return err
+	}
+	file := strings.EqualFold(filepath.Ext(*out), ".gguf")
+	o := models.GGUFOptions{}
+	if *kind != "" {
+		if err := oneOf("type", *kind, "f32", "f16", "bf16", "q8", "q4"); err != nil {
+			return err
+		}
+		if !file {
+			return usagef("export: -type is for .gguf files; a folder's parameters are converted with -dtype")
+		}
+		o.DType = new(exportTypes[*kind])
+	}
+	dev, err := c.open(p)
+	if err != nil {
+		return err
+	}
+	if *model, err = p.findModel(ctx, *model); err != nil {
+		return err
+	}
+	if err := checkModel(*model); err != nil {
+		return err
+	}
+	if err := checkNotModel(*out, *model); err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(*out, "model.safetensors")); err == nil {
+		return fmt.Errorf("%s holds a model already; choose another -out", *out)
+	}
+	if o.Tokenizer, err = models.LoadTokenizer(*model); err != nil {
+		return err
+	}
+	m, err := models.Load(*model, models.LoadOptions{Device: dev, DType: c.dtypeFlag()})
+	if err != nil {
+		return err
+	}
+	if file {
+		err = models.SaveGGUF(*out, m, o)
+	} else if err = models.Save(*out, m); err == nil {
+		err = o.Tokenizer.Save(*out)
+	}
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return p.printJSON(map[string]string{"out": *out})
+	}
+	_, err = fmt.Fprintln(p.stdout, *out)
+	return err
+}
