@@ -167,8 +167,9 @@ func fillGGUF(f *gguf.File, wanted []ggufParameter) error {
 	var wg sync.WaitGroup
 	for i := range errs {
 		wg.Go(func() {
+			var values []float32 // kept from one parameter to the next
 			for w := range queue {
-				errs[i] = errors.Join(errs[i], tensor.Try(func() { w.fill(f.Bytes(w.info.Name)) }))
+				errs[i] = errors.Join(errs[i], tensor.Try(func() { values = w.fill(f.Bytes(w.info.Name), values) }))
 			}
 		})
 	}
@@ -176,8 +177,8 @@ func fillGGUF(f *gguf.File, wanted []ggufParameter) error {
 	return errors.Join(errs...)
 }
 
-// fill sets the parameter to the weights that data holds.
-func (w ggufParameter) fill(data []byte) {
+// fill sets the parameter to the weights that data holds. Values are memory for it, and what it made of them.
+func (w ggufParameter) fill(data []byte, values []float32) []float32 {
 	if w.heads > 0 {
 		data = reorderRows(data, w.info.Shape[0], w.heads, fromLlamaCpp)
 	}
@@ -185,7 +186,7 @@ func (w ggufParameter) fill(data []byte) {
 	dt, plain := ggufDTypes[w.info.Type]
 	if plain && (dt == to || !dt.IsQuantized() || !to.IsQuantized()) {
 		tensor.CopyFromBytes(w.to, dt, data)
-		return
+		return values
 	}
 	// A piece at a time, so that large weights never stand in memory as F32 too.
 	s := w.to.Device().NewScope()
@@ -195,7 +196,9 @@ func (w ggufParameter) fill(data []byte) {
 		rows, width = w.to.Dim(0), w.to.Len()/max(1, w.to.Dim(0))
 	}
 	step := max(1, ggufPiece/max(1, width))
-	values := make([]float32, min(rows, step)*width)
+	if n := min(rows, step) * width; len(values) < n {
+		values = make([]float32, n)
+	}
 	rowBytes := len(data) / max(1, rows)
 	for lo := 0; lo < rows; lo += step {
 		hi := min(rows, lo+step)
@@ -207,6 +210,7 @@ func (w ggufParameter) fill(data []byte) {
 		}
 		tensor.CopyFromBytes(to, tensor.F32, bytesOf(piece))
 	}
+	return values
 }
 
 // ggufPiece is how many weights are dequantised at a time.
