@@ -128,3 +128,42 @@ func TestInitDrawsAsTransformersDoes(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseConfig(f *testing.F) {
+	for _, v := range variants {
+		raw, err := os.ReadFile(filepath.Join("testdata", v, "config.json"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Add([]byte(released["Llama-2-7b"].config))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := ParseConfig(data)
+		if err != nil {
+			return
+		}
+		// what is accepted has sizes that do not overflow, and survives writing
+		if n := c.Parameters(); n <= 0 || n > 1<<56 {
+			t.Fatalf("%d parameters", n)
+		}
+		if c.HeadDim <= 1<<10 && c.RopeTheta >= 1 {
+			for _, x := range c.frequencies() {
+				if !(x >= 0 && x < 1.00001) { // rounding apart
+					t.Fatalf("a frequency of %g", x)
+				}
+			}
+		}
+		written, err := c.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := ParseConfig(written)
+		if err != nil {
+			t.Fatalf("%v in what was written: %s", err, written)
+		}
+		if again.Parameters() != c.Parameters() || again.RopeTheta != c.RopeTheta || again.RopeScaling.Kind() != c.RopeScaling.Kind() {
+			t.Fatalf("read again it is %+v, was %+v", again, c)
+		}
+	})
+}

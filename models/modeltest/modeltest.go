@@ -1,7 +1,8 @@
 // Package modeltest holds an architecture against what transformers computes with the same weights.
 //
 // A directory has config.json of a tiny model of it, written by hand or taken from a released one and made small.
-// scripts/goldens/model.py adds model.safetensors, generation_config.json and goldens.safetensors, which holds
+// scripts/goldens/model.py adds model.safetensors, generation_config.json, bf16.json, the error of PyTorch's own
+// bfloat16 for each tensor, and goldens.safetensors, which holds
 //
 //	ids, targets                       I32 [B, T]; a target is what its position is to predict, −100 nothing
 //	logits                             [B, T, V]
@@ -28,6 +29,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -41,8 +43,8 @@ import (
 
 // Run tests the model of a directory on every device, see OnEveryDevice: that logits and every gradient equal
 // transformers' with each way of recomputation, that packed sequences equal separate ones, that prefill and
-// decoding equal one pass for every split, that greedy generation gives the same tokens alone and in a batch, and
-// that what is saved is what was loaded.
+// decoding equal one pass for every split, that greedy generation gives the same tokens alone and in a batch,
+// that bfloat16 errs at most twice as much as PyTorch's, and that what is saved is what was loaded.
 func Run(t *testing.T, dir string) {
 	t.Helper()
 	OnEveryDevice(t, func(t *testing.T, dev *tensor.Device) {
@@ -52,6 +54,7 @@ func Run(t *testing.T, dir string) {
 		}
 		g := openGoldens(t, dir)
 		t.Run("logits and gradients", func(t *testing.T) { gradients(t, m, g) })
+		t.Run("bfloat16", func(t *testing.T) { bfloat16(t, dev, dir, g) })
 		t.Run("auxiliary loss", func(t *testing.T) { auxiliary(t, m, g) })
 		t.Run("packed sequences", func(t *testing.T) { packed(t, m, g) })
 		t.Run("prefill and decoding", func(t *testing.T) { decoding(t, m, g) })
@@ -137,6 +140,48 @@ func gradients(t *testing.T, m models.CausalLM, g goldens) {
 		}
 		grads.Free()
 		tape.Close()
+	}
+}
+
+var expert = regexp.MustCompile(`\.experts\.\d+\.`)
+
+func bfloat16(t *testing.T, dev *tensor.Device, dir string, g goldens) {
+	raw, err := os.ReadFile(filepath.Join(dir, "bf16.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var torch map[string]map[string]float64 // by the kind of attention, each one draw of rounding noise
+	if err := json.Unmarshal(raw, &torch); err != nil {
+		t.Fatalf("%s: %v", filepath.Join(dir, "bf16.json"), err)
+	}
+	m, err := models.Load(dir, models.LoadOptions{Device: dev, DType: new(tensor.BF16)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tape := dev.NewTape()
+	defer tape.Close()
+	grads := tensor.NewGrads(m.Parameters(), tensor.F32)
+	defer grads.Free()
+	h := m.Hidden(models.Batch{IDs: g.tensor(tape, "ids")}, nil)
+	logits := tensor.Linear(h, m.Head(), nil)
+	tensor.LinearCrossEntropy(h, m.Head(), g.tensor(tape, "targets"), tensor.CrossEntropyOptions{}).Backward(grads)
+	// Of an expert's few rows a draw says little: the experts of a layer are measured by the worst of them.
+	kind := func(name string) string { return expert.ReplaceAllString(name, ".experts.") }
+	worst := map[string]float64{}
+	for _, errors := range torch {
+		for name, e := range errors {
+			worst[kind(name)] = max(worst[kind(name)], e)
+		}
+	}
+	within := func(name string, got []float64) {
+		t.Helper()
+		if e := Apart(got, g.floats(name)); !(e <= 2*worst[kind(name)]) {
+			t.Errorf("%s errs by %.3g, PyTorch by %.3g", name, e, worst[kind(name)])
+		}
+	}
+	within("logits", logits.Float64s())
+	for name, d := range grads.All() {
+		within("grad."+name, d.Float64s())
 	}
 }
 

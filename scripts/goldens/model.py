@@ -3,8 +3,9 @@
     python scripts/goldens/model.py models/llama/testdata/llama3 …
 
 The architecture may be any that transformers has. DIR/config.json, in whichever form it was written, stays as it
-is; model.safetensors, generation_config.json and goldens.safetensors (logits, the gradient of every parameter,
-packing, generation) are made anew. All is float32, attn_implementation="eager". models/modeltest holds a Go model
+is; model.safetensors, generation_config.json, goldens.safetensors (logits, the gradient of every parameter,
+packing, generation) and bf16.json (the error of PyTorch's own bfloat16) are made anew. All else is float32,
+attn_implementation="eager". models/modeltest holds a Go model
 against them, and its package comment names every tensor.
 """
 
@@ -42,8 +43,8 @@ def weights(folder: Path, seed: int) -> None:
     (folder / "config.json").write_text(text)
 
 
-def load(folder: Path, attention: str = "eager"):
-    model = load_dense(folder, attention)
+def load(folder: Path, attention: str = "eager", dtype: torch.dtype = torch.float32):
+    model = load_dense(folder, attention, dtype)
     model.get_input_embeddings().padding_idx = None  # which would drop the gradient of its row
     model.config._experts_implementation = "eager"  # the grouped one wants widths of whole 16 bytes
     model.config.output_router_logits = False  # transformers' generate cannot do with them
@@ -76,6 +77,15 @@ def auxiliary(model, ids: torch.Tensor, targets: torch.Tensor) -> Tensors:
     return {"aux.loss": loss.detach().reshape(1)} | {f"aux.grad.{n}": p.grad.clone() for n, p in model.named_parameters()}
 
 
+def bf16_errors(folder: Path, want: Tensors) -> dict[str, dict[str, float]]:
+    """The error of PyTorch's own bfloat16, by two kinds of attention: each is one draw of rounding noise."""
+    errors, want = {}, by_expert(want)
+    for attention in ("eager", "sdpa"):
+        got = by_expert(forward_backward(load(folder, attention, torch.bfloat16), want["ids"], want["targets"]))
+        errors[attention] = {n: float(f"{error(t, want[n]):.4g}") for n, t in got.items() if not n.startswith("hidden.")}
+    return errors
+
+
 def make(folder: Path) -> None:
     print(f"{folder}:")
     seed = zlib.crc32(folder.name.encode()) % 1000
@@ -88,6 +98,7 @@ def make(folder: Path) -> None:
     worst = max(error(other[n], goldens[n]) for n in other)
     print(f"  sdpa against eager: {worst:.1e}")
     assert worst < 2e-5, "too sensitive a golden: rounding alone would fail it"
+    (folder / "bf16.json").write_text(json.dumps(bf16_errors(folder, goldens), sort_keys=True) + "\n")
     goldens |= packed(model, rand) | generation(model, rand)
     if json.loads((folder / "config.json").read_text()).get("output_router_logits"):
         goldens |= auxiliary(model, ids, targets)
