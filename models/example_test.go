@@ -91,6 +91,33 @@ func ExampleGenerate() {
 	// Output: three four five
 }
 
+func ExampleGenerateTexts() {
+	dir, err := counts()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+
+	model, err := models.Load(dir, models.LoadOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		log.Fatal(err)
+	}
+	texts, err := models.GenerateTexts(context.Background(), model, tok, []string{"one", "one two three"}, models.Options{StopStrings: []string{" five"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, x := range texts {
+		fmt.Println(x.Prompt, x.Text, x.Stopped)
+	}
+	// Output:
+	// 0  two three four true
+	// 1  four true
+}
+
 // counts makes the directory of a model that has learned to count to five.
 func counts() (dir string, err error) {
 	tok, err := tokenizer.Train(slices.Values([]string{"one two three four five"}), tokenizer.TrainOptions{

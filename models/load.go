@@ -43,7 +43,7 @@ func parameterDType(format safetensors.DType) (dt tensor.DType, ok bool) {
 // Load builds the model of a directory in the Hugging Face format by its config.json, and fills it from
 // its safetensors files, single or sharded, converting dtypes where needed. A missing, extra or misshapen
 // tensor is an error that names it and both shapes. A parameter that is tied in this model may stand in
-// the file a second time, as lm_head.weight.
+// the file a second time, as lm_head.weight; tables of rotary positions, which old files hold, are passed over.
 //
 // Or dir is a .gguf file of architecture llama, qwen2 or qwen3. Its parameters have the dtype of most of its
 // weights, BF16 where these are quantised; with LoadOptions.DType Q8_0 or Q4_0, weights of linear layers
@@ -169,6 +169,10 @@ func DTypeOf(name string) (tensor.DType, error) {
 	return 0, fmt.Errorf("dtype %q is none of float32, bfloat16, float16, float64", name)
 }
 
+// inverseFrequencies ends the names of tensors that old checkpoints hold (Llama 2's, of before transformers 4.32):
+// tables that a model makes of its configuration.
+const inverseFrequencies = ".rotary_emb.inv_freq"
+
 // LoadParameters fills the parameters of m, which may be in use, from the safetensors file or directory, or
 // the .gguf file, at path.
 func LoadParameters(path string, m CausalLM) error {
@@ -207,7 +211,7 @@ func loadParameters(path string, m CausalLM, bind bool) error {
 	var extra []string
 	_, untied := params["lm_head.weight"]
 	for _, name := range f.Names() {
-		if params[name] == nil && (untied || name != "lm_head.weight") {
+		if params[name] == nil && (untied || name != "lm_head.weight") && !strings.HasSuffix(name, inverseFrequencies) {
 			extra = append(extra, name)
 		}
 	}

@@ -255,6 +255,22 @@ func TestTruncatedFilesAreErrorsWhereverTheyEnd(t *testing.T) {
 	}
 }
 
+func TestTablesOfRotaryPositionsInOldCheckpointsArePassedOver(t *testing.T) {
+	m := newTiny(t, false, "float32")
+	dir := saved(t, m)
+	rewrite(t, filepath.Join(dir, "model.safetensors"), func(ts map[string]safetensors.Tensor) {
+		name := "model.layers.1.self_attn.rotary_emb.inv_freq"
+		ts[name] = safetensors.Tensor{Name: name, DType: safetensors.F32, Shape: []int{4}, Data: make([]byte, 16)}
+	})
+	loaded, err := models.Load(dir, models.LoadOptions{Copy: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(bytesOf(loaded), bytesOf(m)) {
+		t.Error("the parameters are others")
+	}
+}
+
 func TestLoadSaysWhatIsWrongWithTheDirectory(t *testing.T) {
 	empty := t.TempDir()
 	_, err := models.Load(empty, models.LoadOptions{})
