@@ -108,19 +108,26 @@ func (a *answerer) answer(ctx context.Context, rows []data.Row, told func(done i
 	return out, tooLong, nil
 }
 
-// generateAll continues prompts together or, where the memory does not suffice for that, by halves.
+// generateAll continues prompts together or, where the memory does not suffice for that, by halves of the prompts, and of
+// the samples of one.
 func generateAll(ctx context.Context, m models.CausalLM, prompts [][]int32, o models.Options) ([][]int32, error) {
 	ids, err := models.GenerateAll(ctx, m, prompts, o)
-	if _, oom := errors.AsType[*tensor.OOMError](err); !oom || len(prompts) == 1 {
+	if _, oom := errors.AsType[*tensor.OOMError](err); !oom || len(prompts) == 1 && o.Samples <= 1 {
 		return ids, err
 	}
-	half := len(prompts) / 2
-	first, err := generateAll(ctx, m, prompts[:half], o)
+	front, back, rest := prompts, prompts, o
+	if half := len(prompts) / 2; half > 0 {
+		front, back = prompts[:half], prompts[half:]
+	} else {
+		o.Samples /= 2
+		rest.Samples -= o.Samples
+	}
+	first, err := generateAll(ctx, m, front, o)
 	if err != nil {
 		return nil, err
 	}
-	o.Seed += 1 << 32 // other numbers than the first half's
-	second, err := generateAll(ctx, m, prompts[half:], o)
+	rest.Seed += 1 << 32 // other numbers than the first half's
+	second, err := generateAll(ctx, m, back, rest)
 	return append(first, second...), err
 }
 

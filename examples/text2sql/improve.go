@@ -66,11 +66,9 @@ func (o *improvement) vote(ctx context.Context, a *answerer, exec sqlexec.Execut
 		if err != nil {
 			return fmt.Errorf("row %s: %w", r.ID, err)
 		}
-		for range o.samples {
-			asked = append(asked, question{i, prompt})
-		}
+		asked = append(asked, question{i, prompt})
 	}
-	err := a.generate(ctx, asked, models.Options{Temperature: o.temperature, Seed: seed}, func(row int, text string) {
+	err := a.generate(ctx, asked, models.Options{Temperature: o.temperature, Samples: o.samples, Seed: seed}, func(row int, text string) {
 		candidates[row] = append(candidates[row], text)
 	})
 	if err != nil {
@@ -140,8 +138,7 @@ type question struct {
 	prompt []int32
 }
 
-// generate answers questions, several of which may be about the same row. Those that leave no room for an
-// answer are left out.
+// generate answers questions, each as often as o.Samples says. Those that leave no room for an answer are left out.
 func (a *answerer) generate(ctx context.Context, asked []question, o models.Options, told func(row int, text string)) error {
 	limit := math.MaxInt
 	if l, ok := a.model.(models.ContextLimited); ok {
@@ -149,7 +146,8 @@ func (a *answerer) generate(ctx context.Context, asked []question, o models.Opti
 	}
 	asked = slices.DeleteFunc(asked, func(q question) bool { return len(q.prompt) >= limit })
 	o.MaxTokens, o.Stop = a.most, a.format.stop()
-	for group := range slices.Chunk(asked, together) {
+	samples := max(o.Samples, 1)
+	for group := range slices.Chunk(asked, max(together/samples, 1)) {
 		prompts := make([][]int32, len(group))
 		for i, q := range group {
 			prompts[i] = q.prompt
@@ -158,8 +156,8 @@ func (a *answerer) generate(ctx context.Context, asked []question, o models.Opti
 		if err != nil {
 			return err
 		}
-		for i, q := range group {
-			told(q.row, a.tok.DecodeSkipSpecial(ids[i]))
+		for i, answer := range ids {
+			told(group[i/samples].row, a.tok.DecodeSkipSpecial(answer))
 		}
 		o.Seed++ // the next group draws other numbers
 	}

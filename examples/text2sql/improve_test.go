@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -155,4 +156,33 @@ func TestEvalAndAskTakeImprovements(t *testing.T) {
 	wantKeys(t, "eval", s, "n", "execution_accuracy")
 	fails(t, 2, []string{"-samples is -1"}, "eval", "-model", w.model, "-data", w.valid, "-db-dir", w.databases, "-samples", "-1")
 	fails(t, 2, []string{"-repair is 11"}, "ask", "-model", w.model, "-db", filepath.Join(w.databases, "shop.sqlite"), "-repair", "11", "how many?")
+}
+
+// tight is a model that has no memory for more than two sequences.
+type tight struct{ models.CausalLM }
+
+func (m tight) NewCache(sequences, capacity int) *models.Cache {
+	if sequences > 2 {
+		panic(&tensor.OOMError{Device: "cpu", Requested: sequences})
+	}
+	return m.CausalLM.(models.CacheMaker).NewCache(sequences, capacity)
+}
+
+func TestSamplesOfOnePromptAreHalvedWhereMemoryIsShort(t *testing.T) {
+	a := worldAnswerer(t, theWorld(t))
+	prompt := []int32{5, 6, 7}
+	ids, err := generateAll(t.Context(), tight{a.model}, [][]int32{prompt, prompt}, models.Options{MaxTokens: 4, Samples: 5, Temperature: 1, Stop: []int32{}})
+	if err != nil || len(ids) != 10 {
+		t.Fatalf("%d answers, want 10: %v", len(ids), err)
+	}
+	distinct := map[string]bool{}
+	for _, x := range ids {
+		if len(x) != 4 {
+			t.Errorf("an answer of %d tokens", len(x))
+		}
+		distinct[fmt.Sprint(x)] = true
+	}
+	if len(distinct) < 9 { // of 300^4 that an untrained model gives
+		t.Errorf("of 10 answers only %d differ: halves draw the same numbers", len(distinct))
+	}
 }
