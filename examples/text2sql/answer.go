@@ -126,7 +126,7 @@ func generateAll(ctx context.Context, m models.CausalLM, prompts [][]int32, o mo
 	if err != nil {
 		return nil, err
 	}
-	rest.Seed += 1 << 32 // other numbers than the first half's
+	rest.Seed += uint64(len(first)) << 32 // other numbers than the first half's and its halves'
 	second, err := generateAll(ctx, m, back, rest)
 	return append(first, second...), err
 }
