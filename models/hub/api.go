@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // The most that a server may answer where it should answer little.
@@ -38,6 +40,8 @@ func (c *client) info(ctx context.Context, m Model) (*repoInfo, error) {
 	}
 	address := c.Endpoint + "/api/models/" + m.Repo + "/revision/" + url.PathEscape(revision)
 	return repeat(ctx, c, "the list of files", func(ctx context.Context) (*repoInfo, error) {
+		ctx, cancel := context.WithTimeout(ctx, c.idle)
+		defer cancel()
 		r, err := c.request(ctx, http.MethodGet, address, nil, true)
 		if err != nil {
 			return nil, err
@@ -89,6 +93,8 @@ func (c *client) address(repo, commit, name string) string {
 // stands in the answer that leads there, which is therefore not followed.
 func (c *client) head(ctx context.Context, repo, commit, name string) (remote, error) {
 	return repeat(ctx, c, name, func(ctx context.Context) (remote, error) {
+		ctx, cancel := context.WithTimeout(ctx, c.idle)
+		defer cancel()
 		r, err := c.request(ctx, http.MethodHead, c.address(repo, commit, name), nil, false)
 		if err != nil {
 			return remote{}, err
@@ -191,11 +197,8 @@ func (c *client) accept(r *http.Response, want ...int) error {
 			return nil
 		}
 	}
-	text, _ := io.ReadAll(io.LimitReader(r.Body, maxMessage))
-	message := strings.Join(strings.Fields(string(text)), " ")
-	if m := r.Header.Get("X-Error-Message"); m != "" {
-		message = m[:min(len(m), maxMessage)]
-	}
+	text, _ := io.ReadAll(io.LimitReader(r.Body, maxMessage)) // as much as there is
+	message := shown(cmp.Or(r.Header.Get("X-Error-Message"), string(text)))
 	token := "set HF_TOKEN to a token that may read it"
 	if c.Token != "" {
 		token = "HF_TOKEN is set, but may not read it"
@@ -215,6 +218,18 @@ func (c *client) accept(r *http.Response, want ...int) error {
 		return &transient{fmt.Errorf("%s answers %s %s", r.Request.URL.Host, r.Status, message), retryAfter(r.Header)}
 	}
 	return fmt.Errorf("%s answers %s %s", r.Request.URL.Host, r.Status, message)
+}
+
+// shown is the beginning of a server's words, without what could move a terminal's cursor.
+func shown(text string) string {
+	text = strings.ToValidUTF8(text[:min(len(text), maxMessage)], "")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // transient is an error that may pass.

@@ -349,6 +349,26 @@ func TestAServerThatStaysBusyIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestAServerThatNeverAnswersIsGivenUp(t *testing.T) {
+	silent := func(_ http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); return true }
+	for name, silence := range map[string]func(s *server){
+		"the list of files": func(s *server) { s.api = silent },
+		"config.json": func(s *server) {
+			s.head = func(w http.ResponseWriter, r *http.Request, name string) bool {
+				return name == "config.json" && silent(w, r)
+			}
+		},
+	} {
+		s := newServer(t, model())
+		silence(s)
+		c := s.client(t)
+		c.idle, c.repeats = 50*time.Millisecond, 2
+		if _, err := c.download(t.Context(), whole); err == nil || !strings.Contains(err.Error(), name+": ") || !strings.Contains(err.Error(), "given up after 3 attempts") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
 func TestASilentServerIsAskedAgain(t *testing.T) {
 	s := newServer(t, model())
 	content := s.files["model.safetensors"]
@@ -365,7 +385,9 @@ func TestASilentServerIsAskedAgain(t *testing.T) {
 		<-r.Context().Done()
 		return true
 	}
-	dir, err := s.client(t).download(t.Context(), whole)
+	c := s.client(t)
+	c.idle = 300 * time.Millisecond
+	dir, err := c.download(t.Context(), whole)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -384,11 +406,13 @@ func TestSlowServersArePermitted(t *testing.T) {
 		for at := 0; at < len(content); at += len(content) / 8 { // longer together than a server may be silent
 			io.WriteString(w, content[at:at+len(content)/8])
 			w.(http.Flusher).Flush()
-			time.Sleep(50 * time.Millisecond)
+			time.Sleep(200 * time.Millisecond)
 		}
 		return true
 	}
-	dir, err := s.client(t).download(t.Context(), whole)
+	c := s.client(t)
+	c.idle = time.Second
+	dir, err := c.download(t.Context(), whole)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -568,6 +592,11 @@ func TestRefusalsSayWhatToDo(t *testing.T) {
 		{"forbidden", whole, answer(http.StatusForbidden, ""), "", "refuses access (403 Forbidden)"},
 		{"not found", whole, answer(http.StatusNotFound, ""), "", "knows no such model: check the name and HF_ENDPOINT"},
 		{"a teapot", whole, answer(http.StatusTeapot, ""), "", "answers 418 I'm a teapot no"},
+		{"a page that plays with the terminal", whole, func(w http.ResponseWriter, _ *http.Request) bool {
+			w.WriteHeader(http.StatusTeapot)
+			io.WriteString(w, "<html>\n\x1b[2J  short \x00 and stout\xff</html>")
+			return true
+		}, "", "answers 418 I'm a teapot <html> [2J short and stout</html>"},
 	} {
 		s := newServer(t, model())
 		s.api = c.api

@@ -172,7 +172,7 @@ func (s *server) serveContent(w http.ResponseWriter, r *http.Request, name strin
 // client is one of the server's, patient for no longer than a test should be.
 func (s *server) client(t testing.TB) *client {
 	c := newClient(Options{Endpoint: s.URL, Cache: t.TempDir()})
-	c.wait, c.idle = time.Millisecond, 200*time.Millisecond
+	c.wait, c.idle = time.Millisecond, 20*time.Second
 	c.Log = func(message string) { t.Log(message) }
 	return c
 }
