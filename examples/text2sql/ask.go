@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -62,7 +63,10 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	if schema == "" {
+	switch {
+	case schema == "" && exec.Dialect() == "postgres":
+		return fmt.Errorf("%s holds no tables that text2sql may read; if it is your own, text2sql data load -dsn … -grant %s lets it", what, id)
+	case schema == "":
 		return fmt.Errorf("%s holds no tables", what)
 	}
 	if *model, err = p.findModel(ctx, *model); err != nil {
@@ -85,7 +89,7 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	}
 	query, err := score.ExtractSQL(preds[0].SQL)
 	if err != nil {
-		return fmt.Errorf("%w: %q", err, preds[0].SQL)
+		return fmt.Errorf("%w: %s", err, beginning(preds[0].SQL))
 	}
 	result, err := exec.Query(ctx, id, query)
 	if c.json {
@@ -110,6 +114,15 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 		return fmt.Errorf("the query failed: %w", err)
 	}
 	return p.printRows(result)
+}
+
+// beginning is what an answer begins with, quoted: a model that knows nothing may go on for long.
+func beginning(answer string) string {
+	const shown = 200
+	if len(answer) <= shown {
+		return strconv.Quote(answer)
+	}
+	return fmt.Sprintf("%q… (%d bytes)", strings.ToValidUTF8(answer[:shown], ""), len(answer))
 }
 
 // encodable replaces the numbers that JSON cannot write by their names.

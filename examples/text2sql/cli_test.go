@@ -196,7 +196,7 @@ func TestErrorsAreOneLine(t *testing.T) {
 	if got := oneLine(json.Unmarshal([]byte("{"), new(int))); strings.ContainsAny(got, "\r\n") || got == "" {
 		t.Errorf("%q", got)
 	}
-	if got := oneLine(flagError("a\nb\r\nc\n")); got != "a; b; c" {
+	if got := oneLine(flagError("a:\n\tb\r\nc\n")); got != "a: b; c" {
 		t.Errorf("%q", got)
 	}
 }

@@ -54,9 +54,9 @@ func TestEveryGoldThatFailsIsNamedOrLeftOut(t *testing.T) {
 func TestOfManyFailingGoldsTenAreNamedAndTheRestCounted(t *testing.T) {
 	w, dir := theWorld(t), t.TempDir()
 	var rows []data.Row
-	for i := range 23 {
+	for i := range 26 {
 		r := validRows[0]
-		r.ID, r.SQL = fmt.Sprint("w", i), "SELECT a FROM nowhere"
+		r.ID, r.SQL = fmt.Sprint("w", i), fmt.Sprint("SELECT a FROM nowhere", max(0, i-3)) // the first four in the same way
 		rows = append(rows, r)
 	}
 	file := filepath.Join(dir, "valid.jsonl")
@@ -64,7 +64,8 @@ func TestOfManyFailingGoldsTenAreNamedAndTheRestCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := cli(t, "eval", "-model", w.model, "-data", file, "-db-dir", w.databases)
-	if o.code != 1 || !strings.Contains(o.stderr, "23 rows") || strings.Count(o.stderr, "nowhere") != 10 || !strings.Contains(o.stderr, `row "w9"`) || !strings.Contains(o.stderr, "and 13 more") {
+	if o.code != 1 || !strings.Contains(o.stderr, "26 rows") || strings.Count(o.stderr, "nowhere") != 10 || !strings.Contains(o.stderr, `row "w0" and 3 more (`) ||
+		!strings.Contains(o.stderr, `row "w12" (`) || !strings.Contains(o.stderr, "; and 13 more") {
 		t.Errorf("exit code %d: %s", o.code, o.stderr)
 	}
 }

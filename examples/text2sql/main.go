@@ -86,7 +86,17 @@ func (p *program) main(ctx context.Context, args []string) (code int) {
 
 // oneLine is the text of err without line ends, which other packages' errors may have.
 func oneLine(err error) string {
-	return strings.Join(slices.Collect(strings.FieldsFuncSeq(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' })), "; ")
+	var b strings.Builder
+	for part := range strings.FieldsFuncSeq(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }) {
+		switch {
+		case strings.HasSuffix(b.String(), ":"):
+			b.WriteString(" ")
+		case b.Len() > 0:
+			b.WriteString("; ")
+		}
+		b.WriteString(strings.TrimSpace(part))
+	}
+	return b.String()
 }
 
 func (p *program) dispatch(ctx context.Context, args []string) error {
@@ -173,6 +183,9 @@ func (p *program) parse(fs *flag.FlagSet, args []string) ([]string, error) {
 			if errors.Is(err, flag.ErrHelp) {
 				p.commandHelp(fs)
 				return nil, errHelp
+			}
+			if name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -"); unknown {
+				err = fmt.Errorf("there is no flag -%s, the nearest is -%s", name, nearestFlag(fs, name))
 			}
 			return nil, usagef("%s: %v; text2sql %s -h lists its flags", fs.Name(), err, fs.Name())
 		}

@@ -86,7 +86,7 @@ func (p *program) findModel(ctx context.Context, name string) (string, error) {
 	}
 	m, notOne := hub.ParseModel(name)
 	if notOne != nil {
-		return "", fmt.Errorf("-model: %w", err)
+		return "", fmt.Errorf("-model: there is no %s; give a folder, a .gguf file, or a model of the Hugging Face hub as ORG/NAME", name)
 	}
 	o, err := hub.FromEnvironment()
 	if err != nil {

@@ -61,7 +61,7 @@ func readRecipe(path string, fs *flag.FlagSet) error {
 		}
 		switch {
 		case fs.Lookup(name) == nil || slices.Contains(notInRecipes, name):
-			return at(fmt.Errorf("no flag of a recipe is named %q; the nearest is %q", name, nearestFlag(fs, name)))
+			return at(fmt.Errorf("no flag of a recipe is named %q; the nearest is %q", name, nearestFlag(fs, name, notInRecipes...)))
 		case seen[name]:
 			return at(fmt.Errorf("%q is there twice", name))
 		}
@@ -129,11 +129,11 @@ func withoutPassword(s string) string {
 	return passwordWord.ReplaceAllString(password.ReplaceAllString(s, "$1@"), "")
 }
 
-// nearestFlag is the flag whose name takes the fewest changes to be name.
-func nearestFlag(fs *flag.FlagSet, name string) (best string) {
+// nearestFlag is the flag whose name takes the fewest changes to be name, but for some.
+func nearestFlag(fs *flag.FlagSet, name string, but ...string) (best string) {
 	least := 1 << 30
 	fs.VisitAll(func(f *flag.Flag) {
-		if slices.Contains(notInRecipes, f.Name) {
+		if slices.Contains(but, f.Name) {
 			return
 		}
 		if d := editDistance(strings.ReplaceAll(name, "_", "-"), f.Name); d < least {

@@ -49,6 +49,7 @@ type session struct {
 	out       string
 	started   time.Time
 	resumable bool          // the command has -resume
+	resumed   func() error  // called once the run has gone on: flags other than the run's are refused before that; or nil
 	maxTime   time.Duration // of the evaluations and training together, 0 for no limit
 	about     report.About
 
@@ -65,6 +66,12 @@ type session struct {
 // even if it was interrupted and resumed.
 func (s *session) run(ctx context.Context, o train.Options) error {
 	o.OnStep = func(m train.Metrics) {
+		if s.resumed != nil {
+			if err := s.resumed(); err != nil {
+				s.line.Log("%v", err)
+			}
+			s.resumed = nil
+		}
 		s.line.Update(progress.State{Step: m.Step, Steps: m.Progress.Steps, Tokens: int64(m.Tokens),
 			Elapsed: time.Duration(m.Seconds * float64(time.Second)), MaxTime: o.Config.MaxTime, Loss: m.Loss, TokensPerSecond: m.TokensPerSecond})
 	}

@@ -114,10 +114,14 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeRecipe(f.out, fs); err != nil {
-		return err
+	keepRecipe := func() error { return writeRecipe(f.out, fs) }
+	if !f.config.Resume {
+		if err := keepRecipe(); err != nil {
+			return err
+		}
+		keepRecipe = nil
 	}
-	s := session{program: p, maxTime: f.config.MaxTime, line: line, model: m, tok: tok, out: f.out, started: started, resumable: true, splits: splits, footprint: footprint}
+	s := session{program: p, maxTime: f.config.MaxTime, line: line, model: m, tok: tok, out: f.out, started: started, resumable: true, resumed: keepRecipe, splits: splits, footprint: footprint}
 	s.answerer = newAnswerer(m, tok, form, f.maxTokens)
 	showPreview(line, tok, samples[0])
 	line.Log("memory: %s predicted (%s)", gibibytes(footprint.Total()), footprint.Parts())

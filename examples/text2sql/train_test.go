@@ -134,7 +134,12 @@ func TestAnInterruptedRunGoesOnAndItsReportCoversAllOfIt(t *testing.T) {
 		t.Errorf("the last words are not %q: %s", want, stderr.said.String())
 	}
 	fails(t, 1, []string{"holds a run", "-resume"}, args("broken")...)
+	recipe := filepath.Join(dir, "broken", recipeFile)
+	flags := read(t, recipe)
 	fails(t, 1, []string{"learning rate", "0.1"}, append(args("broken"), "-resume", "-lr", "0.1")...)
+	if !bytes.Equal(read(t, recipe), flags) {
+		t.Error("a command that was refused changed the recipe of the run")
+	}
 	o := cli(t, append(args("broken"), "-resume")...)
 	if o.code != 0 || strings.Contains(o.stderr, "before training") {
 		t.Fatalf("exit code %d, or the model was measured once more: %s", o.code, o.stderr)

@@ -57,7 +57,7 @@ func csvRecords(r io.Reader, comma rune, jsonCells []string) records {
 			}
 			number, _ := table.FieldPos(0)
 			fields, err := csvObject(header, cells, jsonCells)
-			if !yield(number, record{fields, err}) {
+			if !yield(number, record{fields: fields, err: err}) {
 				return
 			}
 		}

@@ -18,6 +18,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/hone-ml/hone/tokenizer"
@@ -201,7 +202,11 @@ func rows(in records) iter.Seq2[Line, error] {
 		for number, rec := range in {
 			row, f, err := Row{}, (*form)(nil), rec.err
 			if err == nil {
-				row, f, err = parseRow(rec.fields, number)
+				name := strconv.Itoa(number)
+				if rec.nth > 1 {
+					name = fmt.Sprintf("%d.%d", number, rec.nth)
+				}
+				row, f, err = parseRow(rec.fields, name)
 			}
 			if err == nil && first != nil && f != first {
 				err = fmt.Errorf("the row is %s, that of line %d is %s: all rows of a file are of one form", f.name, firstAt, first.name)
@@ -211,6 +216,9 @@ func rows(in records) iter.Seq2[Line, error] {
 			}
 			if err == nil && first == nil {
 				first, firstAt = f, number
+			}
+			if err != nil && rec.nth > 1 {
+				err = fmt.Errorf("object %d of the line: %w", rec.nth, err)
 			}
 			if !yield(Line{row, number, rec.fields}, err) {
 				return

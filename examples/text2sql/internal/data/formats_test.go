@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -105,7 +106,17 @@ func TestAJSONFileIsAnArrayOrLines(t *testing.T) {
 	if rows, err := readAs(t, "f.json", "[]"); err != nil || len(rows) != 0 {
 		t.Errorf("an empty array: %v, %v", rows, err)
 	}
+	nameless := strings.Replace(good, `"id":"1",`, "", 1)
+	rows, err := readAs(t, "f.json", "["+nameless+","+nameless+",\n"+nameless+","+nameless+"]")
+	var ids []string
+	for _, row := range rows {
+		ids = append(ids, row.ID)
+	}
+	if want := []string{"1", "1.2", "2", "2.2"}; err != nil || !slices.Equal(ids, want) {
+		t.Errorf("objects on one line are called %q, want %q, %v", ids, want, err)
+	}
 	for text, want := range map[string]string{
+		"[" + nameless + "," + with("sql", "") + "]":   `f.json:1: object 2 of the line: field "sql" is missing`,
 		"[\n" + good + ",\n" + with("sql", "") + "\n]": `f.json:3: field "sql" is missing`,
 		"[\n" + good + ",\n7]":                         `f.json:3: not a JSON object: "7"`,
 		"[\n" + good + "\n" + good + "]":               `f.json:3: not JSON: expected comma after array element`,

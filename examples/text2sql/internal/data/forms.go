@@ -69,14 +69,14 @@ func names(o object) string {
 	return strings.Join(quoted, ", ")
 }
 
-// parseRow parses a row of any form.
-func parseRow(o object, number int) (row Row, f *form, err error) {
+// parseRow parses a row of any form. Where it has no id, it is called name.
+func parseRow(o object, name string) (row Row, f *form, err error) {
 	if f, err = formOf(o); err != nil {
 		return row, nil, err
 	}
 	err = cmp.Or(o.name("id", &row.ID), o.optional("db_id", &row.DBID), f.parse(o, &row))
 	if row.ID == "" {
-		row.ID = strconv.Itoa(number)
+		row.ID = name
 	}
 	return row, f, err
 }

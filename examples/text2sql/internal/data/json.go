@@ -54,14 +54,19 @@ func jsonRecords(r io.Reader) records {
 			yield(1, record{err: err})
 			return
 		}
+		previous, nth := 0, 0
 		for d.More() {
 			var raw json.RawMessage
 			if err := d.Decode(&raw); err != nil {
 				yield(line(int(d.InputOffset())), record{err: fmt.Errorf("not JSON: %w", ended(err))})
 				return
 			}
+			number := line(int(d.InputOffset()) - len(raw))
+			if nth++; number != previous {
+				previous, nth = number, 1
+			}
 			fields, err := parseObject(raw)
-			if !yield(line(int(d.InputOffset())-len(raw)), record{fields, err}) {
+			if !yield(number, record{fields: fields, nth: nth, err: err}) {
 				return
 			}
 		}

@@ -26,7 +26,7 @@ func parquetRecords(f *os.File) records {
 		number := 0
 		for fields, err := range parquetRows(file) {
 			number++
-			if !yield(number, record{fields, err}) {
+			if !yield(number, record{fields: fields, err: err}) {
 				return
 			}
 		}

@@ -11,6 +11,7 @@ import (
 // A record is what a file has in the place of a row, or why it has none.
 type record struct {
 	fields object
+	nth    int // on its line, 0 standing for 1
 	err    error
 }
 

@@ -58,27 +58,39 @@ type FailingGold struct {
 // order: nothing can be judged by them.
 type GoldError []FailingGold
 
-// namedGolds is how many a GoldError's text names.
+// namedGolds is how many rows a GoldError's text names.
 const namedGolds = 10
 
-// Error names the first ten rows and says how many there are.
+// Error names the first ten rows whose failures differ and says how many there are.
 func (e GoldError) Error() string {
-	name := func(f FailingGold) string { return fmt.Sprintf("row %q (database %q): %v", f.ID, f.DBID, f.Err) }
 	if len(e) == 1 {
-		return "gold query of " + name(e[0])
+		return fmt.Sprintf("gold query of row %q (database %q): %v", e[0].ID, e[0].DBID, e[0].Err)
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d rows have gold queries that fail: ", len(e))
-	for i, f := range e[:min(len(e), namedGolds)] {
-		if i > 0 {
-			b.WriteString("; ")
+	type failure struct{ dbID, why string }
+	var failures []failure // in the order of their first rows
+	rows := map[failure][]string{}
+	for _, f := range e {
+		same := failure{f.DBID, f.Err.Error()}
+		if rows[same] == nil {
+			failures = append(failures, same)
 		}
-		b.WriteString(name(f))
+		rows[same] = append(rows[same], f.ID)
 	}
-	if more := len(e) - namedGolds; more > 0 {
-		fmt.Fprintf(&b, "; and %d more", more)
+	var told []string
+	rest := len(e)
+	for _, f := range failures[:min(len(failures), namedGolds)] {
+		ids := rows[f]
+		rest -= len(ids)
+		others := ""
+		if more := len(ids) - 1; more > 0 {
+			others = fmt.Sprintf(" and %d more", more)
+		}
+		told = append(told, fmt.Sprintf("row %q%s (database %q): %s", ids[0], others, f.dbID, f.why))
 	}
-	return b.String()
+	if rest > 0 {
+		told = append(told, fmt.Sprintf("and %d more", rest))
+	}
+	return fmt.Sprintf("%d rows have gold queries that fail: %s", len(e), strings.Join(told, "; "))
 }
 
 // Unwrap returns what failed, so that errors.Is finds it.
