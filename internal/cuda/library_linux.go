@@ -2,11 +2,17 @@
 
 package cuda
 
-import "github.com/ebitengine/purego"
+import (
+	"runtime"
+
+	"github.com/ebitengine/purego"
+)
 
 const libraryName = "libcuda.so.1"
 
 func loadLibrary(name string) (uintptr, error) {
+	runtime.LockOSThread() // on which dlerror keeps why dlopen failed
+	defer runtime.UnlockOSThread()
 	return purego.Dlopen(name, purego.RTLD_NOW|purego.RTLD_GLOBAL)
 }
 
