@@ -6,7 +6,8 @@ import "math"
 func splitGPT2(s string, i int) int { return splitSpaced(s, i, math.MaxInt) }
 
 // splitSmolLM2 is PatternGPT2 on what lies between digits, each of which stands alone: a step of type Digits with
-// individual_digits, then one of type ByteLevel.
+// individual_digits, then one of type ByteLevel. (The reference's Digits knows 13 digits of Unicode 17 more than its
+// patterns do, U+11DE0 to U+11DE9 and U+16FF4 to U+16FF6; here they are what the patterns take them for.)
 func splitSmolLM2(s string, i int) int { return splitSpaced(s, i, 1) }
 
 // splitSpaced returns the end of the first piece of s[i:]: a contraction, or letters, up to so many digits, or

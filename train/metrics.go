@@ -26,7 +26,8 @@ type Metrics struct {
 	// Tokens is how many the model has processed since the run began: every token of every sample, prompts
 	// included. Nothing is padded, so there are no others.
 	Tokens int
-	// Loss is that of the step's window: Completion + Config.PromptLoss·Prompt.
+	// Loss is that of the step's window: Completion + Config.PromptLoss·Prompt. What a models.Auxiliary adds to
+	// it is learnt from, but not shown.
 	Loss float64
 	// LR is Config.LR times the schedule's factor.
 	LR float64
