@@ -283,7 +283,10 @@ func list(kind string, names []string) string {
 // generation_config.json to dir, which is made if need be: a directory that transformers, vLLM and
 // llama.cpp's converter accept. Parameters keep their dtypes; a tied head is not
 // written twice. Each file is replaced whole or not at all. The model implements Configured.
-func Save(dir string, m CausalLM) error {
+func Save(dir string, m CausalLM) error { return save(dir, m, 0) }
+
+// save is Save, the weights in files of at most shardBytes if that is not 0.
+func save(dir string, m CausalLM, shardBytes int) error {
 	c, ok := m.(Configured)
 	if !ok {
 		return fmt.Errorf("models: %T cannot be saved: it has no ConfigJSON", m)
@@ -295,7 +298,7 @@ func Save(dir string, m CausalLM) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("models: %w", err)
 	}
-	if err := SaveParameters(filepath.Join(dir, "model.safetensors"), m); err != nil {
+	if err := saveWeights(dir, m, shardBytes); err != nil {
 		return err
 	}
 	if err := saveGeneration(dir, m); err != nil {
@@ -310,11 +313,15 @@ func SaveParameters(path string, m CausalLM) error {
 	for name, p := range m.Parameters() {
 		e, ok := checkpoint.Entry(name, p)
 		if !ok || !p.DType().IsFloat() {
-			return fmt.Errorf("models: parameter %s is %s, which a checkpoint cannot hold", name, p.DType())
+			return notSaved(name, p.DType())
 		}
 		ts = append(ts, e)
 	}
 	return safetensors.Write(path, ts, safetensors.FormatPT())
+}
+
+func notSaved(name string, dt tensor.DType) error {
+	return fmt.Errorf("models: parameter %s is %s, which a checkpoint cannot hold", name, dt)
 }
 
 func writeFile(path string, data []byte) error {
