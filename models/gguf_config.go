@@ -14,27 +14,65 @@ import (
 	"github.com/hone-ml/hone/tensor/gguf"
 )
 
-// ggufArchitecture is a general.architecture of GGUF files.
-type ggufArchitecture struct {
-	modelType string // of config.json
-	class     string // of transformers
-	// interleaved says that rotary positions turn neighbouring rows of the queries and keys, see
-	// reorderRows.
-	interleaved bool
-	// projectionBias says that queries, keys and values always have biases, which config.json does not tell.
-	projectionBias bool
+// GGUFArchitecture says how a general.architecture of GGUF files becomes a registered model. Its decoder has the
+// parts that Llama, Qwen2 and Qwen3 have, by the names that they have there.
+type GGUFArchitecture struct {
+	// ModelType is that of config.json; Class is transformers' name of the model.
+	ModelType, Class string
+	// Interleaved says that rotary positions turn neighbouring rows of the queries and keys in files, where
+	// checkpoints pair those half a head apart. Of llama.cpp's architectures "llama" does so.
+	Interleaved bool
+	// ProjectionBias says that queries, keys and values always have biases, so that config.json does not tell.
+	ProjectionBias bool
 }
 
-// ggufArchitectures are those that hone maps to models, by their names in GGUF files.
-var ggufArchitectures = map[string]ggufArchitecture{
-	"llama": {modelType: "llama", class: "LlamaForCausalLM", interleaved: true},
-	"qwen2": {modelType: "qwen2", class: "Qwen2ForCausalLM", projectionBias: true},
-	"qwen3": {modelType: "qwen3", class: "Qwen3ForCausalLM"},
+// ggufArchitectures are those that files are read as and written as, by their names there.
+var ggufArchitectures = map[string]GGUFArchitecture{
+	"llama": {ModelType: "llama", Class: "LlamaForCausalLM", Interleaved: true},
+	"qwen2": {ModelType: "qwen2", Class: "Qwen2ForCausalLM", ProjectionBias: true},
+	"qwen3": {ModelType: "qwen3", Class: "Qwen3ForCausalLM"},
+}
+
+// RegisterGGUF makes Load and SaveGGUF know an architecture of GGUF files besides llama, qwen2 and qwen3; call it from
+// init, beside Register. It panics if the name is registered already.
+func RegisterGGUF(name string, a GGUFArchitecture) {
+	registryMu.Lock()
+	defer registryMu.Unlock()
+	if _, twice := ggufArchitectures[name]; twice {
+		panic("models: RegisterGGUF called twice for " + name)
+	}
+	ggufArchitectures[name] = a
+}
+
+// ggufArchitectureOf is an architecture by its name in files.
+func ggufArchitectureOf(name string) (a GGUFArchitecture, ok bool) {
+	registryMu.RLock()
+	defer registryMu.RUnlock()
+	a, ok = ggufArchitectures[name]
+	return a, ok
+}
+
+// ggufArchitectureFor is the architecture that a model_type is written as: the one of the same name, or else the
+// first in the alphabet.
+func ggufArchitectureFor(modelType string) (name string, a GGUFArchitecture, ok bool) {
+	for _, name := range append([]string{modelType}, ggufArchitectureNames()...) {
+		if a, ok := ggufArchitectureOf(name); ok && a.ModelType == modelType {
+			return name, a, true
+		}
+	}
+	return "", a, false
+}
+
+// ggufArchitectureNames are all of them in alphabetical order.
+func ggufArchitectureNames() []string {
+	registryMu.RLock()
+	defer registryMu.RUnlock()
+	return slices.Sorted(maps.Keys(ggufArchitectures))
 }
 
 // ggufModel is what a GGUF file says of its model.
 type ggufModel struct {
-	architecture   ggufArchitecture
+	architecture   GGUFArchitecture
 	config         []byte // config.json
 	heads, kvHeads int
 }
@@ -81,7 +119,7 @@ func (r *ggufReader) size(key string, absent int) int {
 func readGGUF(f *gguf.File) (*ggufModel, error) {
 	r := &ggufReader{metadata: f.Metadata()}
 	name := ggufGet(r, "general.architecture", "")
-	architecture, ok := ggufArchitectures[name]
+	architecture, ok := ggufArchitectureOf(name)
 	switch {
 	case r.err != nil:
 		return nil, r.err
@@ -89,7 +127,7 @@ func readGGUF(f *gguf.File) (*ggufModel, error) {
 		return nil, errors.New("it has no metadata general.architecture: it holds no language model")
 	case !ok:
 		return nil, fmt.Errorf("architecture %q is not supported in GGUF files, only %s: load the model's safetensors",
-			name, strings.Join(slices.Sorted(maps.Keys(ggufArchitectures)), ", "))
+			name, strings.Join(ggufArchitectureNames(), ", "))
 	}
 	r.prefix = name + "."
 	g := &ggufModel{architecture: architecture}
@@ -101,7 +139,7 @@ func readGGUF(f *gguf.File) (*ggufModel, error) {
 	}
 	headDim := r.size("attention.key_length", hidden/g.heads)
 	config := map[string]any{
-		"model_type": architecture.modelType, "architectures": []string{architecture.class},
+		"model_type": architecture.ModelType, "architectures": []string{architecture.Class},
 		"hidden_size": hidden, "num_hidden_layers": layers, "intermediate_size": intermediate,
 		"num_attention_heads": g.heads, "num_key_value_heads": g.kvHeads, "head_dim": headDim,
 		"max_position_embeddings": positions, "hidden_act": "silu",
@@ -118,7 +156,7 @@ func readGGUF(f *gguf.File) (*ggufModel, error) {
 	config["vocab_size"] = embedding.Shape[0]
 	_, untied := f.Info("output.weight")
 	config["tie_word_embeddings"] = !untied
-	if !architecture.projectionBias {
+	if !architecture.ProjectionBias {
 		_, config["attention_bias"] = f.Info("blk.0.attn_q.bias")
 		if _, bias := f.Info("blk.0.ffn_gate.bias"); bias {
 			config["mlp_bias"] = true

@@ -6,6 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hone-ml/hone/models"
@@ -97,6 +98,40 @@ func TestAGGUFFileIsWrittenAsLlamaCppConvertsIt(t *testing.T) {
 			}
 		}
 	}
+}
+
+func init() {
+	models.RegisterGGUF("llama-of-others", models.GGUFArchitecture{ModelType: "llama", Class: "LlamaForCausalLM", Interleaved: true})
+}
+
+func TestAnArchitectureOfGGUFFilesCanBeAdded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "other.gguf")
+	m, err := models.Load(ggufGolden("llama"), models.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := models.SaveGGUF(path, m, models.GGUFOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	rewriteGGUF(t, path, func(_ map[string]gguf.Tensor, m *gguf.Metadata) {
+		for i, kv := range *m {
+			(*m)[i].Key = strings.Replace(kv.Key, "llama.", "llama-of-others.", 1)
+		}
+		set(m, "general.architecture", "llama-of-others")
+	})
+	got, err := models.Load(path, models.LoadOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !maps.Equal(bytesOf(got), bytesOf(m)) {
+		t.Error("the parameters differ")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a name can be registered twice")
+		}
+	}()
+	models.RegisterGGUF("llama-of-others", models.GGUFArchitecture{})
 }
 
 func TestTheFactorsOfLlama3AreReadAndWritten(t *testing.T) {

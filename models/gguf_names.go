@@ -55,7 +55,7 @@ func ggufName(parameter string) (name string, ok bool) {
 // if the rows are in the order of the checkpoint.
 func (g *ggufModel) headsOf(parameter string) int {
 	switch {
-	case !g.architecture.interleaved:
+	case !g.architecture.Interleaved:
 	case strings.Contains(parameter, ".self_attn.q_proj."):
 		return g.heads
 	case strings.Contains(parameter, ".self_attn.k_proj."):

@@ -27,7 +27,7 @@ type GGUFOptions struct {
 }
 
 // SaveGGUF writes a model to one file in llama.cpp's format, which Load and LoadTokenizer read, too. Its
-// config.json must be that of a llama, qwen2 or qwen3. The file is replaced whole or not at all. Parameters
+// config.json must be that of a llama, qwen2 or qwen3, or of what RegisterGGUF added. The file is replaced whole or not at all. Parameters
 // are converted as they are written, so that no second model stands in memory.
 func SaveGGUF(path string, m CausalLM, o GGUFOptions) error {
 	c, ok := m.(Configured)
@@ -83,14 +83,11 @@ func newGGUFWriter(config []byte, o GGUFOptions) (*ggufWriter, error) {
 	if err := json.Unmarshal(config, &w.config); err != nil {
 		return nil, ConfigError(err)
 	}
-	for name, a := range ggufArchitectures {
-		if a.modelType == w.config.ModelType {
-			w.name, w.model.architecture = name, a
-		}
+	name, architecture, ok := ggufArchitectureFor(w.config.ModelType)
+	if !ok {
+		return nil, fmt.Errorf("model_type %q has no place in the GGUF format, only %s: save a directory", w.config.ModelType, strings.Join(ggufArchitectureNames(), ", "))
 	}
-	if w.name == "" {
-		return nil, fmt.Errorf("model_type %q has no place in the GGUF format, only llama, qwen2 and qwen3: save a directory", w.config.ModelType)
-	}
+	w.name, w.model.architecture = name, architecture
 	if dt := o.DType; dt != nil {
 		if _, ok := ggufTypes[*dt]; !ok {
 			return nil, fmt.Errorf("matrices cannot be %s in a GGUF file, only f32, f16, bf16, q8_0 and q4_0", *dt)

@@ -45,7 +45,7 @@ func parameterDType(format safetensors.DType) (dt tensor.DType, ok bool) {
 // tensor is an error that names it and both shapes. A parameter that is tied in this model may stand in
 // the file a second time, as lm_head.weight; tables of rotary positions, which old files hold, are passed over.
 //
-// Or dir is a .gguf file of architecture llama, qwen2 or qwen3. Its parameters have the dtype of most of its
+// Or dir is a .gguf file of architecture llama, qwen2 or qwen3, or one that RegisterGGUF added. Its parameters have the dtype of most of its
 // weights, BF16 where these are quantised; with LoadOptions.DType Q8_0 or Q4_0, weights of linear layers
 // that have that type in the file stay the blocks that they are.
 func Load(dir string, o LoadOptions) (CausalLM, error) {
