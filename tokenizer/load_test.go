@@ -293,6 +293,9 @@ func FuzzLoad(f *testing.F) {
 	f.Add(strings.Replace(tinyJSON, `"b": 1`, `"b": 65000`, 1))
 	f.Add(strings.Replace(tinyJSON, `[["a", "b"]]`, `["a b"]`, 1))
 	f.Add(strings.Replace(tinyJSON, `"id": 3`, `"id": 60000`, 1))
+	for _, family := range families {
+		f.Add(readText(f, filepath.Join("testdata", "families", family, "tokenizer.json")))
+	}
 	f.Fuzz(func(t *testing.T, data string) { checkParse(t, data) })
 }
 
