@@ -118,7 +118,7 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 
 // beginning is what an answer begins with, quoted: a model that knows nothing may go on for long.
 func beginning(answer string) string {
-	const shown = 200
+	const shown = 100
 	if len(answer) <= shown {
 		return strconv.Quote(answer)
 	}

@@ -101,7 +101,7 @@ func runEval(ctx context.Context, p *program, args []string) error {
 		}
 	}
 	line.Done()
-	s.exec, s.golds, s.seed, s.skipped = exec, &exam.golds, c.seed, exam.skipped
+	s.exec, s.golds, s.seed, s.skipped, s.line = exec, &exam.golds, c.seed, exam.skipped, line
 	summary, err := s.run(ctx, rows, preds)
 	if err != nil {
 		if *answers != "" {
@@ -154,17 +154,18 @@ func runScore(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	exam := examination{file: *file, rows: rows, exec: exec, skipFailing: s.skipFailing}
+	line := p.newLine()
+	defer line.Done()
 	if s.skipFailing && !exam.texts() {
-		line := p.newLine()
-		defer line.Done()
 		if err := exam.prepare(ctx, line); err != nil {
 			return err
 		}
 		preds = answersTo(exam.rows, rows, preds)
 		rows = exam.rows
 	}
-	s.exec, s.golds, s.seed, s.skipped = exec, &exam.golds, c.seed, exam.skipped
+	s.exec, s.golds, s.seed, s.skipped, s.line = exec, &exam.golds, c.seed, exam.skipped, line
 	summary, err := s.run(ctx, rows, preds)
+	line.Done()
 	if err != nil {
 		return fmt.Errorf("%s, by %s: %w", *pred, *file, withGoldAdvice(err))
 	}

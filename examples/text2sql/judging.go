@@ -11,6 +11,7 @@ import (
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
 	"github.com/hone-ml/hone/examples/text2sql/internal/perturb"
+	"github.com/hone-ml/hone/examples/text2sql/internal/progress"
 	"github.com/hone-ml/hone/examples/text2sql/internal/score"
 	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
 )
@@ -33,6 +34,8 @@ type scoring struct {
 
 	copies int    // of each database, perturbed, for the robust accuracy
 	seed   uint64 // of the copies
+
+	line *progress.Line // shows how far a scoring is that takes long
 
 	skipFailing bool // leave rows out whose gold queries fail
 	skipped     int  // rows that were
@@ -80,6 +83,17 @@ func (s *scoring) run(ctx context.Context, rows []data.Row, preds []data.Predict
 	return summary, nil
 }
 
+// progress returns what is to be called for each answer that is judged, with the number of those known before. Most
+// scorings are over before there is anything to show.
+func (s *scoring) progress(total int) func(known int) {
+	start, done := time.Now(), 0
+	return func(known int) {
+		if done++; time.Since(start) > time.Second {
+			s.line.Count(progress.Count{Label: "scoring", Done: min(known+done, total), Total: total})
+		}
+	}
+}
+
 // part is the file that keeps what is judged so far.
 func (s *scoring) part() string { return s.out + ".part" }
 
@@ -93,7 +107,9 @@ func (s *scoring) judge(ctx context.Context, rows []data.Row, preds []data.Predi
 		return summary, items, err
 	}
 	o := score.Options{Golds: s.golds}
+	told := s.progress(len(rows))
 	if s.out == "" {
+		o.Judged = func(score.Item) { told(0) }
 		return score.Evaluate(ctx, s.exec, rows, preds, o)
 	}
 	on := digest([]byte(s.dbs.dir), []byte(withoutPassword(s.dbs.dsn)))
@@ -112,13 +128,19 @@ func (s *scoring) judge(ctx context.Context, rows []data.Row, preds []data.Predi
 	if err != nil {
 		return nil, nil, err
 	}
-	o.Judged = func(it score.Item) { j.add(judgedLine{it, it.SetMatch, it.ExactMatch, it.EmptyGold, on}) }
+	o.Judged = func(it score.Item) {
+		j.add(judgedLine{it, it.SetMatch, it.ExactMatch, it.EmptyGold, on})
+		told(len(o.Known))
+	}
 	summary, items, err := score.Evaluate(ctx, s.exec, rows, preds, o)
 	if closeErr := j.done(); closeErr != nil {
 		return nil, nil, errors.Join(err, closeErr)
 	}
 	if err != nil {
-		if errors.Is(err, sqlexec.ErrUnavailable) {
+		if ctx.Err() != nil {
+			err = errors.New("interrupted")
+		}
+		if ctx.Err() != nil || errors.Is(err, sqlexec.ErrUnavailable) {
 			err = fmt.Errorf("%w; what was judged so far is kept in %s, and the same command goes on from there", err, s.part())
 		}
 		return nil, nil, err

@@ -52,7 +52,7 @@ func TestScoreGoesOnWithWhatWasJudged(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if o := cliContext(ctx, args...); o.code != 1 {
+	if o := cliContext(ctx, args...); o.code != 1 || !strings.Contains(o.stderr, "interrupted") {
 		t.Errorf("interrupted: %+v", o)
 	}
 }
