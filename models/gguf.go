@@ -64,7 +64,7 @@ func loadGGUF(path string, o LoadOptions) (CausalLM, error) {
 	}
 	if blocks != nil && blocks.IsQuantized() {
 		// Before there are values, so that blocks of the file become those of the model as they are.
-		if err := nn.Quantize(m, *blocks); err != nil {
+		if err := nn.QuantizeEmpty(m, *blocks); err != nil {
 			return nil, fmt.Errorf("models: %s: %w", path, err)
 		}
 	}

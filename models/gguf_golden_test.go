@@ -1,9 +1,11 @@
 package models_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"maps"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/models/llama"
+	"github.com/hone-ml/hone/models/modeltest"
 	_ "github.com/hone-ml/hone/models/qwen"
 	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/tensor/gguf"
@@ -197,4 +200,35 @@ func TestBlocksOfALlamaKeepTheOrderOfItsHeads(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestAGGUFFileIsTheSameOnEveryDevice(t *testing.T) {
+	modeltest.OnEveryDevice(t, func(t *testing.T, dev *tensor.Device) {
+		if dev == tensor.CPU() {
+			return // with which the others are compared
+		}
+		for _, dt := range []*tensor.DType{nil, new(tensor.BF16), new(tensor.Q8_0)} {
+			want, err := models.Load(ggufGolden("llama"), models.LoadOptions{DType: dt})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := models.Load(ggufGolden("llama"), models.LoadOptions{DType: dt, Device: dev})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !maps.Equal(bytesOf(got), bytesOf(want)) {
+				t.Errorf("%v: the parameters differ", dt)
+			}
+			files := [2]string{savedGGUF(t, got, models.GGUFOptions{DType: new(tensor.Q8_0)}), savedGGUF(t, want, models.GGUFOptions{DType: new(tensor.Q8_0)})}
+			var data [2][]byte
+			for i, path := range files {
+				if data[i], err = os.ReadFile(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !bytes.Equal(data[0], data[1]) {
+				t.Errorf("%v: what is saved differs", dt)
+			}
+		}
+	})
 }

@@ -13,6 +13,17 @@ import (
 // the embedding, stays as it is, and so does everything else. If the rows of a weight are not whole blocks, or
 // it is quantised already, the error names it, and nothing was changed. See Parameters for what a module is.
 func Quantize(module any, dt tensor.DType) error {
+	return quantize(module, dt, (*tensor.Tensor).CopyFrom)
+}
+
+// QuantizeEmpty is Quantize for a module whose parameters have no values yet, and neither do the blocks then: they
+// are for what a file holds.
+func QuantizeEmpty(module any, dt tensor.DType) error {
+	return quantize(module, dt, func(blocks, weight *tensor.Tensor) {})
+}
+
+// quantize puts blocks in the place of weights, and has fill set them to these.
+func quantize(module any, dt tensor.DType, fill func(blocks, weight *tensor.Tensor)) error {
 	if !dt.IsQuantized() {
 		return fmt.Errorf("nn: Quantize to %v, which has no blocks", dt)
 	}
@@ -31,7 +42,7 @@ func Quantize(module any, dt tensor.DType) error {
 		var blocks *tensor.Tensor
 		err := tensor.Try(func() {
 			blocks = tensor.Empty(l.Weight.Device(), dt, l.Weight.Shape()...)
-			blocks.CopyFrom(l.Weight)
+			fill(blocks, l.Weight)
 		})
 		if err != nil {
 			return fmt.Errorf("nn: quantising %s: %w", join(l.name, "weight"), err)

@@ -1,7 +1,9 @@
 package nn_test
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,6 +70,26 @@ func TestQuantizeChangesTheWeightsOfLinearsOnly(t *testing.T) {
 		if worst == 0 || worst > off*largest {
 			t.Errorf("%v moved the result by %v of %v", dt, worst, largest)
 		}
+	}
+}
+
+func TestQuantizeEmptyMakesTheBlocksAndLeavesTheirValuesToTheCaller(t *testing.T) {
+	want, m := newQuantizable(96), newQuantizable(96)
+	if err := nn.Quantize(want, tensor.Q8_0); err != nil {
+		t.Fatal(err)
+	}
+	if err := nn.QuantizeEmpty(m, tensor.Q8_0); err != nil {
+		t.Fatal(err)
+	}
+	values := maps.Collect(nn.Parameters(want))
+	for name, p := range nn.Parameters(m) {
+		if p.DType() != values[name].DType() {
+			t.Errorf("%s is %v, want %v", name, p.DType(), values[name].DType())
+		}
+		p.CopyFrom(values[name])
+	}
+	if !slices.Equal(m.forward(t), want.forward(t)) {
+		t.Error("blocks that were filled compute something else")
 	}
 }
 
