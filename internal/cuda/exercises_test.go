@@ -2,24 +2,62 @@ package cuda
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 	"unsafe"
 
 	"github.com/hone-ml/hone/internal/backend"
+	"github.com/hone-ml/hone/internal/cpu"
+	"github.com/hone-ml/hone/internal/cuda/kernels"
 )
 
-// A rig runs ops on small inputs of many kinds, always the same ones, and keeps what comes out.
+// An exercise runs the ops behind a kernel in all the ways that tell its instructions apart: odd shapes, edges of tiles and
+// of vectors, magnitudes of which each matters. The mutation gate breaks kernels under exercises, so they are small.
+type exercise func(r *rig)
+
+// exercises are by family: what to run for a kernel.
+var exercises = map[string]func(kernel string) exercise{
+	"rmsnorm": normExercise, "layernorm": normExercise, "rowsums": normExercise, "rope": ropeExercise, "swiglu": swigluExercise,
+	"softmax": softmaxExercise, "crossentropy": crossEntropyExercise, "sumsquares": sumSquaresExercise,
+	"adamw": optimizerExercise, "momentum": optimizerExercise, "quantized": quantizedExercise,
+}
+
+// operations are what a rig may ask of a backend.
+type operations interface {
+	backend.Backend
+	backend.ActivationDeriver
+	backend.AdamWer
+	backend.Attentioner
+	backend.CrossEntropyer
+	backend.LayerNormer
+	backend.Lioner
+	backend.MatMulAdder
+	backend.NormRoPEr
+	backend.QuantizedMatMuler
+	backend.Quantizer
+	backend.RMSNormer
+	backend.RoPEr
+	backend.Scanner
+	backend.SGDer
+	backend.Softmaxer
+	backend.Sorter
+	backend.SquareSummer
+	backend.SwiGLUer
+}
+
+// A rig runs exercises on inputs that are always the same ones, and keeps what comes out.
 type rig struct {
 	t       testing.TB
-	b       *Backend
+	b       operations
 	rng     *rand.Rand
 	free    []func()
-	results []output
+	open    []output // of ops that are not settled yet
+	results []result // of those that are
+	check   func(i int, r result) error
 }
 
 // An output is memory that an op wrote, with what lies before it.
@@ -27,6 +65,12 @@ type output struct {
 	base  unsafe.Pointer
 	bytes int
 	dtype backend.DType
+}
+
+// A result is an output as numbers.
+type result struct {
+	values []float64
+	dtype  backend.DType
 }
 
 // What is before inputs and outputs, and in these before they are written, is numbers like others, so that nobody takes them
@@ -70,390 +114,148 @@ func (r *rig) out(dt backend.DType, offset int, shape ...int) *backend.View {
 
 func (r *rig) keep(v *backend.View, offset int) *backend.View {
 	before := offset * v.DType.Size()
-	r.results = append(r.results, output{unsafe.Add(v.Ptr, -before), before + v.DType.Bytes(v.Len()), v.DType})
+	r.open = append(r.open, output{unsafe.Add(v.Ptr, -before), before + v.DType.Bytes(v.Len()), v.DType})
 	return v
 }
 
-// run is what an exercise leaves in memory, as numbers.
-func (r *rig) run(exercise func(r *rig)) (out [][]float64, dtypes []backend.DType, err error) {
-	r.rng, r.results = rand.New(rand.NewPCG(21, 22)), nil
-	defer func() {
-		for _, f := range r.free {
-			f()
-		}
-		r.free = nil
-		if err != nil {
-			_ = r.b.Sync()
-		}
-	}()
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v", v)
-		}
-	}()
-	for class, pieces := range r.b.spare.free { // what an earlier run left there must not help
-		for _, p := range pieces {
-			if err := r.b.ctx.Set(p, 0xff, 1<<class, r.b.compute); err != nil {
-				return nil, nil, err
-			}
-		}
-	}
-	exercise(r)
-	if err := r.b.Sync(); err != nil {
-		return nil, nil, err
-	}
-	for _, o := range r.results {
-		raw := make([]byte, o.bytes)
-		r.b.CopyOut(raw, o.base)
-		out, dtypes = append(out, decode(o.dtype, raw)), append(dtypes, o.dtype)
-	}
-	return out, dtypes, nil
-}
-
-// exerciseOf is what runs a kernel, by its name.
-func exerciseOf(kernel string) func(r *rig) {
-	dt := backend.F32
-	for name, d := range map[string]backend.DType{"_f32": backend.F32, "_f64": backend.F64, "_bf16": backend.BF16, "_f16": backend.F16} {
-		if strings.HasSuffix(kernel, name) {
-			dt = d
-		}
-	}
-	acc := dt.Accumulator()
-	narrow := []backend.DType{dt}
-	if kernel == "add_partials_f32" {
-		narrow = []backend.DType{backend.BF16, backend.F16}
-	}
-	anyRow := strings.Contains(kernel, "_any_") || strings.Contains(kernel, "_columns_") || dt == backend.F16 || dt == backend.F64
-	if strings.HasSuffix(kernel, "_f32_to_bf16") {
-		dt = backend.F32
-	}
-	backward := strings.Contains(kernel, "_backward") || strings.Contains(kernel, "_columns") || strings.HasPrefix(kernel, "add_partials")
-	// Rows of a warp and of a block; more of them than a block takes.
-	shapes, offset := [][2]int{{70, 64}, {20, 1024}, {3, 1040}, {2, 8192}, {300, 1056}}, 0
-	for k := range heldElements * dt.Size() / 16 { // rows that end with the first lane's vector k
-		shapes = append(shapes, [2]int{2, (32*k + 1) * 16 / dt.Size()})
-	}
-	if anyRow {
-		shapes, offset = [][2]int{{70, 33}, {2, 1}, {3, 701}}, 1
-	}
-	switch op, _, _ := strings.Cut(kernel, "_"); op {
-	case "rmsnorm", "layernorm", "add":
-		return func(r *rig) {
-			for i, s := range shapes {
-				n, d, dt := s[0], s[1], narrow[i%len(narrow)]
-				x, w, bias := r.in(dt, offset, n, d), r.in(dt, offset, d), r.in(dt, offset, d)
-				mean, rstd := r.in(acc, 0, n), r.positive(acc, 0, n)
-				dy, dx, dw, db := r.in(dt, offset, n, d), r.out(dt, offset, n, d), r.keep(r.in(acc, 0, d), 0), r.keep(r.in(dt, 1, d), 1)
-				outMean, outRstd := r.out(acc, 0, n), r.out(acc, 0, n)
-				switch {
-				case op == "layernorm" && backward:
-					r.b.LayerNormBackward(dx, dw, db, dy, x, w, mean, rstd)
-				case op == "layernorm":
-					r.b.LayerNorm(dx, outMean, outRstd, x, w, bias, 1e-5)
-				case backward:
-					r.b.RMSNormBackward(dx, dw, dy, x, w, rstd)
-					r.b.RMSNormBackward(nil, db, dy, x, w, rstd)
-					r.b.RMSNormBackward(dy, nil, r.keep(dy, offset), x, w, rstd)
-				default:
-					r.b.RMSNorm(dx, outRstd, x, w, 1e-5)
-				}
-			}
-		}
-	case "rope", "normrope":
-		return func(r *rig) {
-			for _, s := range [][3]int{{3, 5, 64}, {70, 2, 48}, {1030, 1, 16}, {2, 1, 128}, {3, 2, 16}, {3, 2, 32}, {1, 1, 520}, {2, 20, 128}, {2, 3, 8}} {
-				if anyRow {
-					s[2] += 2
-				}
-				n, h, d := s[0], s[1], s[2]
-				x, w, dy, rstd := r.in(dt, offset, n, h, d), r.in(dt, offset, d), r.in(dt, offset, n, h, d), r.positive(acc, 0, n, h)
-				cos, sin := r.in(acc, 0, n, d/2), r.in(acc, 0, n, d/2)
-				out, dw := r.out(dt, offset, n, h, d), r.keep(r.in(acc, 0, d), 0)
-				switch {
-				case op == "rope":
-					r.b.RoPE(out, x, cos, sin, false)
-					r.b.RoPE(dy, r.keep(dy, offset), cos, sin, true)
-				case backward:
-					r.b.NormRoPEBackward(out, dw, dy, x, w, rstd, cos, sin)
-					r.b.NormRoPEBackward(nil, dw, dy, x, w, rstd, cos, sin)
-				default:
-					r.b.NormRoPE(out, r.keep(rstd, 0), x, w, cos, sin, 1e-5)
-				}
-			}
-		}
-	case "swiglu":
-		return func(r *rig) {
-			for _, s := range [][2]int{{3, 40}, {2, 2304}} {
-				n, d := s[0], s[1]+offset
-				// Halves of rows: not without gaps.
-				both, dboth := r.in(dt, offset, n, 2*d), r.out(dt, offset, n, 2*d)
-				gate, up := both.Slice(1, 0, d), both.Slice(1, d, 2*d)
-				dgate, dup := dboth.Slice(1, 0, d), dboth.Slice(1, d, 2*d)
-				if dy := r.in(dt, offset, n, d); backward {
-					r.b.SwiGLUBackward(&dgate, &dup, dy, &gate, &up)
-				} else {
-					r.b.SwiGLU(&dgate, &gate, &up)
-				}
-			}
-		}
-	case "softmax":
-		if anyRow {
-			shapes = append(shapes, [2]int{2, 9000})
-		}
-		return func(r *rig) {
-			for _, s := range shapes {
-				n, d := s[0], s[1]
-				offset, pitch := offset, d
-				if d == 9000 { // vectors, and a rest
-					offset, d = 0, d-5
-				}
-				x, dy, out := r.rows(dt, offset, n, pitch).Slice(1, 0, d), r.in(dt, offset, n, pitch).Slice(1, 0, d), r.out(dt, offset, n, pitch).Slice(1, 0, d)
-				if backward {
-					r.b.SoftmaxBackward(&out, &dy, &x)
-				} else {
-					r.b.Softmax(&out, &x)
-				}
-			}
-		}
-	case "crossentropy":
-		return func(r *rig) { r.crossEntropy(dt, kernel, backward) }
-	case "sumsquares":
-		return func(r *rig) {
-			for _, offset := range []int{0, 1} {
-				for _, chunk := range []int{1, 96, 5000} {
-					n := 3*chunk + 17
-					r.b.SumSquares(r.out(acc, 0, ceilDiv(n, chunk)), r.in(dt, offset, n), chunk)
-				}
-			}
-		}
-	case "adamw", "sgd", "lion":
-		return func(r *rig) { r.optimizer(kernel) }
-	}
-	return func(r *rig) { r.quantized(kernel) }
-}
-
-// rows draws rows of which the largest numbers lie at many places, some as far apart as exp can tell.
-func (r *rig) rows(dt backend.DType, offset, n, d int) *backend.View {
-	x := normals(r.rng, 3, n*d)
-	for i := range n {
-		row := x[i*d : (i+1)*d]
-		switch i % 4 {
-		case 1: // one far above the others
-			row[r.rng.IntN(d)] = 2000
-		case 2: // rising
-			for j := range row {
-				row[j] = float64(j*60)/float64(d) - 30
-			}
-		case 3:
-			row[r.rng.IntN(d)] = math.Inf(-1)
-		}
-	}
-	return r.put(dt, encode(r.t, dt, x), offset, n, d)
-}
-
-func (r *rig) crossEntropy(dt backend.DType, kernel string, backward bool) {
-	acc := dt.Accumulator()
-	for _, s := range [][3]int{{9, 70, 0}, {60, 72, 0}, {6, 1100, 0}, {6, 701, 1}, {3, 9001, 0}} {
-		n, d, offset := s[0], s[1], s[2]
-		targets := make([]float64, n)
-		for i := range targets {
-			targets[i] = float64(r.rng.IntN(d))
-		}
-		targets[n-1], targets[n-2], targets[0] = -100, float64(d-1), 0
-		index := r.put(backend.I32, encode(r.t, backend.I32, targets), 0, n)
-		// Rows that begin on 16 bytes though their length may be odd.
-		pitch := roundUp(d, 8) + offset
-		whole := r.rows(dt, offset, n, pitch)
-		x := whole.Slice(1, 0, d)
-		for _, smoothing := range []float64{0, 0.1} {
-			args := backend.CrossEntropyArgs{IgnoreIndex: -100, Smoothing: smoothing}
-			if backward {
-				from, to := dt, dt
-				if strings.HasSuffix(kernel, "_to_bf16") {
-					to = backend.BF16
-				}
-				// No smaller than the largest logit, so that nothing is too large to compare.
-				logSums := make([]float64, n)
-				for i := range logSums {
-					if logSums[i] = 35; i%4 == 1 {
-						logSums[i] = 2000
-					}
-				}
-				lse := r.put(from.Accumulator(), encode(r.t, from.Accumulator(), logSums), 0, n)
-				scale, out := r.in(from.Accumulator(), 0, n), r.out(to, offset, n, pitch)
-				o := out.Slice(1, 0, d)
-				r.b.CrossEntropyBackward(&o, &x, lse, index, scale, args)
-				if to != from { // over the logits
-					over := *r.keep(whole, offset)
-					over.DType = to
-					over.Strides[0] *= 2
-					over = over.Slice(1, 0, d)
-					r.b.CrossEntropyBackward(&over, &x, lse, index, scale, args)
-				}
-				continue
-			}
-			r.b.CrossEntropy(r.out(acc, 0, n), r.out(acc, 0, n), &x, index, args)
-			state := r.put(acc, make([]byte, acc.Bytes(4*n)), 0, n, 4)
-			args.Classes = d
-			for at := 0; at < d; {
-				to := min(at+d/3+1, d)
-				args.First = at
-				part := x.Slice(1, at, to)
-				if to < d {
-					r.b.CrossEntropyPart(nil, nil, state, &part, index, args)
-				} else {
-					r.b.CrossEntropyPart(r.out(acc, 0, n), r.out(acc, 0, n), state, &part, index, args)
-				}
-				at = to
-			}
-		}
-	}
-	bad := r.put(backend.I32, encode(r.t, backend.I32, []float64{1, 3, -1, 2}), 0, 4)
-	x, lse, scale := r.in(dt, 0, 4, 3), r.in(acc, 0, 4), r.in(acc, 0, 4)
-	defer func() {
-		e, ok := recover().(*backend.IndexError)
-		if !ok || *e != (backend.IndexError{Position: 1, Index: 3, Limit: 3}) {
-			panic(fmt.Sprintf("bad targets give %v", e))
-		}
-	}()
-	args := backend.CrossEntropyArgs{IgnoreIndex: -100}
-	if backward {
-		if strings.HasSuffix(kernel, "_to_bf16") {
-			dt = backend.BF16
-		}
-		r.b.CrossEntropyBackward(r.out(dt, 0, 4, 3), x, lse, bad, scale, args)
-	} else {
-		r.b.CrossEntropy(r.out(acc, 0, 4), r.out(acc, 0, 4), x, bad, args)
-	}
+// settle waits for the ops so far, checks what they wrote and gives the memory back: an exercise calls it between one
+// shape and the next, so that a broken kernel is noticed early.
+func (r *rig) settle() {
 	if err := r.b.Sync(); err != nil {
 		panic(err)
 	}
-}
-
-func (r *rig) optimizer(kernel string) {
-	hyper := r.put(backend.F32, encode(r.t, backend.F32, []float64{0.01, 0.1, 1.5, 2.5, 0.25, 7}), 0, 6)
-	if kernel == "adamw_f64" {
-		for _, param := range []backend.DType{backend.F64, backend.F32, backend.BF16, backend.F16} {
-			for _, coupled := range []bool{false, true} {
-				const n = 256
-				s := backend.AdamWState{Master: r.keep(r.in(backend.F64, 0, n), 0), M: r.keep(r.in(backend.F64, 0, n), 0), V: r.keep(r.positive(backend.F64, 0, n), 0)}
-				if param != backend.F64 {
-					s.Param = r.out(param, 0, n)
-				}
-				r.b.AdamW(s, r.in(backend.F64, 0, n), hyper, backend.AdamWArgs{Beta1: 0.9, Beta2: 0.99, Eps: 1e-6, Coupled: coupled})
-			}
-		}
-		return
-	}
-	moments := backend.F32
-	if strings.HasSuffix(kernel, "_bf16") {
-		moments = backend.BF16
-	} else if strings.HasSuffix(kernel, "_u8") {
-		moments = backend.U8
-	}
-	for _, n := range []int{1, 2, 3, 512, 515} {
-		for offset := range 2 {
-			for form := range 5 {
-				for _, grad := range []backend.DType{backend.F32, backend.BF16} {
-					if n < 3 && grad == backend.BF16 && form > 0 {
-						continue
-					}
-					var s backend.AdamWState
-					switch form {
-					case 0:
-						s.Master = r.keep(r.in(backend.F32, offset, n), offset)
-					case 1, 2, 3:
-						s.Master, s.Param = r.keep(r.in(backend.F32, offset, n), offset), r.out([]backend.DType{backend.BF16, backend.F16, backend.F64}[form-1], offset, n)
-					case 4:
-						s.Param, s.Remainder = r.keep(r.in(backend.BF16, offset, n), offset), r.keep(r.put(backend.U8, encode(r.t, backend.U8, r.codes(2*n)), 2*offset, n, 2), 2*offset)
-					}
-					g := r.in(grad, offset, n)
-					if kernel == "sgd" || kernel == "lion" {
-						w := backend.WeightState{Param: s.Param, Master: s.Master, Remainder: s.Remainder}
-						for _, moment := range []backend.DType{backend.F32, backend.BF16, backend.U8} {
-							m := backend.MomentumState{WeightState: w}
-							if moment != backend.U8 {
-								m.M = r.keep(r.in(moment, offset, n), offset)
-							}
-							switch {
-							case kernel == "sgd":
-								r.b.SGD(m, g, hyper, backend.SGDArgs{Momentum: 0.9, Nesterov: form%2 == 0})
-							case m.M != nil:
-								r.b.Lion(m, g, hyper, backend.LionArgs{Beta1: 0.9, Beta2: 0.99})
-							}
-						}
-						continue
-					}
-					if moments == backend.U8 {
-						blocks := ceilDiv(n, backend.QuantBlock)
-						s.M, s.V = r.keep(r.put(backend.U8, encode(r.t, backend.U8, r.codes(n)), offset, n), offset), r.keep(r.put(backend.U8, encode(r.t, backend.U8, r.codes(n)), offset, n), offset)
-						s.MScale, s.VScale = r.keep(r.in(backend.F32, 0, blocks), 0), r.keep(r.positive(backend.F32, 0, blocks), 0)
-					} else {
-						s.M, s.V = r.keep(r.in(moments, offset, n), offset), r.keep(r.positive(moments, offset, n), offset)
-					}
-					bare := form == 0 && grad == backend.BF16
-					if bare {
-						s.Master, s.Param = nil, r.keep(r.in(backend.BF16, offset, n), offset)
-					}
-					r.b.AdamW(s, g, hyper, backend.AdamWArgs{Beta1: 0.9, Beta2: 0.99, Eps: 1e-6, Stream: 77, Coupled: form == 1})
-				}
+	for _, o := range r.open {
+		raw := make([]byte, o.bytes)
+		r.b.CopyOut(raw, o.base)
+		r.results = append(r.results, result{decode(o.dtype, raw), o.dtype})
+		if last := len(r.results) - 1; r.check != nil {
+			if err := r.check(last, r.results[last]); err != nil {
+				panic(err)
 			}
 		}
 	}
+	r.release()
 }
 
-func (r *rig) codes(n int) []float64 {
-	x := make([]float64, n)
-	for i := range x {
-		x[i] = float64(r.rng.IntN(256))
+func (r *rig) release() {
+	for _, f := range r.free {
+		f()
 	}
-	return x
+	r.free, r.open = nil, nil
 }
 
-func (r *rig) quantized(kernel string) {
-	dt := backend.Q8_0
-	if strings.Contains(kernel, "q4_0") {
-		dt = backend.Q4_0
-	}
-	blocks := func(n, offset int) *backend.View {
-		raw := make([]byte, dt.Bytes(n))
-		for i := range raw {
-			if raw[i] = byte(r.rng.Uint32()); i%dt.Size() == 1 {
-				raw[i] &= 0x3f
-			}
+// run is what an exercise leaves in memory, or what stopped it: a panic, or the error of check.
+func (r *rig) run(e exercise) (out []result, err error) {
+	r.rng, r.results = rand.New(rand.NewPCG(21, 22)), nil
+	defer func() {
+		if err != nil {
+			_ = r.b.Sync() // what is told first says more
 		}
-		v := *r.put(backend.U8, raw, offset, len(raw))
-		v = backend.NewView(v.Ptr, dt, n)
-		return &v
-	}
-	for _, other := range []backend.DType{backend.F32, backend.BF16, backend.F16} {
-		switch {
-		case strings.HasPrefix(kernel, "quantize"):
-			x := normals(r.rng, 1, 32*11)
-			for i := 32; i < 64; i++ {
-				x[i] = 0
-			}
-			x[70], x[100], x[130], x[140] = math.NaN(), math.Inf(1), 4, -4
-			out := *r.out(backend.U8, 1, dt.Bytes(len(x)))
-			out = backend.NewView(out.Ptr, dt, len(x))
-			r.b.Quantize(&out, r.put(other, encode(r.t, other, x), 1, len(x)))
-		case strings.HasPrefix(kernel, "dequantize"):
-			r.b.Dequantize(r.out(other, 1, 32*11), blocks(32*11, 1))
-			r.b.Dequantize(r.out(other, 1, 256), blocks(256, 1))
+		r.release()
+	}()
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case error:
+			err = v
 		default:
-			m := int(kernel[len(kernel)-1] - '0')
-			for _, s := range [][3]int{{9, 544, 1}, {4099 + 4096*(1/m), 128, 0}, {70, 256, 2}, {3, max(4096/m, 1024) + 96, 0}, {4, 512, 0}} {
-				n, k := s[0], s[1]
-				if n > 1000 && other != backend.F32 {
-					continue
-				}
-				w := blocks(n*k, s[2])
-				*w = backend.NewView(w.Ptr, dt, n, k)
-				r.b.MatMulQuantized(r.keep(r.in(other, 1, m, n), 1), r.in(other, 1, m, k), w, n%2 == 1)
-				if m > 2 {
-					r.b.MatMulQuantized(r.out(other, 0, m-1, n), r.in(other, 0, m-1, k), w, false)
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	if b, ok := r.b.(*Backend); ok {
+		for class, pieces := range b.spare.free { // what an earlier run left there must not help
+			for _, p := range pieces {
+				if err := b.ctx.Set(p, 0xff, 1<<class, b.compute); err != nil {
+					return nil, err
 				}
 			}
 		}
 	}
+	e(r)
+	r.settle()
+	return r.results, nil
+}
+
+// differs says where results differ by more than precision explains, slack times as much as rounding does, or, without
+// slack, at all.
+func differs(got, want result, slack float64) error {
+	largest := 0.0
+	for _, w := range want.values {
+		if !math.IsInf(w, 0) && !math.IsNaN(w) {
+			largest = math.Max(largest, math.Abs(w))
+		}
+	}
+	relative, absolute := 1e-5, 1e-6*largest
+	switch want.dtype {
+	case backend.F64:
+		relative, absolute = 1e-12, 1e-13*largest
+	case backend.BF16:
+		relative, absolute = 1.0/128, 1e-4*largest
+	case backend.F16:
+		relative, absolute = 1.0/512, 1e-4*largest
+	}
+	if !want.dtype.IsFloat() {
+		slack = 0
+	}
+	for j, w := range want.values {
+		g := got.values[j]
+		if math.IsNaN(g) != math.IsNaN(w) || math.Abs(g-w) > slack*(relative*math.Abs(w)+absolute) || math.IsInf(g, 0) && g != w {
+			return fmt.Errorf("element %d of %v is %v, want %v", j, want.dtype, g, w)
+		}
+	}
+	return nil
+}
+
+// What exercises leave in memory is what the CPU leaves there.
+func TestExercisesAgreeWithTheCPU(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the exercises are for whole runs")
+	}
+	b := openSimulator(t)
+	for _, family := range kernels.Families() {
+		if exercises[family] == nil {
+			t.Errorf("there is no exercise for %s", family)
+			continue
+		}
+		for _, kernel := range kernelsOf(t, family) {
+			e := exercises[family](kernel)
+			want, err := (&rig{t: t, b: cpu.New()}).run(e)
+			if err != nil {
+				t.Fatalf("%s, on the CPU: %v", kernel, err)
+			}
+			r := &rig{t: t, b: b, check: func(i int, r result) error {
+				if err := differs(r, want[i], 8); err != nil {
+					return fmt.Errorf("result %d: %w", i, err)
+				}
+				return nil
+			}}
+			got, err := r.run(e)
+			if err == nil && len(got) != len(want) {
+				err = errors.New("other results")
+			}
+			if err != nil {
+				t.Errorf("%s: %v", kernel, err)
+			}
+			if launched := b.Statistics(); launched[kernel].WarpInstructions == 0 {
+				t.Errorf("the exercise of %s does not run it", kernel)
+			}
+		}
+	}
+}
+
+// kernelsOf lists the kernels of a family.
+func kernelsOf(t *testing.T, family string) (names []string) {
+	ptx, err := kernels.PTX(family)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := entries(ptx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range all {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
