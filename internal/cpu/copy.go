@@ -242,25 +242,27 @@ func fillWith[T element](out *backend.View, value T) {
 func (*Backend) Arange(out *backend.View, start, step float64) {
 	switch out.DType {
 	case backend.F64:
-		arange[float64](out, start, step)
+		arange(out, start, step, convertOne[float64])
 	case backend.I32:
-		arange[int32](out, start, step)
+		arange(out, start, step, convertOne[int32])
 	case backend.I64:
-		arange[int64](out, start, step)
-	case backend.U8, backend.Bool:
-		arange[uint8](out, start, step)
+		arange(out, start, step, convertOne[int64])
+	case backend.U8:
+		arange(out, start, step, convertOne[uint8])
+	case backend.Bool:
+		arange(out, start, step, func(v float64) uint8 { return truth(v != 0) })
 	default:
-		arange[float32](out, start, step)
+		arange(out, start, step, convertOne[float32])
 	}
 }
 
-func arange[T number](out *backend.View, start, step float64) {
+func arange[T number](out *backend.View, start, step float64, convert func(float64) T) {
 	n := newOrderedNest(out)
 	n.run(grainScalar, func(ws *workspace, at *coords, count int) {
 		dst := writable[T](n, 0, ws, at, count)
 		first := n.index(at)
 		for i := range dst {
-			dst[i] = convertOne[T](start + float64(float64(first+i)*step)) // not fused: the same everywhere
+			dst[i] = convert(start + float64(float64(first+i)*step)) // not fused: the same everywhere
 		}
 		write(n, 0, at, dst)
 	})

@@ -8,7 +8,7 @@ func (b *Backend) ActivationBackward(op backend.UnaryOp, dx, dy, kept *backend.V
 		nest nest3
 		op   int32
 	}
-	newNest(0, dx, dy, kept).parts(func(n *nest, _ int) {
+	newNest(0, dx, dy, kept).parts(b.most, func(n *nest, _ int) {
 		name, width := "activation_backward_"+class(dx.DType), 1
 		if hot(dx.DType) && n.vectorizes(4, false) {
 			name, width = "activation_backward_vectors_"+dx.DType.String(), 4

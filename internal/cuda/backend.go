@@ -21,6 +21,7 @@ type Backend struct {
 	driver string // "CUDA 12.4", or what stands for it
 	props  Properties
 	slow   bool // a simulator
+	most   int  // elements that a launch goes over: maxElements, fewer in tests
 
 	ctx     Context
 	compute Stream // kernels, and copies to the device
@@ -49,7 +50,7 @@ func newBackend(d Driver, device int, name string) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{name: name, driver: "CUDA " + versionText(version), props: props, blocks: map[unsafe.Pointer]int{}}
+	b := &Backend{name: name, driver: "CUDA " + versionText(version), props: props, most: maxElements, blocks: map[unsafe.Pointer]int{}}
 	if props.Capability < minCapability {
 		return nil, fmt.Errorf("%s has compute capability %d.%d; hone's kernels need %d.%d, an Ampere card or newer",
 			props.Name, props.Capability/10, props.Capability%10, minCapability/10, minCapability%10)

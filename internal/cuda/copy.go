@@ -26,7 +26,7 @@ func (b *Backend) Fill(out *backend.View, value float64) {
 		return
 	}
 	f := b.function("fill", "fill_view_"+word(out.DType))
-	eachPart([]*backend.View{out}, func(parts []*backend.View) {
+	eachPart(b.most, []*backend.View{out}, func(parts []*backend.View) {
 		n := parts[0].Len()
 		launch(b, f, blocks(n), blockThreads, 0, &struct {
 			out  deviceView
@@ -65,7 +65,7 @@ func (b *Backend) Arange(out *backend.View, start, step float64) {
 		start, step float64
 		base        int64
 	}
-	newOrderedNest(out).parts(func(n *nest, base int) {
+	newOrderedNest(out).parts(b.most, func(n *nest, base int) {
 		a := args{device[[1]deviceOperand](n, 1), start, step, int64(base)}
 		launch(b, b.function("fill", "arange"), blocks(int(a.nest.count)), blockThreads, 0, &a)
 	})
@@ -85,7 +85,7 @@ func (b *Backend) Random(out *backend.View, d backend.Dist, key, counter uint64,
 		a.scale, a.high = float32(hi-lo), float32(hi)
 		a.next = math.Nextafter32(a.high, a.low)
 	}
-	newOrderedNest(out).parts(func(n *nest, base int) {
+	newOrderedNest(out).parts(b.most, func(n *nest, base int) {
 		a := a
 		a.nest, a.base = device[[1]deviceOperand](n, 1), int64(base)
 		// A thread has a block of four numbers; the first and the last may lie partly outside.
@@ -97,7 +97,7 @@ func (b *Backend) Random(out *backend.View, d backend.Dist, key, counter uint64,
 // Copy sets out = x, converting dtypes.
 func (b *Backend) Copy(out, x *backend.View) {
 	type args struct{ nest nest2 }
-	newNest(0, out, x).parts(func(n *nest, _ int) {
+	newNest(0, out, x).parts(b.most, func(n *nest, _ int) {
 		if axis := transposedAxis(n); axis >= 0 {
 			b.transpose(n, axis)
 			return

@@ -189,7 +189,7 @@ func TestFoldsOfMoreThanAKernelCanIndexAreDoneInParts(t *testing.T) {
 	b := openSimulator(t)
 	x, out := numbers(t, b, backend.BF16, 9, 21, 33), numbers(t, b, backend.F32, 21)
 	whole, parts := make([]float32, 21), make([]float32, 21)
-	folded := backend.NewView(nil, backend.BF16, 9, 33)
+	folded := backend.NewView(x.Ptr, backend.BF16, 9, 33)
 	folded.Strides[0] = 21 * 33
 	kept := backend.NewView(x.Ptr, backend.BF16, 21)
 	kept.Strides[0] = 33

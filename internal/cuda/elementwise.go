@@ -30,7 +30,7 @@ func (b *Backend) Unary(op backend.UnaryOp, out, x *backend.View) {
 		nest nest2
 		op   int32
 	}
-	newNest(0, out, x).parts(func(n *nest, _ int) {
+	newNest(0, out, x).parts(b.most, func(n *nest, _ int) {
 		family, name, width := "unary", "unary_"+class(x.DType), 1
 		switch {
 		case hasVectors(op) && hot(x.DType) && n.vectorizes(4, false):
@@ -83,7 +83,7 @@ func (b *Backend) Binary(op backend.BinaryOp, out, x, y *backend.View) {
 		fault unsafe.Pointer
 	}
 	fault := b.faultOf(op, x.DType)
-	newNest(0, out, x, y).parts(func(n *nest, _ int) {
+	newNest(0, out, x, y).parts(b.most, func(n *nest, _ int) {
 		name, width := "binary_"+classOf(op, x.DType), 1
 		if op <= backend.Min && hot(x.DType) && n.vectorizes(lanes(x.DType), true) {
 			name, width = "binary_vectors_"+x.DType.String(), lanes(x.DType)
@@ -112,7 +112,7 @@ func (b *Backend) Scalar(op backend.BinaryOp, out, x *backend.View, s float64) {
 		s = float64(float32(s))
 	}
 	fault := b.faultOf(op, x.DType)
-	newNest(0, out, x).parts(func(n *nest, _ int) {
+	newNest(0, out, x).parts(b.most, func(n *nest, _ int) {
 		computed := classOf(op, x.DType)
 		name, width := "scalar_"+computed, 1
 		if op <= backend.Min && hot(x.DType) && n.vectorizes(lanes(x.DType), false) {
@@ -164,7 +164,7 @@ func integer(dt backend.DType, v float64) int64 {
 func (b *Backend) Where(out, cond, x, y *backend.View) {
 	type args struct{ nest nest4 }
 	f := b.function("binary", "where_"+word(out.DType))
-	newNest(0, out, cond, x, y).parts(func(n *nest, _ int) {
+	newNest(0, out, cond, x, y).parts(b.most, func(n *nest, _ int) {
 		a := args{device[[4]deviceOperand](n, 1)}
 		launch(b, f, blocks(int(a.nest.count)), blockThreads, 0, &a)
 	})

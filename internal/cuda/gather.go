@@ -54,7 +54,7 @@ func (b *Backend) Gather(out, x, index *backend.View) {
 		name = "gather_vectors_" + word(x.DType)
 	}
 	f, fault := b.function("gather", name), b.indexFault(x.Shape[0])
-	most := maxElements / int(rows.nest.count) // rows of a launch
+	most := max(b.most/int(rows.nest.count), 1) // rows of a launch
 	for base := 0; base < out.Shape[0]; base += most {
 		count := min(most, out.Shape[0]-base)
 		part := rows

@@ -176,10 +176,10 @@ func viewOf(v *backend.View) deviceView {
 }
 
 // eachPart calls do with views of one shape, cut along their first axis of more than one element, if need be again and
-// again, until a part has at most maxElements elements.
-func eachPart(views []*backend.View, do func(parts []*backend.View)) {
+// again, until a part has at most `most` elements.
+func eachPart(most int, views []*backend.View, do func(parts []*backend.View)) {
 	first := views[0]
-	if first.Len() <= maxElements {
+	if first.Len() <= most {
 		do(views)
 		return
 	}
@@ -194,6 +194,6 @@ func eachPart(views []*backend.View, do func(parts []*backend.View)) {
 			part := v.Slice(axis, r[0], r[1])
 			parts[i] = &part
 		}
-		eachPart(parts, do)
+		eachPart(most, parts, do)
 	}
 }

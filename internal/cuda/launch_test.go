@@ -136,7 +136,7 @@ func TestLargeViewsAreCutIntoParts(t *testing.T) {
 	w := v
 	w.Strides[1] = 3 << 30
 	elements, next := 0, uintptr(0)
-	eachPart([]*backend.View{&v, &w}, func(parts []*backend.View) {
+	eachPart(maxElements, []*backend.View{&v, &w}, func(parts []*backend.View) {
 		if parts[0].Len() > maxElements || parts[1].Len() != parts[0].Len() {
 			t.Errorf("parts %v and %v", parts[0], parts[1])
 		}

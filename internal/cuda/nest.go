@@ -124,10 +124,10 @@ func (n *nest) inner() int           { return n.shape[n.rank-1] }
 func (n *nest) stride(k int) int     { return n.operands[k].strides[n.rank-1] }
 func (n *nest) sameDType(k int) bool { return n.operands[k].dtype == n.operands[0].dtype }
 
-// parts calls do with pieces that a kernel can index, in row-major order, and the number of elements before each.
-func (n nest) parts(do func(part *nest, base int)) { n.cut(maxElements, 0, do) }
+// parts calls do with pieces of at most `most` elements, in row-major order, and the number of elements before each.
+func (n nest) parts(most int, do func(part *nest, base int)) { n.cut(most, 0, do) }
 
-// cut calls do with pieces of at most `most` elements.
+// cut is parts of a nest that has `base` elements before it.
 func (n nest) cut(most, base int, do func(part *nest, base int)) {
 	total := n.total()
 	switch {

@@ -51,7 +51,7 @@ func TestNestsTooLargeForAKernelAreCut(t *testing.T) {
 	v := backend.NewView(nil, backend.BF16, rows, columns)
 	v.Strides[0] = columns + 8 // rows that do not merge
 	next := 0
-	newNest(0, &v).parts(func(part *nest, base int) {
+	newNest(0, &v).parts(maxElements, func(part *nest, base int) {
 		if part.total() > maxElements || base != next {
 			t.Errorf("a part of %d elements begins at %d, want %d", part.total(), base, next)
 		}

@@ -16,7 +16,7 @@ func (b *Backend) Reduce(op backend.ReduceOp, out, x *backend.View) {
 	}
 	// The axes of x are either kept, beside those of out, or folded.
 	keptOut, keptX := backend.View{Ptr: out.Ptr, DType: out.DType}, backend.View{Ptr: x.Ptr, DType: x.DType}
-	folded := backend.View{DType: x.DType}
+	folded := backend.View{Ptr: x.Ptr, DType: x.DType}
 	for axis, size := range x.Shape[:x.Rank] {
 		if out.Shape[axis] != size {
 			addAxis(&folded, size, x.Strides[axis])
@@ -25,8 +25,8 @@ func (b *Backend) Reduce(op backend.ReduceOp, out, x *backend.View) {
 		addAxis(&keptOut, size, out.Strides[axis])
 		addAxis(&keptX, size, x.Strides[axis])
 	}
-	f := fold{b: b, op: op, dtype: x.DType, folded: newNest(0, &folded), most: maxElements}
-	newNest(1, &keptOut, &keptX).parts(func(kept *nest, _ int) { f.run(kept) })
+	f := fold{b: b, op: op, dtype: x.DType, folded: newNest(0, &folded), most: b.most}
+	newNest(1, &keptOut, &keptX).parts(b.most, func(kept *nest, _ int) { f.run(kept) })
 }
 
 func addAxis(v *backend.View, size, stride int) {
@@ -156,7 +156,7 @@ func (f *fold) runParts(kept *nest) {
 		one, to := *f, *kept
 		one.folded = part
 		x, out := &to.operands[1], &to.operands[0]
-		x.ptr = unsafe.Add(x.ptr, uintptr(part.operands[0].ptr)) // the fold's own begins at 0
+		x.ptr = unsafe.Add(x.ptr, uintptr(part.operands[0].ptr)-uintptr(f.folded.operands[0].ptr))
 		out.ptr, out.dtype = unsafe.Add(partial, i*total*size), f.accumulator()
 		dense(&to, 0, 1)
 		one.run(&to)
@@ -167,7 +167,7 @@ func (f *fold) runParts(kept *nest) {
 // finish folds the results of parts of each fold, which lie `step` apart, and those of kept elements in order, `apart`.
 func (f *fold) finish(kept *nest, partial unsafe.Pointer, parts, step, apart int) {
 	rest, from := fold{b: f.b, op: f.op, dtype: f.accumulator(), most: f.most}, *kept
-	axis := backend.NewView(nil, rest.dtype, parts)
+	axis := backend.NewView(partial, rest.dtype, parts)
 	axis.Strides[0] = step
 	rest.folded = newNest(0, &axis)
 	from.operands[1].ptr, from.operands[1].dtype = partial, rest.dtype
@@ -269,7 +269,7 @@ func (b *Backend) argReduce(op backend.ReduceOp, out, x *backend.View) {
 	axis := x.Rank - 1
 	rows := x.Slice(axis, 0, 1)
 	f := b.function("reduce", "arg_rows_"+class(x.DType))
-	newNest(0, out, &rows).parts(func(n *nest, _ int) {
+	newNest(0, out, &rows).parts(b.most, func(n *nest, _ int) {
 		launch(b, f, dim3{n.total(), 1, 1}, blockThreads, 0, &struct {
 			kept   nest2
 			op     int32

@@ -26,7 +26,7 @@ func (b *Backend) Scan(out, x, y *backend.View, axis int, start float64, reverse
 			along.strides[k] = -along.strides[k]
 		}
 	}
-	newNest(0, &lanes[0], &lanes[1], &lanes[2]).parts(func(n *nest, _ int) {
+	newNest(0, &lanes[0], &lanes[1], &lanes[2]).parts(b.most, func(n *nest, _ int) {
 		nest := device[[3]deviceOperand](n, 1)
 		computed := "f64"
 		if !out.DType.IsFloat() {

@@ -73,7 +73,7 @@ func testFill(s *suite) {
 }
 
 func testArange(s *suite) {
-	for _, dt := range numDTypes {
+	for _, dt := range allDTypes {
 		for _, shape := range [][]int{{}, {0}, {7}, {3, 50}, {2, 3, 2, 2}, {s.sized(20001)}} {
 			for _, l := range layouts {
 				start, step := -3.5, 0.25
@@ -81,7 +81,7 @@ func testArange(s *suite) {
 				case dt == backend.U8:
 					start, step = 1, 0
 				case !dt.IsFloat():
-					start, step = 5, -3
+					start, step = 6, -3
 				}
 				s.try(fmt.Sprintf("%v%v %v", dt, shape, l), func() {
 					out := s.out(dt, l, shape...)
