@@ -26,13 +26,11 @@ func (b *Backend) Fill(out *backend.View, value float64) {
 		return
 	}
 	f := b.function("fill", "fill_view_"+word(out.DType))
-	eachPart(b.most, []*backend.View{out}, func(parts []*backend.View) {
-		n := parts[0].Len()
-		launch(b, f, blocks(n), blockThreads, 0, &struct {
-			out  deviceView
+	newNest(0, out).parts(b.most, func(n *nest, _ int) {
+		launch(b, f, blocks(n.total()), blockThreads, 0, &struct {
+			nest nest1
 			bits uint64
-			n    uint32
-		}{viewOf(parts[0]), bits, uint32(n)})
+		}{device[[1]deviceOperand](n, 1), bits})
 	})
 }
 

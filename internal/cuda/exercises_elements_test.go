@@ -155,7 +155,7 @@ func dtypesOf(kernel string) []backend.DType {
 
 // specials is numbers of all magnitudes among ordinary ones, for floats; any bits, and small ones, for integers.
 func (r *rig) specials(dt backend.DType, n int) []byte {
-	odd := []float64{0, math.Copysign(0, -1), math.NaN(), math.Inf(1), math.Inf(-1), 0.5, 1.5, -2.5, 1, -1, 1e-3, -1e-3, 1e-30, -1e30, 3e4, -88, 100, -700, 25, 2, 9.5, -5}
+	odd := []float64{0, math.Copysign(0, -1), math.NaN(), math.Inf(1), math.Inf(-1), 0.5, 1.5, -2.5, 1, -1, 1e-3, -1e-3, 1e-30, -1e30, 3e4, -88, 100, -700, 1000, -1000, 25, 2, 9.5, -5}
 	x := normals(r.rng, 2, n)
 	for i := range x {
 		if r.rng.IntN(3) == 0 {

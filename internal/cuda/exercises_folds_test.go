@@ -27,7 +27,7 @@ func reduceExercise(kernel string) exercise {
 		for _, n := range []int{8, 16, 24, 40, 72, 136, 264, 520, 1000, 4128, 9000, 40000} {
 			folds = append(folds, folded{shape: []int{5, n}, axes: []int{1}})
 		}
-		folds = append(folds, folded{shape: []int{3, 2, 48}, axes: []int{2}, x: rowGaps}, folded{shape: []int{70, 16}, axes: []int{1}})
+		folds = append(folds, folded{shape: []int{3, 2, 48}, axes: []int{2}, x: rowGaps}, folded{shape: []int{70, 16}, axes: []int{1}}, folded{shape: []int{1, 1 << 17}, axes: []int{1}})
 	case strings.HasPrefix(kernel, "sum_columns"):
 		for k := range 9 {
 			folds = append(folds, folded{shape: []int{9, 40 + k}, axes: []int{0}, x: rowGaps})
@@ -46,6 +46,9 @@ func reduceExercise(kernel string) exercise {
 	}
 	return func(r *rig) {
 		dtypes := dtypesOf(kernel)
+		if sums && strings.HasSuffix(kernel, "_f32") { // it adds up partial sums of the others, too
+			dtypes = []backend.DType{backend.F32, backend.BF16, backend.F16}
+		}
 		ops := []backend.ReduceOp{backend.Sum, backend.ReduceMax, backend.ReduceMin, backend.Prod}
 		if sums {
 			ops = ops[:1]
@@ -62,17 +65,19 @@ func reduceExercise(kernel string) exercise {
 			case strings.HasSuffix(kernel, "_float") && op == backend.Sum && !strings.HasPrefix(kernel, "reduce_rows"):
 				dtypes = []backend.DType{backend.F16}
 			}
-			for i, f := range folds {
-				if len(f.shape) == 2 && f.shape[1] == 0 && op != backend.Sum && op != backend.Prod && dtypes[i%len(dtypes)] == backend.U8 {
-					continue
+			for _, f := range folds {
+				for _, dt := range dtypes {
+					r.fold(op, f, dt, dt)
+					if sums && dt == backend.BF16 {
+						r.fold(op, f, dt, backend.F32)
+					}
 				}
-				r.fold(op, f, dtypes[i%len(dtypes)], sums)
 			}
 		}
 	}
 }
 
-func (r *rig) fold(op backend.ReduceOp, f folded, dt backend.DType, sums bool) {
+func (r *rig) fold(op backend.ReduceOp, f folded, dt, to backend.DType) {
 	x := lay(f.x, func(shape ...int) *backend.View {
 		v := backend.NewView(nil, dt, shape...)
 		values := r.plain(dt, v.Len())
@@ -93,7 +98,7 @@ func (r *rig) fold(op backend.ReduceOp, f folded, dt backend.DType, sums bool) {
 	for _, a := range f.axes {
 		shape[a] = 1
 	}
-	r.b.Reduce(op, lay(gaps, func(shape ...int) *backend.View { return r.out(dt, 0, shape...) }, shape...), x)
+	r.b.Reduce(op, lay(gaps, func(shape ...int) *backend.View { return r.out(to, 0, shape...) }, shape...), x)
 	r.settle()
 }
 
@@ -108,15 +113,14 @@ func argExercise(kernel string) exercise {
 				{shape: []int{9, 300}}, {shape: []int{20, 7}, x: turned}, {shape: []int{3, 2, 700}, x: gaps, out: turned}, {shape: []int{2, 3, 2, 2, 3, 40}, x: gaps},
 				{shape: []int{40, 257}, x: rowGaps}, {shape: []int{5, 1}}, {shape: []int{64, 520}, x: gaps},
 			} {
-				for _, values := range []func(backend.DType, int) []byte{r.plain, r.specials} {
-					dt := dtypes[i%len(dtypes)]
-					x := f.in(r, f.x, dt, values)
-					kept := f
-					kept.shape = slices.Clone(f.shape)
-					kept.shape[len(f.shape)-1] = 1
-					r.b.Reduce(op, kept.result(r, []backend.DType{backend.I32, backend.I64}[i%2]), x)
+				kept := f
+				kept.shape = slices.Clone(f.shape)
+				kept.shape[len(f.shape)-1] = 1
+				for _, dt := range dtypes {
+					r.b.Reduce(op, kept.result(r, backend.I32), f.in(r, f.x, dt, r.plain))
+					r.b.Reduce(op, kept.result(r, []backend.DType{backend.I32, backend.I64}[i%2]), f.in(r, f.x, dt, r.specials))
+					r.settle()
 				}
-				r.settle()
 			}
 		}
 	}

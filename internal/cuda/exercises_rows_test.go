@@ -125,7 +125,7 @@ func softmaxExercise(kernel string) exercise {
 	v := variantOf(kernel)
 	shapes := v.shapes()
 	if v.anyRow {
-		shapes = append(shapes, [2]int{2, 9000})
+		shapes = append(shapes, [2]int{60, 9000})
 	}
 	return func(r *rig) {
 		for _, s := range shapes {
@@ -149,7 +149,7 @@ func sumSquaresExercise(kernel string) exercise {
 	dt := variantOf(kernel).dtype
 	return func(r *rig) {
 		for _, offset := range []int{0, 1} {
-			for _, chunk := range []int{1, 96, 5000} {
+			for _, chunk := range []int{1, 96, 5000, 5001} {
 				n := 3*chunk + 17
 				r.b.SumSquares(r.out(dt.Accumulator(), 0, ceilDiv(n, chunk)), r.in(dt, offset, n), chunk)
 				r.settle()
@@ -188,7 +188,7 @@ func (r *rig) rows(dt backend.DType, offset, n, d int) *backend.View {
 
 func (r *rig) crossEntropy(dt backend.DType, kernel string, backward bool) {
 	acc := dt.Accumulator()
-	for _, s := range [][3]int{{9, 70, 0}, {60, 72, 0}, {6, 1100, 0}, {6, 701, 1}, {3, 9001, 0}} {
+	for _, s := range [][3]int{{9, 70, 0}, {60, 72, 0}, {6, 1100, 0}, {6, 701, 1}, {3, 9001, 0}, {90, 300, 0}} {
 		n, d, offset := s[0], s[1], s[2]
 		targets := make([]float64, n)
 		for i := range targets {
@@ -219,7 +219,8 @@ func (r *rig) crossEntropy(dt backend.DType, kernel string, backward bool) {
 				o := out.Slice(1, 0, d)
 				r.b.CrossEntropyBackward(&o, &x, lse, index, scale, args)
 				if to != from { // over the logits
-					over := *r.keep(whole, offset)
+					logits := r.keep(r.rows(dt, offset, n, pitch), offset)
+					over, x := *logits, logits.Slice(1, 0, d)
 					over.DType = to
 					over.Strides[0] *= 2
 					over = over.Slice(1, 0, d)

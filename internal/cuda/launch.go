@@ -147,53 +147,5 @@ func sameKind(kind string, k reflect.Kind) bool {
 	return false
 }
 
-// A deviceView is a backend.View as kernels take it by value: struct View of device.cuh. Axes are the innermost
-// first; those beyond the rank have size 1 and stride 0.
-type deviceView struct {
-	Data    unsafe.Pointer
-	Rank    int32
-	DType   int32
-	Shape   [backend.MaxRank]uint32
-	Strides [backend.MaxRank]int64 // in elements
-}
-
-// maxElements is how many elements a deviceView may have.
+// maxElements is how many elements a kernel can go over.
 const maxElements = 1<<31 - 1
-
-// viewOf is v for a kernel. It panics if v has more than maxElements elements: cut such views with eachPart.
-func viewOf(v *backend.View) deviceView {
-	if v.Len() > maxElements {
-		panic(fmt.Sprintf("cuda: a kernel cannot index %v, which has more than %d elements", v, maxElements))
-	}
-	d := deviceView{Data: v.Ptr, Rank: int32(v.Rank), DType: int32(v.DType)}
-	for i := range backend.MaxRank {
-		d.Shape[i] = 1
-		if axis := v.Rank - 1 - i; axis >= 0 {
-			d.Shape[i], d.Strides[i] = uint32(v.Shape[axis]), int64(v.Strides[axis])
-		}
-	}
-	return d
-}
-
-// eachPart calls do with views of one shape, cut along their first axis of more than one element, if need be again and
-// again, until a part has at most `most` elements.
-func eachPart(most int, views []*backend.View, do func(parts []*backend.View)) {
-	first := views[0]
-	if first.Len() <= most {
-		do(views)
-		return
-	}
-	axis := 0
-	for first.Shape[axis] == 1 {
-		axis++
-	}
-	n := first.Shape[axis]
-	for _, r := range [][2]int{{0, n / 2}, {n / 2, n}} {
-		parts := make([]*backend.View, len(views))
-		for i, v := range views {
-			part := v.Slice(axis, r[0], r[1])
-			parts[i] = &part
-		}
-		eachPart(most, parts, do)
-	}
-}

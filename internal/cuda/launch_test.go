@@ -2,12 +2,8 @@ package cuda
 
 import (
 	"reflect"
-	"strings"
 	"testing"
 	"unsafe"
-
-	"github.com/hone-ml/hone/internal/backend"
-	"github.com/hone-ml/hone/internal/cuda/kernels"
 )
 
 const heads = `
@@ -28,12 +24,20 @@ const heads = `
 	ret;
 }`
 
+// An aggregate is a struct that is passed by value.
+type aggregate struct {
+	data    unsafe.Pointer
+	rank    int32
+	shape   [3]int32
+	strides [8]int64
+}
+
 type plainArgs struct {
 	P unsafe.Pointer
 	F float32
 	B uint8
 	D float64
-	V deviceView
+	V aggregate
 	N int32
 }
 
@@ -76,7 +80,7 @@ func TestArgumentsOfAnotherLayoutAreRefused(t *testing.T) {
 			F int32
 			B uint8
 			D float64
-			V deviceView
+			V aggregate
 			N int32
 		}{},
 		struct { // an integer as a float
@@ -84,7 +88,7 @@ func TestArgumentsOfAnotherLayoutAreRefused(t *testing.T) {
 			F float32
 			B uint8
 			D float64
-			V deviceView
+			V aggregate
 			N float32
 		}{},
 		struct { // another size
@@ -92,7 +96,7 @@ func TestArgumentsOfAnotherLayoutAreRefused(t *testing.T) {
 			F float32
 			B uint8
 			D float64
-			V deviceView
+			V aggregate
 			N int64
 		}{},
 		struct { // another order
@@ -100,7 +104,7 @@ func TestArgumentsOfAnotherLayoutAreRefused(t *testing.T) {
 			P unsafe.Pointer
 			B uint8
 			D float64
-			V deviceView
+			V aggregate
 			N int32
 		}{},
 	} {
@@ -108,51 +112,4 @@ func TestArgumentsOfAnotherLayoutAreRefused(t *testing.T) {
 			t.Errorf("%T passes", bad)
 		}
 	}
-}
-
-func TestDeviceViewIsTheStructOfTheDevice(t *testing.T) {
-	ptx, err := kernels.PTX("fill")
-	if err != nil {
-		t.Fatal(err)
-	}
-	all, err := entries(ptx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := all["fill_view_u32"].params[0]
-	if size := int(unsafe.Sizeof(deviceView{})); p.size != size || p.align != 8 {
-		t.Errorf("the kernel takes %d bytes aligned to %d, deviceView has %d", p.size, p.align, size)
-	}
-	v := backend.NewView(nil, backend.BF16, 2, 3, 4)
-	v.Strides[1] = 7
-	d := viewOf(&v)
-	if d.Rank != 3 || d.DType != int32(backend.BF16) || d.Shape != [6]uint32{4, 3, 2, 1, 1, 1} || d.Strides != [6]int64{1, 7, 12, 0, 0, 0} {
-		t.Errorf("got %+v", d)
-	}
-}
-
-func TestLargeViewsAreCutIntoParts(t *testing.T) {
-	v := backend.NewView(nil, backend.U8, 1, 5, 1<<30)
-	w := v
-	w.Strides[1] = 3 << 30
-	elements, next := 0, uintptr(0)
-	eachPart(maxElements, []*backend.View{&v, &w}, func(parts []*backend.View) {
-		if parts[0].Len() > maxElements || parts[1].Len() != parts[0].Len() {
-			t.Errorf("parts %v and %v", parts[0], parts[1])
-		}
-		if uintptr(parts[0].Ptr) != next || uintptr(parts[1].Ptr) != 3*next {
-			t.Errorf("parts at %p and %p, want %#x", parts[0].Ptr, parts[1].Ptr, next)
-		}
-		elements += parts[0].Len()
-		next += uintptr(parts[0].Len())
-	})
-	if elements != v.Len() {
-		t.Errorf("%d elements in parts, want %d", elements, v.Len())
-	}
-	defer func() {
-		if said, _ := recover().(string); !strings.Contains(said, "cannot index") {
-			t.Errorf("viewOf of a large view: %v", said)
-		}
-	}()
-	viewOf(&v)
 }

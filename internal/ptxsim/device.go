@@ -15,6 +15,7 @@ type Config struct {
 	Workers         int   // goroutines that run blocks; 0: GOMAXPROCS
 	MaxShared       int   // bytes of shared memory that a block may have; 0: 163 KiB, as on sm_80
 	MaxInstructions int64 // that a warp may execute before it counts as an endless loop; 0: 1<<28
+	Backwards       bool  // the last block first, and of its warps the last one: cards promise no order
 }
 
 // A Device is simulated global memory and what runs kernels on it. Its methods may be called from several
@@ -25,6 +26,7 @@ type Device struct {
 	workers         int
 	maxShared       int
 	maxInstructions int64
+	backwards       bool
 	base, end, next uint64
 	allocations     []*allocation // by address
 	freed           []*allocation // the latest last
@@ -56,7 +58,7 @@ const (
 
 // NewDevice makes a device with empty memory.
 func NewDevice(c Config) *Device {
-	d := &Device{memory: c.Memory, workers: defaultWorkers(c.Workers), maxShared: c.MaxShared, maxInstructions: c.MaxInstructions,
+	d := &Device{memory: c.Memory, workers: defaultWorkers(c.Workers), maxShared: c.MaxShared, maxInstructions: c.MaxInstructions, backwards: c.Backwards,
 		modules: map[*Module]map[string]uint64{}, loaded: map[*Kernel][]lanes{}}
 	if d.memory <= 0 {
 		d.memory = 1 << 30

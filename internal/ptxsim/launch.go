@@ -117,8 +117,8 @@ func (d *Device) check(l *launch) error {
 	return nil
 }
 
-// runBlocks hands out blocks in order. After a fault no block of a higher index begins, those of lower index end: so
-// the fault with the lowest index wins.
+// runBlocks hands out blocks in order, or backwards. After a fault no block behind it begins, those before it end: so the
+// first fault wins.
 func (d *Device) runBlocks(l *launch, workers int) (Stats, *Fault) {
 	var (
 		next   atomic.Int64
@@ -136,7 +136,11 @@ func (d *Device) runBlocks(l *launch, workers int) (Stats, *Fault) {
 			if i >= failed.Load() {
 				break
 			}
-			if f := b.run(int(i)); f != nil {
+			linear := int(i)
+			if d.backwards {
+				linear = l.blocks - 1 - linear
+			}
+			if f := b.run(linear); f != nil {
 				mu.Lock()
 				if i < failed.Load() {
 					failed.Store(i)
@@ -235,7 +239,7 @@ func (b *block) start(linear int) {
 	}
 }
 
-// run runs one block; warps take turns in their order.
+// run runs one block; warps take turns in their order, or backwards.
 func (b *block) run(linear int) (fault *Fault) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -249,7 +253,10 @@ func (b *block) run(linear int) (fault *Fault) {
 	b.start(linear)
 	for {
 		done, progress := true, false
-		for _, w := range b.warps {
+		for i, w := range b.warps {
+			if b.device.backwards {
+				w = b.warps[len(b.warps)-1-i]
+			}
 			if w.state == running {
 				w.run()
 				progress = true

@@ -21,7 +21,7 @@ template <class C, i32 N> DEVICE void binary_elements(const Nest<N> &n, i32 op, 
       return;
     }
   }
-  store_element(n.operands[0].data, at[0], n.operands[0].dtype, arithmetic(op, x, y));
+  store_converted(n.operands[0].data, at[0], n.operands[0].dtype, arithmetic(op, x, y));
 }
 
 KERNEL __launch_bounds__(256) binary_float(Nest<3> n, i32 op) { binary_elements<float>(n, op, 0, nullptr); }

@@ -27,6 +27,7 @@ template <class T> DEVICE void move_vectors(const Nest<2> &n) {
   if (count >= V) {
     store16(out, load16(x));
   } else {
+#pragma unroll 1
     for (i32 k = 0; k < count; k++) out[k] = x[k];
   }
 }
@@ -80,7 +81,7 @@ template <class C> DEVICE void convert(const Nest<2> &n) {
   i64 at[2];
   n.locate(i, at);
   C x = load_element<C>(n.operands[1].data, at[1], n.operands[1].dtype);
-  store_element(n.operands[0].data, at[0], n.operands[0].dtype, x);
+  store_any(n.operands[0].data, at[0], n.operands[0].dtype, x);
 }
 
 KERNEL __launch_bounds__(256) convert_float(Nest<2> n) { convert<float>(n); }

@@ -249,35 +249,9 @@ DEVICE void mma_bf16(float *d, const u32 *a, u32 b0, u32 b1) {
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-// ---- views: the same layout as deviceView in launch.go
+// ---- dtypes, as package backend counts them
 
 enum DType : i32 { F32, F64, BF16, F16, I32, I64, U8, BOOL };
-
-// A View is strided memory of fewer than 2³¹ elements (the host cuts larger ones). Its axes are the innermost first, so
-// that index arithmetic needs no rank; those beyond the rank have size 1 and stride 0.
-struct View {
-  u8 *data;
-  i32 rank;
-  i32 dtype;
-  u32 shape[6];
-  i64 strides[6]; // in elements
-
-  // offset is that of the i-th element in row-major order. It is unrolled: a parameter that is indexed by a variable
-  // would be copied to local memory.
-  __device__ __attribute__((always_inline)) i64 offset(u32 i) const {
-    i64 at = 0;
-#pragma unroll
-    for (i32 axis = 0; axis < 6; axis++) {
-      if (axis >= rank) break;
-      u32 q = i / shape[axis];
-      at += (i64)(i - q * shape[axis]) * strides[axis];
-      i = q;
-    }
-    return at;
-  }
-
-  template <class T> __device__ __attribute__((always_inline)) T *at(u32 i) const { return (T *)data + offset(i); }
-};
 
 // ---- faults: see faults.go
 

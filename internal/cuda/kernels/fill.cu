@@ -22,15 +22,19 @@ KERNEL fill_words_u16(u16 *out, u64 value, i64 n) { fill<u16>(out, (u16)value, n
 KERNEL fill_words_u32(u32 *out, u64 value, i64 n) { fill<u32>(out, (u32)value, n); }
 KERNEL fill_words_u64(u64 *out, u64 value, i64 n) { fill<u64>(out, (u64)value, n); }
 
-// fill_view sets the n elements of a strided view of words to value.
-template <class T> DEVICE void fill_view(const View &out, u64 value, u32 n) {
-  for (i64 i = first_element(); i < n; i += element_stride()) *out.at<T>((u32)i) = (T)value;
+// fill_view sets the words of any layout to value.
+template <class T> DEVICE void fill_view(const Nest<1> &n, u64 value) {
+  u32 i = (u32)first_element();
+  if (i >= n.count) return;
+  i64 at[1];
+  n.locate(i, at);
+  ((T *)n.operands[0].data)[at[0]] = (T)value;
 }
 
-KERNEL fill_view_u8(View out, u64 value, u32 n) { fill_view<u8>(out, value, n); }
-KERNEL fill_view_u16(View out, u64 value, u32 n) { fill_view<u16>(out, value, n); }
-KERNEL fill_view_u32(View out, u64 value, u32 n) { fill_view<u32>(out, value, n); }
-KERNEL fill_view_u64(View out, u64 value, u32 n) { fill_view<u64>(out, value, n); }
+KERNEL __launch_bounds__(256) fill_view_u8(Nest<1> n, u64 value) { fill_view<u8>(n, value); }
+KERNEL __launch_bounds__(256) fill_view_u16(Nest<1> n, u64 value) { fill_view<u16>(n, value); }
+KERNEL __launch_bounds__(256) fill_view_u32(Nest<1> n, u64 value) { fill_view<u32>(n, value); }
+KERNEL __launch_bounds__(256) fill_view_u64(Nest<1> n, u64 value) { fill_view<u64>(n, value); }
 
 // arange sets the elements, of which the first one is element `base` of the whole, to start + i·step in F64: the product
 // is rounded before the sum, as on every device.
@@ -41,5 +45,5 @@ KERNEL __launch_bounds__(256) arange(Nest<1> n, double start, double step, i64 b
   i64 at[1];
   n.locate(i, at);
   double offset = (double)(base + i) * step;
-  store_element(n.operands[0].data, at[0], n.operands[0].dtype, start + offset);
+  store_any(n.operands[0].data, at[0], n.operands[0].dtype, start + offset);
 }

@@ -72,15 +72,18 @@ DEVICE double exp2(double x) {
   return scaled(1 + expm1_reduced((x - n) * 0x1.62e42fefa39efp-1), (i32)n);
 }
 
-// expm1: 1.5 ulp.
-DEVICE double expm1(double x) {
-  if (x > 40) return exp(x) - 1;
-  if (x < -40) return -1;
+// expm1: 1.5 ulp; expm1_within is that of numbers from −40 to 40.
+DEVICE double expm1_within(double x) {
   Reduced r = reduce_exp(x);
   double y = expm1_reduced(r.rest);
   if (r.n == 0) return y; // −0 as well
   double s = power_of_two(r.n);
   return fma_rn(s, y, s - 1);
+}
+DEVICE double expm1(double x) {
+  if (x > 40) return exp(x) - 1;
+  if (x < -40) return -1;
+  return expm1_within(x);
 }
 
 // ---- logarithms
@@ -408,8 +411,8 @@ DEVICE double cosh(double x) {
 DEVICE double tanh(double x) {
   double a = abs(x);
   if (isnan(x)) return x;
-  if (a > 22) return copysign(1, x);
-  double t = expm1(2 * a);
+  if (a > 20) return copysign(1, x); // 1 − 2·exp(−40) rounds to 1
+  double t = expm1_within(2 * a);
   return copysign(t / (t + 2), x);
 }
 

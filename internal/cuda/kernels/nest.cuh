@@ -71,35 +71,38 @@ template <class C> DEVICE C load_converted(const u8 *data, i64 at, i32 dtype) {
   return load_element<C>(data, at, dtype);
 }
 
-// store_element converts: floats to integers toward zero, and anything but 0 to true.
+// store_element stores as one of the dtypes that are computed in the type of v.
 DEVICE void store_element(u8 *data, i64 at, i32 dtype, float v) {
   switch (dtype) {
   case F32: ((float *)data)[at] = v; break;
-  case F64: ((double *)data)[at] = v; break;
   case BF16: ((bf16 *)data)[at] = narrow<bf16>(v); break;
-  case F16: ((f16 *)data)[at] = narrow<f16>(v); break;
-  case I32: ((i32 *)data)[at] = (i32)(i64)v; break;
-  case I64: ((i64 *)data)[at] = (i64)v; break;
-  case U8: data[at] = (u8)(i64)v; break;
-  default: data[at] = v != 0;
+  default: ((f16 *)data)[at] = narrow<f16>(v);
   }
 }
-DEVICE void store_element(u8 *data, i64 at, i32 dtype, double v) {
-  switch (dtype) {
-  case F64: ((double *)data)[at] = v; break;
-  case I32: ((i32 *)data)[at] = (i32)(i64)v; break;
-  case I64: ((i64 *)data)[at] = (i64)v; break;
-  case U8: data[at] = (u8)(i64)v; break;
-  case BOOL: data[at] = v != 0; break;
-  default: store_element(data, at, dtype, (float)v);
-  }
-}
+DEVICE void store_element(u8 *data, i64 at, i32, double v) { ((double *)data)[at] = v; }
 DEVICE void store_element(u8 *data, i64 at, i32 dtype, i64 v) {
   switch (dtype) {
-  case F64: ((double *)data)[at] = (double)v; break;
   case I32: ((i32 *)data)[at] = (i32)v; break;
   case I64: ((i64 *)data)[at] = v; break;
-  case U8: data[at] = (u8)v; break;
+  default: data[at] = (u8)v;
+  }
+}
+
+// store_converted is store_element, but doubles go to any float dtype.
+template <class C> DEVICE void store_converted(u8 *data, i64 at, i32 dtype, C v) {
+  if constexpr (sizeof(C) == 8 && (C)0.5 != 0) {
+    if (dtype != F64) return store_element(data, at, dtype, (float)v);
+  }
+  store_element(data, at, dtype, v);
+}
+
+// store_any converts to any dtype: floats to integers toward zero, and anything but 0 to true.
+template <class C> DEVICE void store_any(u8 *data, i64 at, i32 dtype, C v) {
+  switch (dtype) {
+  case F64: ((double *)data)[at] = (double)v; break;
+  case I32: ((i32 *)data)[at] = (i32)(i64)v; break;
+  case I64: ((i64 *)data)[at] = (i64)v; break;
+  case U8: data[at] = (u8)(i64)v; break;
   case BOOL: data[at] = v != 0; break;
   default: store_element(data, at, dtype, (float)v);
   }

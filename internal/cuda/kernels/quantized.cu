@@ -126,7 +126,7 @@ template <bool Four, u32 M> DEVICE void multiply(const Gemv &p) {
     syncthreads();
     for (u32 b = 0; b < here; b += part_blocks) {
       u32 count = here - b < part_blocks ? here - b : part_blocks;
-      syncwarp();
+      if (x_blocks<M> > part_blocks) syncwarp(); // the lanes are done with the part before
 #pragma unroll 1
       for (u32 r = 0; first + r < last; r++) load_part((u8 *)part[r], p.w + ((i64)(first + r) * p.blocks + at + b) * bytes, count * bytes);
       syncwarp();

@@ -55,9 +55,9 @@ KERNEL __launch_bounds__(256) random(Nest<1> n, i32 dist, float low, float scale
     i64 at[1];
     n.locate((u32)i, at);
     if (dist == Bits) {
-      store_element(out, at[0], dtype, (i64)(i32)words[k]);
+      dtype == I32 ? (void)(((i32 *)out)[at[0]] = (i32)words[k]) : (void)(((i64 *)out)[at[0]] = (i32)words[k]);
     } else {
-      store_element(out, at[0], dtype, x[k]);
+      store_converted(out, at[0], dtype, (double)x[k]);
     }
   }
 }

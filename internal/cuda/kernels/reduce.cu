@@ -75,7 +75,7 @@ template <class A> DEVICE void reduce_rows(const Nest<2> &kept, const Nest<1> &f
   if (f.chunks > 1) {
     ((A *)f.partial)[task.number] = v;
   } else {
-    store_element(kept.operands[0].data, base[0], kept.operands[0].dtype, v);
+    store_converted(kept.operands[0].data, base[0], kept.operands[0].dtype, v);
   }
 }
 
@@ -107,7 +107,7 @@ template <class A> DEVICE void reduce_columns(const Nest<2> &kept, const Nest<1>
   if (f.chunks > 1) {
     ((A *)f.partial)[(i64)chunk * kept.count + result] = v;
   } else {
-    store_element(kept.operands[0].data, base[0], kept.operands[0].dtype, v);
+    store_converted(kept.operands[0].data, base[0], kept.operands[0].dtype, v);
   }
 }
 
@@ -125,6 +125,16 @@ REDUCE(f64, double)
 REDUCE(integer, i64)
 
 // ---- sums in F32 of F32 and BF16, 16 bytes a thread
+
+// store_sum stores a sum of elements of T: as F32 or T, or, where they are partial sums in F32, as any dtype below.
+template <class T> DEVICE void store_sum(u8 *data, i64 at, i32 dtype, float v) {
+  if (sizeof(T) == 4 || dtype == F32) {
+    if constexpr (sizeof(T) == 4) return store_element(data, at, dtype, v);
+    ((float *)data)[at] = v;
+  } else {
+    ((T *)data)[at] = narrow<T>(v);
+  }
+}
 
 // sum_rows is for rows that are contiguous, aligned and a multiple of 16 bytes. count is of vectors.
 template <class T> DEVICE void sum_rows(const Nest<2> &kept, const Nest<1> &folded, const Fold &f, float *shared) {
@@ -153,7 +163,7 @@ template <class T> DEVICE void sum_rows(const Nest<2> &kept, const Nest<1> &fold
   if (f.chunks > 1) {
     ((float *)f.partial)[task.number] = v;
   } else {
-    store_element(kept.operands[0].data, base[0], kept.operands[0].dtype, v);
+    store_sum<T>(kept.operands[0].data, base[0], kept.operands[0].dtype, v);
   }
 }
 
@@ -194,7 +204,7 @@ template <class T> DEVICE void sum_columns(const Nest<2> &kept, const Nest<1> &f
   } else {
     i64 at[2];
     kept.locate(row + tile + t, at);
-    store_element(kept.operands[0].data, at[0], kept.operands[0].dtype, v);
+    store_sum<T>(kept.operands[0].data, at[0], kept.operands[0].dtype, v);
   }
 }
 
@@ -253,7 +263,14 @@ template <class C> DEVICE void arg_rows(const Nest<2> &kept, i32 op, i32 length,
   v = {0, -1};
   if (lane_index() < 8) v = shared[lane_index()];
   v = first_of_warp(op, v);
-  if (lane_index() == 0) store_element(kept.operands[0].data, base[0], kept.operands[0].dtype, (i64)max_(v.at, 0));
+  if (lane_index() == 0) {
+    i32 place = max_(v.at, 0);
+    if (kept.operands[0].dtype == I32) {
+      ((i32 *)kept.operands[0].data)[base[0]] = place;
+    } else {
+      ((i64 *)kept.operands[0].data)[base[0]] = place;
+    }
+  }
 }
 
 #define ARG(suffix, C)                                                                                                    \

@@ -20,7 +20,7 @@ template <class A> DEVICE void scan_lanes(const Nest<3> &n, const Axis &axis, A 
   for (i64 k = 0; k < axis.length; k++) {
     A a = load_converted<A>(n.operands[1].data, at[1], n.operands[1].dtype);
     sum = a * sum + load_converted<A>(n.operands[2].data, at[2], n.operands[2].dtype);
-    store_element(n.operands[0].data, at[0], n.operands[0].dtype, sum);
+    store_converted(n.operands[0].data, at[0], n.operands[0].dtype, sum);
 #pragma unroll
     for (i32 o = 0; o < 3; o++) at[o] += axis.strides[o];
   }
@@ -65,7 +65,7 @@ template <class A> DEVICE void scan_rows(const Nest<3> &n, const Axis &axis, A s
       if (w == warp_index()) in = sum;
       sum = shared[w].a * sum + shared[w].b;
     }
-    if (k < axis.length) store_element(n.operands[0].data, at[0] + k * axis.strides[0], n.operands[0].dtype, s.a * in + s.b);
+    if (k < axis.length) store_converted(n.operands[0].data, at[0] + k * axis.strides[0], n.operands[0].dtype, s.a * in + s.b);
     syncthreads();
   }
 }

@@ -9,7 +9,7 @@ template <class C> DEVICE void unary_elements(const Nest<2> &n, i32 op) {
   i64 at[2];
   n.locate(i, at);
   C x = load_converted<C>(n.operands[1].data, at[1], n.operands[1].dtype);
-  store_element(n.operands[0].data, at[0], n.operands[0].dtype, unary(op, x));
+  store_converted(n.operands[0].data, at[0], n.operands[0].dtype, unary(op, x));
 }
 
 KERNEL __launch_bounds__(256) unary_float(Nest<2> n, i32 op) { unary_elements<float>(n, op); }
