@@ -98,7 +98,7 @@ func (b *Backend) Info() backend.Info {
 		Driver: fmt.Sprintf("%s, compute capability %d.%d", b.driver, b.props.Capability/10, b.props.Capability%10)}
 }
 
-// Slow reports whether the device is a simulator, on which tests take fewer and smaller cases.
+// Slow reports whether the device is a simulator, on which tests take fewer cases.
 func (b *Backend) Slow() bool { return b.slow }
 
 // FreeMemory is how many bytes of the card nobody has taken, this process and others.

@@ -13,7 +13,6 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"testing"
 	"unsafe"
 
@@ -22,7 +21,7 @@ import (
 
 // Run tests a backend, each kernel as a subtest. It runs everything again under other values of
 // GOMAXPROCS and demands the same bits; so nothing else should compute meanwhile. A backend with a method
-// Slow() bool that gives true gets one such repetition and smaller shapes, of the same kinds.
+// Slow() bool that gives true gets one such repetition, and of the larger products and attentions a part.
 func Run(t *testing.T, b backend.Backend) {
 	info := b.Info()
 	t.Logf("%s: %s, kernel path %s, %d MiB", info.Name, info.Model, info.Path, info.Memory>>20)
@@ -134,46 +133,6 @@ func check(b backend.Backend, c testCase) []string {
 func isSlow(b backend.Backend) bool {
 	s, ok := b.(interface{ Slow() bool })
 	return ok && s.Slow()
-}
-
-// sized is n or, on a slow backend, where n is large, a smaller number with the same remainder when divided by 256.
-func (s *suite) sized(n int) int {
-	if s.slow && n > 1024 {
-		return 512 + n%256
-	}
-	return n
-}
-
-// shapes are those of a list; on a slow backend, in those of many elements, dimensions are shorter.
-func (s *suite) shapes(list [][]int) [][]int {
-	if !s.slow {
-		return list
-	}
-	short := make([][]int, len(list))
-	for i, shape := range list {
-		short[i] = slices.Clone(shape)
-		for axis, n := range shape {
-			if n > 128 && size(shape) > 1<<14 {
-				short[i][axis] = 128 + n%64
-			}
-		}
-	}
-	return short
-}
-
-// rowShapes are shapes for kernels that fold rows; on a slow backend, those of many rows have fewer.
-func (s *suite) rowShapes(list [][]int) [][]int {
-	if !s.slow {
-		return list
-	}
-	short := make([][]int, len(list))
-	for i, shape := range list {
-		short[i] = slices.Clone(shape)
-		if n := shape[0]; n > 72 {
-			short[i][0] = 64 + n%8
-		}
-	}
-	return short
 }
 
 // shared is what the passes over a case share: device memory to use again, and references.

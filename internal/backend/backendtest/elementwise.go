@@ -162,7 +162,7 @@ func testUnary(s *suite) {
 			})
 		}
 	}
-	for _, shape := range s.shapes(elementShapes) {
+	for _, shape := range elementShapes {
 		for _, dt := range []backend.DType{backend.F32, backend.F64, backend.BF16, backend.I64} {
 			for i, l := range layouts {
 				other := layouts[(i+len(shape))%len(layouts)]
@@ -338,7 +338,7 @@ func testBinary(s *suite) {
 			})
 		}
 	}
-	for _, shape := range s.shapes(elementShapes) {
+	for _, shape := range elementShapes {
 		for mask := range 1 << min(len(shape), 3) { // which axes of y, and of x by the next bits, are broadcast
 			for _, op := range []binaryTest{binaryTests[backend.Sub], binaryTests[backend.Lt], binaryTests[backend.Mul]} {
 				dt := []backend.DType{backend.F32, backend.BF16, backend.F64, backend.I32}[s.rng.IntN(4)]
@@ -405,7 +405,7 @@ func testScalar(s *suite) {
 			}
 		}
 	}
-	for _, shape := range s.shapes(elementShapes) {
+	for _, shape := range elementShapes {
 		for _, l := range layouts {
 			x := s.sample(backend.F32, shape...)
 			s.try(fmt.Sprintf("Add f32%v %v", shape, l), func() {
@@ -419,7 +419,7 @@ func testScalar(s *suite) {
 
 func testWhere(s *suite) {
 	for _, dt := range allDTypes {
-		for _, shape := range s.shapes(elementShapes) {
+		for _, shape := range elementShapes {
 			mask := s.rng.IntN(8)
 			cond, x, y := s.sample(backend.Bool, shrink(shape, mask)...), s.sample(dt, shrink(shape, mask>>1)...), s.sample(dt, shape...)
 			l := layouts[s.rng.IntN(4)]

@@ -10,7 +10,7 @@ import (
 func testLayerNorm(s *suite) {
 	b := s.b.(backend.LayerNormer)
 	const eps = 1e-5
-	for _, shape := range s.rowShapes([][]int{{1, 2}, {3, 7}, {5, 64}, {65, 32}, {200, 128}, {3, 1024}, {2, 1030}, {700, 16}, {0, 8}, {129, 33}}) {
+	for _, shape := range [][]int{{1, 2}, {3, 7}, {5, 64}, {65, 32}, {200, 128}, {3, 1024}, {2, 1030}, {700, 16}, {0, 8}, {129, 33}} {
 		n, d := shape[0], shape[1]
 		for _, dt := range floatDTypes {
 			acc := dt.Accumulator()

@@ -10,7 +10,7 @@ import (
 func testNormRoPE(s *suite) {
 	b := s.b.(backend.NormRoPEr)
 	const eps = 1e-6
-	for _, shape := range s.rowShapes([][]int{{1, 1, 2}, {5, 3, 8}, {33, 4, 32}, {17, 2, 128}, {0, 2, 4}, {3, 1, 34}, {300, 4, 64}}) {
+	for _, shape := range [][]int{{1, 1, 2}, {5, 3, 8}, {33, 4, 32}, {17, 2, 128}, {0, 2, 4}, {3, 1, 34}, {300, 4, 64}} {
 		n, heads, d := shape[0], shape[1], shape[2]
 		for _, dt := range floatDTypes {
 			acc := dt.Accumulator()

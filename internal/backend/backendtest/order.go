@@ -37,7 +37,7 @@ func scanned(dt backend.DType, a, b array, axis int, start float64, reverse bool
 }
 
 func testScan(s *suite) {
-	for _, shape := range s.shapes([][]int{{1}, {7}, {s.sized(3000)}, {4, 5}, {5, 40}, {40, 5}, {3, 300, 4}, {2, 3, 2, 3}, {300, 500}, {0, 3}, {3, 0}}) {
+	for _, shape := range [][]int{{1}, {7}, {3000}, {4, 5}, {5, 40}, {40, 5}, {3, 300, 4}, {2, 3, 2, 3}, {300, 500}, {0, 3}, {3, 0}} {
 		for axis := range shape {
 			for i, dt := range []backend.DType{backend.F32, backend.F64, backend.BF16, backend.F16, backend.I32, backend.I64} {
 				for _, reverse := range []bool{false, true} {

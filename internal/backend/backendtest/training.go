@@ -10,7 +10,7 @@ import (
 func testCrossEntropy(s *suite) {
 	b := s.b.(backend.CrossEntropyer)
 	const ignore = -100
-	for _, shape := range s.rowShapes([][]int{{1, 1}, {3, 7}, {33, 65}, {5, 1025}, {2, 5003}, {0, 5}, {300, 40}}) {
+	for _, shape := range [][]int{{1, 1}, {3, 7}, {33, 65}, {5, 1025}, {2, 5003}, {0, 5}, {300, 40}} {
 		n, classes := shape[0], shape[1]
 		for _, dt := range floatDTypes {
 			acc := dt.Accumulator()
