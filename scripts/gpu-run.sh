@@ -35,7 +35,7 @@ for state in cold cached; do
   row "compiling all kernels, $state" "$(./cuda.test -test.run '^$' -test.bench BenchmarkLoadEveryFamily -test.benchtime 1x | awk '/ns\/op/ { printf "%.2f s", $3 / 1e9 }')"
 done
 
-check "conformance suite" ./cuda.test -test.v -test.run TestConformanceOnTheCard
+check "conformance suite" ./cuda.test -test.v -test.run 'OnTheCard'
 check "goldens of transformers" ./qwen.test -test.v -test.run 'Transformers|AdamWSteps|SameBits|OnAGPU'
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck initcheck synccheck; do
