@@ -26,6 +26,8 @@ var exercises = map[string]func(kernel string) exercise{
 	"fill": fillExercise, "random": randomExercise, "copy": copyExercise, "unary": unaryExercise, "unary_vectors": unaryExercise,
 	"activation": activationExercise, "binary": binaryExercise, "gather": gatherExercise, "scatter": scatterExercise,
 	"reduce": reduceExercise, "scan": scanExercise, "sort": sortExercise,
+	"gemm": tiledExercise, "gemm_f16": tiledExercise, "gemm_f32": tiledExercise, "gemm_other": otherProductExercise,
+	"thin": thinExercise, "thin_across": thinExercise,
 	"adamw": optimizerExercise, "momentum": optimizerExercise, "quantized": quantizedExercise,
 }
 

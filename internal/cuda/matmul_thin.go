@@ -11,62 +11,91 @@ const thinRows = 8 // of the smaller operand of a thin product
 // multiplyThin multiplies few rows, or by few columns, if the lines of the larger operand are aligned to 16 bytes (and,
 // where they lie across k, multiples of them long); it reports whether it did.
 func (b *Backend) multiplyThin(p *product) bool {
-	if min(p.args.M, p.args.N) > thinRows || p.dtype == backend.F16 {
+	t, ok := newThin(p)
+	switch {
+	case !ok:
 		return false
+	case t.across:
+		parts, sliceK := thinSlices(t.blocksAcross()*t.matrices, int(t.args.K))
+		b.multiplyThinAcross(t, parts, sliceK)
+	default:
+		b.multiplyThinAlong(t)
 	}
-	q := *p
-	if q.args.N < q.args.M {
-		q.swap()
+	return true
+}
+
+// A thin is a product whose x has few rows: operands may have been exchanged.
+type thin struct {
+	product
+	rows, cols int  // of x, of y
+	across     bool // the lines of y lie across k
+}
+
+// newThin reports whether a product is one that the kernels can do.
+func newThin(p *product) (*thin, bool) {
+	if min(p.args.M, p.args.N) > thinRows || p.dtype == backend.F16 {
+		return nil, false
 	}
-	a := &q.args
-	rows, cols := int(a.M), int(a.N)
+	t := &thin{product: *p}
+	if t.args.N < t.args.M {
+		t.swap()
+	}
+	a := &t.args
+	t.rows, t.cols = int(a.M), int(a.N)
 	if a.Flags&productSwapped != 0 {
-		rows, cols = cols, rows
+		t.rows, t.cols = t.cols, t.rows
 	}
-	across := a.Flags&productYAlongK == 0
-	lines := cols
-	if across {
+	t.across = a.Flags&productYAlongK == 0
+	lines := t.cols
+	if t.across {
 		lines = int(a.K)
 	}
-	if !alignedTo(a.Y, q.dtype, 16, between(int(a.YStride), lines)) {
-		return false
+	if !alignedTo(a.Y, t.dtype, 16, between(int(a.YStride), lines)) {
+		return nil, false
 	}
-	if across && cols*q.dtype.Size()%16 != 0 {
-		return false
+	if t.across && t.cols*t.dtype.Size()%16 != 0 {
+		return nil, false
 	}
-	if !across && (a.Flags&productXAlongK == 0 || !alignedTo(a.X, q.dtype, 16, between(int(a.XStride), rows))) {
-		return false
+	if !t.across && (a.Flags&productXAlongK == 0 || !alignedTo(a.X, t.dtype, 16, between(int(a.XStride), t.rows))) {
+		return nil, false
 	}
-	for _, axis := range q.batch {
-		if !alignedTo(nil, q.dtype, 16, axis.y) || !across && !alignedTo(nil, q.dtype, 16, axis.x) {
-			return false
+	for _, axis := range t.batch {
+		if !alignedTo(nil, t.dtype, 16, axis.y) || !t.across && !alignedTo(nil, t.dtype, 16, axis.x) {
+			return nil, false
 		}
 	}
-	name := "thin8_"
+	return t, true
+}
+
+// kernel is the beginning of the name of what computes so many rows.
+func (t *thin) kernel() string {
 	switch {
-	case rows == 1:
-		name = "thin1_"
-	case rows <= 4:
-		name = "thin4_"
+	case t.rows == 1:
+		return "thin1_"
+	case t.rows <= 4:
+		return "thin4_"
 	}
-	if !across {
-		const columnsOfBlock = 8
+	return "thin8_"
+}
+
+func (b *Backend) multiplyThinAlong(t *thin) {
+	const columnsOfBlock = 8
+	t.eachBatch(func(matrices int) {
+		launch(b, b.function("thin", t.kernel()+t.dtype.String()), dim3{(t.cols + columnsOfBlock - 1) / columnsOfBlock, 1, matrices}, 128, 0,
+			&struct{ Product productArgs }{t.args})
+	})
+}
+
+// blocksAcross is how many blocks share the columns.
+func (t *thin) blocksAcross() int { return ceilDiv(t.cols, 32*16/t.dtype.Size()) }
+
+func (b *Backend) multiplyThinAcross(t *thin, parts, sliceK int) {
+	b.inSlices(&t.product, parts, sliceK, func(q *product) {
 		q.eachBatch(func(matrices int) {
-			launch(b, b.function("thin", name+q.dtype.String()), dim3{(cols + columnsOfBlock - 1) / columnsOfBlock, 1, matrices}, 128, 0,
-				&struct{ Product productArgs }{q.args})
-		})
-		return true
-	}
-	columnsOfBlock := 32 * 16 / q.dtype.Size()
-	blocks := (cols + columnsOfBlock - 1) / columnsOfBlock
-	parts, sliceK := thinSlices(blocks*q.matrices, int(a.K))
-	b.inSlices(&q, parts, sliceK, func(q *product) {
-		q.eachBatch(func(matrices int) {
-			launch(b, b.function("thin_across", name+"across_"+q.dtype.String()), dim3{blocks, parts, matrices}, 128, 0,
+			launch(b, b.function("thin_across", t.kernel()+"across_"+q.dtype.String()), dim3{t.blocksAcross(), parts, matrices}, 128, 0,
 				&struct{ Product productArgs }{q.args})
 		})
 	})
-	return true
 }
 
 // thinSlices cuts k so that so many blocks become enough to keep any card busy, but each still has 64 elements of k.
