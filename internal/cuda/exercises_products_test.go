@@ -49,7 +49,7 @@ func (r *rig) operand(dt backend.DType, offset int, transposed bool, batch []int
 // multiply draws a product and computes it: on the CPU as a whole, on a card by issue.
 func (r *rig) multiply(dt backend.DType, offset int, xTransposed, yTransposed bool, c factored, issue func(b *Backend, p *product)) {
 	to, place := dt, 0
-	if c.wide && dt.Size() == 2 {
+	if c.wide {
 		to = backend.F32
 	}
 	pitch := roundUp(c.n, 4) + 4
@@ -152,7 +152,7 @@ func thinExercise(kernel string) exercise {
 				for j, c := range []factored{
 					{m: few, n: 33 * vector, k: 45, with: both},
 					{m: few, n: 2 * vector, k: 141, with: before, wide: true},
-					{m: few, n: vector, k: 141, slices: 2},
+					{m: few, n: 3 * vector, k: 141, slices: 2},
 					{m: 8 + vector, n: few, k: 5, with: bias},
 					{m: 8 + 2*vector, n: few, k: 13, with: residual, odd: true},
 					{m: few, n: 2 * vector, k: 2, batch: []int{2, 3}, wide: true, odd: true},

@@ -28,6 +28,7 @@ var exercises = map[string]func(kernel string) exercise{
 	"reduce": reduceExercise, "scan": scanExercise, "sort": sortExercise,
 	"gemm": tiledExercise, "gemm_f16": tiledExercise, "gemm_f32": tiledExercise, "gemm_other": otherProductExercise,
 	"thin": thinExercise, "thin_across": thinExercise,
+	"attention": attentionExercise, "attention_backward": attentionExercise, "attention_few": attentionExercise, "attention_other": anyAttentionExercise,
 	"adamw": optimizerExercise, "momentum": optimizerExercise, "quantized": quantizedExercise,
 }
 

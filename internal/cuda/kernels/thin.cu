@@ -14,9 +14,9 @@ template <class T, i32 ROWS> DEVICE void thin(const Product &g) {
   i32 col = (block_index() * block_warps() + warp_index()) * COLS;
   if (col >= cols) return; // all of the warp
 
-  const T *x[ROWS], *y[COLS]; // rows that do not exist repeat the last one
+  const T *x[ROWS], *y[COLS]; // rows that do not exist repeat the last one; one exists
 #pragma unroll
-  for (i32 r = 0; r < ROWS; r++) x[r] = (const T *)g.x + at.x + min_(r, rows - 1) * g.xStride;
+  for (i32 r = 0; r < ROWS; r++) x[r] = (const T *)g.x + at.x + (r ? min_(r, rows - 1) * g.xStride : 0);
 #pragma unroll
   for (i32 c = 0; c < COLS; c++) y[c] = (const T *)g.y + at.y + min_(col + c, cols - 1) * g.yStride;
 
