@@ -68,7 +68,10 @@ func (r *rig) queriesAndKeys(dt backend.DType, offset int, c attended) (q, k *ba
 			}
 		}
 	}
-	scale := math.Abs(c.args().Scale)
+	scale, peak := math.Abs(c.args().Scale), 200.0
+	if dt == backend.F64 {
+		peak = 2000
+	}
 	for i := range c.queries * c.heads {
 		query, head := i/c.heads, i%c.heads
 		row := qs[i*c.dim:][:c.dim]
@@ -81,7 +84,7 @@ func (r *rig) queriesAndKeys(dt backend.DType, offset int, c attended) (q, k *ba
 					square += x * x
 				}
 				for d, x := range key {
-					row[d] = x * 200 / square / scale
+					row[d] = x * peak / square / scale
 				}
 			}
 		}

@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -101,10 +102,12 @@ func breakKernels(t *testing.T, family, ptx string, mutants []mutate.Mutant, equ
 		}
 		r := &rig{t: t, b: b}
 		e := exercises[family](kernel)
+		b.Statistics()
 		want, err := r.run(e)
 		if err != nil {
 			t.Fatalf("%s: %v", kernel, err)
 		}
+		need := b.Statistics()[kernel].Mma
 		r.check = func(i int, got result) error {
 			if i >= len(want) || len(got.values) != len(want[i].values) {
 				return errors.New("other results")
@@ -119,6 +122,9 @@ func breakKernels(t *testing.T, family, ptx string, mutants []mutate.Mutant, equ
 			got, err := r.run(e)
 			if err == nil && len(got) < len(want) {
 				err = errors.New("other results")
+			}
+			if mma := b.Statistics()[kernel].Mma; err == nil && mma > need {
+				err = fmt.Errorf("%d instructions of tensor cores, where %d do", mma, need)
 			}
 			return err
 		})

@@ -247,7 +247,6 @@ template <i32 D, i32 KEYS> DEVICE void queries(const Attention &a, u16 *shared) 
       }
     }
   }
-  copy_wait<0>();
   syncthreads(); // the last keys are no longer read
   float scale = a.scale;
   store_fragments<D>(shared + top * D, a.dq, first, t.q1, head, a.dim, dq, scale, scale);
