@@ -107,22 +107,30 @@ func tiledExercise(kernel string) exercise {
 	}
 	return func(r *rig) {
 		for i, lie := range lies {
-			for j, c := range []factored{
+			cases := []factored{
 				{m: size, n: size, k: 6*step + 8, with: before, wide: true},
 				{m: size + 9, n: size + 20, k: step + 5, with: both},
-				{m: 9, n: 21, k: 7, with: bias, odd: true},
-				{m: size + 1, n: 5, k: 2 * step, with: residual, odd: true},
-				{m: 13, n: 12, k: 3, with: before},
-				{m: 3, n: 4, k: 5, batch: []int{2, 1, 3, 2}, wide: true, shared: true},
-				{m: 3, n: 5, k: 3, with: before, wide: true},
-				{m: 5, n: 3, k: 0, with: bias},
-				{m: 2, n: 3, k: 3, with: before},
-				{m: 33, n: 12, k: 3*step + 3, slices: 2},
-				{m: 8*size + 1, n: size + 1, k: 1, wide: true},
-			} {
-				if i > 0 && j > 3 { // the rest is the same however operands lie
-					break
+				{m: size - 9, n: size - 3, k: step - 3, with: bias, odd: true},
+			}
+			if i == 0 { // the rest is the same however operands lie
+				cases = append(cases, []factored{
+					{m: size + 1, n: 5, k: 2 * step, with: residual, odd: true},
+					{m: 13, n: 12, k: 3, with: before},
+					{m: 13, n: 12, k: 3, with: before, wide: true},
+					{m: 3, n: 4, k: 5, batch: []int{2, 1, 3, 2}, wide: true, shared: true},
+					{m: 3, n: 5, k: 3, with: before, wide: true},
+					{m: 5, n: 3, k: 0, with: bias},
+					{m: 2, n: 3, k: 3, with: before},
+					{m: 33, n: 12, k: 3*step + 3, slices: 2},
+					{m: 8*size + 1, n: size + 1, k: 1, wide: true},
+				}...)
+			}
+			if dt == backend.F32 { // ends of operands in each of the pieces that a thread copies
+				for c := range 8 {
+					cases = append(cases, factored{m: c*size/8 + 3, n: c*size/8 + 5, k: c + 1})
 				}
+			}
+			for _, c := range cases {
 				r.multiply(dt, offset, lie[0] == 't', lie[1] == 't', c, func(b *Backend, p *product) {
 					t := tiling{size, max(1, c.slices), c.k}
 					if t.slices > 1 {
@@ -211,6 +219,7 @@ func otherProductExercise(kernel string) exercise {
 		{m: 5, n: 7, k: 9, with: before, odd: true},
 		{m: 5, n: 7, k: 9, with: bias, odd: true},
 		{m: 5, n: 8, k: 9, with: residual},
+		{m: 3, n: 3, k: 1, odd: true},
 	}
 	batches := []factored{{m: 3, n: 5, k: 4, batch: []int{2, 1, 3, 2}, wide: true, shared: true}, {m: 3, n: 8, k: 4, batch: []int{2, 3}}}
 	return func(r *rig) {
@@ -225,7 +234,9 @@ func otherProductExercise(kernel string) exercise {
 			}
 		case strings.HasPrefix(kernel, "sum_slices"):
 			for i, c := range append(cases, batches...) {
-				c.slices = []int{2, 7, 5, 9}[i%4]
+				if c.slices = []int{9, 2, 12, 16}[i%4]; c.n%4 == 0 { // loops are unrolled
+					c.slices = []int{5, 8, 2}[i%3]
+				}
 				c.k = 8 * c.slices
 				r.multiply(dt, 0, false, false, c, func(b *Backend, p *product) {
 					b.inSlices(p, c.slices, 8, func(p *product) { b.multiplyTiles(p, tiling{smallTile, c.slices, 8}) })

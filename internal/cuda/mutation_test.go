@@ -107,7 +107,7 @@ func breakKernels(t *testing.T, family, ptx string, mutants []mutate.Mutant, equ
 		if err != nil {
 			t.Fatalf("%s: %v", kernel, err)
 		}
-		need := b.Statistics()[kernel].Mma
+		need := b.Statistics()[kernel]
 		r.check = func(i int, got result) error {
 			if i >= len(want) || len(got.values) != len(want[i].values) {
 				return errors.New("other results")
@@ -123,8 +123,12 @@ func breakKernels(t *testing.T, family, ptx string, mutants []mutate.Mutant, equ
 			if err == nil && len(got) < len(want) {
 				err = errors.New("other results")
 			}
-			if mma := b.Statistics()[kernel].Mma; err == nil && mma > need {
-				err = fmt.Errorf("%d instructions of tensor cores, where %d do", mma, need)
+			switch did := b.Statistics()[kernel]; {
+			case err != nil:
+			case did.Mma > need.Mma:
+				err = fmt.Errorf("%d instructions of tensor cores, where %d do", did.Mma, need.Mma)
+			case did.GlobalLoadBytes > need.GlobalLoadBytes:
+				err = fmt.Errorf("%d bytes loaded, where %d do", did.GlobalLoadBytes, need.GlobalLoadBytes)
 			}
 			return err
 		})

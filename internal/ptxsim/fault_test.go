@@ -110,6 +110,8 @@ func TestEveryRuleIsReported(t *testing.T) {
 			"cp.async.cg.shared.global [s], [%d0+512], 16;"},
 		{"endless loop", EndlessLoop, 1, 32, 1, 0, "instructions",
 			"L: bra L;"},
+		{"endless loop over a barrier", EndlessLoop, 1, 64, 2, 32, "instructions",
+			"L: bar.sync 0;\nbra L;"},
 		{"trap", Trap, 1, 32, 1, 0, "gave up", "trap;"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -57,7 +57,7 @@ const timeSlice = 1 << 16
 // run executes the warp until it waits at a barrier, ends, or has used its slice.
 func (w *warp) run() {
 	code := w.block.kernel.code
-	limit := w.instruction + timeSlice
+	limit := min(w.instruction+timeSlice, w.block.device.maxInstructions) // barriers cut slices short
 	for {
 		top := &w.stack[len(w.stack)-1]
 		top.mask &^= w.exited

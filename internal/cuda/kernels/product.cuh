@@ -96,9 +96,8 @@ template <class T> DEVICE void store4(T *p, const acc<T> *v) {
 // out_f32 tells what out is; where T is float there is no choice, and no code for one.
 template <class T> DEVICE bool out_f32(const Product &g) { return __is_same(T, float) || g.flags & OUT_F32; }
 
-// finish rounds a sum to an element of out, with all that is added to it.
+// finish rounds a sum to an element of out, which exists, with all that is added to it.
 template <class T> DEVICE void finish(const Product &g, u8 *out, i32 row, i32 col, acc<T> sum) {
-  if (row >= g.m || col >= g.n) return;
   if (g.bias) sum += widen(((const T *)g.bias)[col]);
   if (g.residual) sum += widen(((const T *)g.residual)[row * g.residualStride + col]);
   i64 at = row * g.outStride + col;
@@ -188,7 +187,9 @@ template <class T, i32 ROWS, i32 COLS, i32 THREADS> DEVICE void leave(const Prod
     }
   } else {
 #pragma unroll 1
-    for (i32 i = thread_index(); i < ROWS * COLS; i += THREADS)
-      finish<T>(g, out, row + i / COLS, col + i % COLS, stage[i / COLS * WIDTH + i % COLS]);
+    for (i32 i = thread_index(); i < ROWS * COLS; i += THREADS) {
+      i32 r = row + i / COLS, c = col + i % COLS;
+      if (r < g.m && c < g.n) finish<T>(g, out, r, c, stage[i / COLS * WIDTH + i % COLS]);
+    }
   }
 }

@@ -63,7 +63,7 @@ template <class T, i32 ROWS> DEVICE void thin(const Product &g) {
   }
   i32 row = lane_index() / COLS;
   col += lane_index() % COLS;
-  if (row >= rows || row >= ROWS || col >= cols) return;
+  if (row >= rows || col >= cols) return;
   u8 *out = g.out + at.out * (g.flags & OUT_F32 ? 4 : sizeof(T));
   finish<T>(g, out, swapped ? col : row, swapped ? row : col, mine);
 }
