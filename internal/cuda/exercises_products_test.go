@@ -109,7 +109,7 @@ func tiledExercise(kernel string) exercise {
 		for i, lie := range lies {
 			cases := []factored{
 				{m: size, n: size, k: 6*step + 8, with: before, wide: true},
-				{m: size + 9, n: size + 20, k: step + 5, with: both},
+				{m: size + 13, n: size + 20, k: step + 5, with: both},
 				{m: size - 9, n: size - 3, k: step - 3, with: bias, odd: true},
 			}
 			if i == 0 { // the rest is the same however operands lie
@@ -151,7 +151,7 @@ func thinExercise(kernel string) exercise {
 	case strings.HasPrefix(kernel, "thin4"):
 		rows = []int{4, 2, 3}
 	case strings.HasPrefix(kernel, "thin8"):
-		rows = []int{8, 5, 7}
+		rows = []int{8, 5, 6, 7}
 	}
 	vector := 16 / dt.Size()
 	return func(r *rig) {
@@ -159,11 +159,11 @@ func thinExercise(kernel string) exercise {
 			if strings.Contains(kernel, "_across") {
 				for j, c := range []factored{
 					{m: few, n: 33 * vector, k: 45, with: both},
-					{m: few, n: 2 * vector, k: 141, with: before, wide: true},
+					{m: few, n: 2 * vector, k: 130, with: before, wide: true},
 					{m: few, n: 3 * vector, k: 141, slices: 2},
 					{m: 8 + vector, n: few, k: 5, with: bias},
 					{m: 8 + 2*vector, n: few, k: 13, with: residual, odd: true},
-					{m: few, n: 2 * vector, k: 2, batch: []int{2, 3}, wide: true, odd: true},
+					{m: few, n: 2 * vector, k: 10, batch: []int{2, 3}, with: before, odd: true},
 					{m: 8 + vector, n: few, k: 0},
 				} {
 					swapped := c.n < c.m
@@ -184,11 +184,11 @@ func thinExercise(kernel string) exercise {
 			}
 			for j, c := range []factored{
 				{m: few, n: 9, k: 32*vector*7 + 3*vector + vector - 1, with: both},
-				{m: few, n: 10, k: 32*vector + 32, with: before, wide: true},
+				{m: few, n: 10, k: 128*vector + 32, with: before, wide: true},
 				{m: 19, n: few, k: 45, with: bias},
-				{m: 18, n: few, k: 45, with: residual, odd: true},
+				{m: 18, n: few, k: 64*vector + 5, with: residual, odd: true},
 				{m: few, n: 17, k: vector - 1, with: before, odd: true},
-				{m: few, n: 20, k: 2 * vector, batch: []int{2, 3}, wide: true},
+				{m: few, n: 20, k: 33 * vector, batch: []int{2, 3}, wide: true},
 				{m: 18, n: few, k: 0},
 			} {
 				r.multiply(dt, 0, false, true, c, func(b *Backend, p *product) {
@@ -233,10 +233,14 @@ func otherProductExercise(kernel string) exercise {
 				}
 			}
 		case strings.HasPrefix(kernel, "sum_slices"):
-			for i, c := range append(cases, batches...) {
-				if c.slices = []int{9, 2, 12, 16}[i%4]; c.n%4 == 0 { // loops are unrolled
-					c.slices = []int{5, 8, 2}[i%3]
+			vectors, elements := []int{5, 8, 2, 3}, []int{9, 2, 12, 16} // loops are unrolled
+			for _, c := range append(cases, batches...) {
+				slices := &vectors
+				if c.n%4 != 0 {
+					slices = &elements
 				}
+				c.slices = (*slices)[0]
+				*slices = append((*slices)[1:], c.slices)
 				c.k = 8 * c.slices
 				r.multiply(dt, 0, false, false, c, func(b *Backend, p *product) {
 					b.inSlices(p, c.slices, 8, func(p *product) { b.multiplyTiles(p, tiling{smallTile, c.slices, 8}) })

@@ -152,6 +152,9 @@ func arguments(mutants []mutate.Mutant, ptx string) (list []mutate.Argument) {
 }
 
 func argumentFor(m mutate.Mutant, ptx string) string {
+	if why := argumentOfProduct(m, ptx); why != "" {
+		return why
+	}
 	has := func(list ...string) bool {
 		return slices.ContainsFunc(list, func(s string) bool { return strings.Contains(m.Before, s) })
 	}

@@ -111,9 +111,9 @@ template <class T> DEVICE void finish(const Product &g, u8 *out, i32 row, i32 co
 }
 
 // finish4 does ROWS rows of four columns each, STEP rows apart, with wide loads, all of which are under way at once. It
-// needs VECTOR; a column is in the matrix with the three behind it or not at all.
+// needs VECTOR; the columns exist, and of several rows perhaps some.
 template <class T, i32 ROWS, i32 STEP> DEVICE void finish4(const Product &g, u8 *out, i32 row, i32 col, acc<T> (*sum)[4]) {
-  if (col >= g.n) return;
+  auto exists = [&](i32 r) { return ROWS == 1 || row + r * STEP < g.m; };
   if (g.bias) {
     acc<T> bias[4];
     load4<T>(bias, (const T *)g.bias + col);
@@ -126,7 +126,7 @@ template <class T, i32 ROWS, i32 STEP> DEVICE void finish4(const Product &g, u8 
   if (g.residual) {
 #pragma unroll
     for (i32 r = 0; r < ROWS; r++)
-      if (row + r * STEP < g.m) load4<T>(more[r], (const T *)g.residual + (row + r * STEP) * g.residualStride + col);
+      if (exists(r)) load4<T>(more[r], (const T *)g.residual + (row + r * STEP) * g.residualStride + col);
 #pragma unroll
     for (i32 r = 0; r < ROWS; r++)
 #pragma unroll
@@ -139,7 +139,7 @@ template <class T, i32 ROWS, i32 STEP> DEVICE void finish4(const Product &g, u8 
     if (g.flags & ACCUMULATE) {
 #pragma unroll
       for (i32 r = 0; r < ROWS; r++)
-        if (row + r * STEP < g.m) load4<float>(before[r], p + r * step);
+        if (exists(r)) load4<float>(before[r], p + r * step);
 #pragma unroll
       for (i32 r = 0; r < ROWS; r++)
 #pragma unroll
@@ -149,7 +149,7 @@ template <class T, i32 ROWS, i32 STEP> DEVICE void finish4(const Product &g, u8 
     for (i32 r = 0; r < ROWS; r++) {
 #pragma unroll
       for (i32 i = 0; i < 4; i++) wide[r][i] = (float)sum[r][i];
-      if (row + r * STEP < g.m) store4<float>(p + r * step, wide[r]);
+      if (exists(r)) store4<float>(p + r * step, wide[r]);
     }
     return;
   }
@@ -157,7 +157,7 @@ template <class T, i32 ROWS, i32 STEP> DEVICE void finish4(const Product &g, u8 
   if (g.flags & ACCUMULATE) {
 #pragma unroll
     for (i32 r = 0; r < ROWS; r++)
-      if (row + r * STEP < g.m) load4<T>(more[r], p + r * step);
+      if (exists(r)) load4<T>(more[r], p + r * step);
 #pragma unroll
     for (i32 r = 0; r < ROWS; r++)
 #pragma unroll
@@ -165,8 +165,11 @@ template <class T, i32 ROWS, i32 STEP> DEVICE void finish4(const Product &g, u8 
   }
 #pragma unroll
   for (i32 r = 0; r < ROWS; r++)
-    if (row + r * STEP < g.m) store4<T>(p + r * step, sum[r]);
+    if (exists(r)) store4<T>(p + r * step, sum[r]);
 }
+
+// Of the kernels for products with few rows, each is for more of them than the one before: least_rows is the fewest.
+template <i32 ROWS> constexpr i32 least_rows = ROWS == 8 ? 5 : ROWS == 4 ? 2 : 1;
 
 // stage_width is the number of floats in a line of staged sums: eight of padding let the lanes of an mma fragment, and
 // four floats of neighbouring lanes, fall into different banks.
@@ -178,6 +181,7 @@ template <class T, i32 ROWS, i32 COLS, i32 THREADS> DEVICE void leave(const Prod
   static_assert(ROWS % (LINES * BATCH) == 0);
   if (g.flags & VECTOR) {
     i32 line = thread_index() / (COLS / 4), c = thread_index() % (COLS / 4) * 4;
+    if (col + c >= g.n) return;
 #pragma unroll 1
     for (i32 r = line; r < ROWS; r += LINES * BATCH) {
       float v[BATCH][4];

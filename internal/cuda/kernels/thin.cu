@@ -14,9 +14,9 @@ template <class T, i32 ROWS> DEVICE void thin(const Product &g) {
   i32 col = (block_index() * block_warps() + warp_index()) * COLS;
   if (col >= cols) return; // all of the warp
 
-  const T *x[ROWS], *y[COLS]; // rows that do not exist repeat the last one; one exists
+  const T *x[ROWS], *y[COLS]; // rows that do not exist repeat the last one
 #pragma unroll
-  for (i32 r = 0; r < ROWS; r++) x[r] = (const T *)g.x + at.x + (r ? min_(r, rows - 1) * g.xStride : 0);
+  for (i32 r = 0; r < ROWS; r++) x[r] = (const T *)g.x + at.x + (r < least_rows<ROWS> ? r : min_(r, rows - 1)) * g.xStride;
 #pragma unroll
   for (i32 c = 0; c < COLS; c++) y[c] = (const T *)g.y + at.y + min_(col + c, cols - 1) * g.yStride;
 
@@ -30,11 +30,11 @@ template <class T, i32 ROWS> DEVICE void thin(const Product &g) {
 #pragma unroll
     for (i32 p = 0; p < PIECES; p++)
 #pragma unroll
-      for (i32 c = 0; c < COLS; c++) line[p][c] = first + p * 32 * E < whole ? load16(y[c] + first + p * 32 * E) : v16{0, 0, 0, 0};
+      for (i32 c = 0; c < COLS; c++) line[p][c] = p == 0 || first + p * 32 * E < whole ? load16(y[c] + first + p * 32 * E) : v16{0, 0, 0, 0};
 #pragma unroll
     for (i32 p = 0; p < PIECES; p++) {
       i32 k = first + p * 32 * E;
-      if (k >= whole) break;
+      if (p && k >= whole) break;
       float b[COLS][E];
 #pragma unroll
       for (i32 c = 0; c < COLS; c++) unpack16<T>(b[c], line[p][c]);

@@ -33,17 +33,17 @@ template <class T, i32 ROWS> DEVICE void thin_across(const Product &g) {
     syncthreads(); // the piece before is no longer read
 #pragma unroll
     for (i32 r = 0; r < ROWS; r++)
-      if (k + thread_index() < end) xs[r][thread_index()] = r < rows ? widen(x[r * xRow + (k + thread_index()) * xk]) : 0;
+      if (k + thread_index() < end) xs[r][thread_index()] = r < least_rows<ROWS> || r < rows ? widen(x[r * xRow + (k + thread_index()) * xk]) : 0;
     syncthreads();
 #pragma unroll 1
     for (i32 j = warp_index(); j < min_(end - k, PIECE); j += WARPS * LINES) {
       v16 line[LINES]; // all under way at once
 #pragma unroll
       for (i32 l = 0; l < LINES; l++)
-        if (k + j + l * WARPS < end) line[l] = fetch16(y + (k + j + l * WARPS) * g.yStride);
+        if (l == 0 || k + j + l * WARPS < end) line[l] = fetch16(y + (k + j + l * WARPS) * g.yStride);
 #pragma unroll
       for (i32 l = 0; l < LINES; l++) {
-        if (k + j + l * WARPS >= end) break;
+        if (l && k + j + l * WARPS >= end) break;
         float b[E];
         unpack16<T>(b, line[l]);
 #pragma unroll
@@ -64,9 +64,9 @@ template <class T, i32 ROWS> DEVICE void thin_across(const Product &g) {
   for (i32 i = thread_index(); i < rows * WIDTH; i += WARPS * 32) {
     i32 r = i / WIDTH, c = i % WIDTH;
     if (left + c >= cols) continue;
-    float all = 0;
+    float all = parts[0][r][c % E / 4][c / E * 4 + c % 4];
 #pragma unroll
-    for (i32 w = 0; w < WARPS; w++) all += parts[w][r][c % E / 4][c / E * 4 + c % 4];
+    for (i32 w = 1; w < WARPS; w++) all += parts[w][r][c % E / 4][c / E * 4 + c % 4];
     finish<T>(g, out, swapped ? left + c : r, swapped ? r : left + c, all);
   }
 }
