@@ -269,7 +269,8 @@ func (a *bf16Grads) softmax(g *gradScratch, p *bf16Pair, kvHead, at, r, rows int
 	for i := range simd.GradRows {
 		lse[i] = -hidden // no probability at all
 		row := at + r + i
-		if row >= rows {
+		if row >= rows { // a row of zeros, of which the scores of infinite keys are NaN
+			fill(g.scores[i*g.stride:][:whole], hidden)
 			continue
 		}
 		position := first + row/a.group

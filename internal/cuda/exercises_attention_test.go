@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/hone-ml/hone/internal/backend"
@@ -13,6 +14,7 @@ type attended struct {
 	segments                           []backend.Segment // nil: one of all
 	causal                             bool
 	holes                              bool    // scores of −Inf
+	low                                bool    // in backward: scores of every other query near −200, where exp(−lse) is no number
 	scale                              float64 // 0: 1/√dim
 	part                               bool    // without what may be nil
 }
@@ -41,10 +43,13 @@ func (c attended) seen(query int) (first, end int) {
 	return 0, 0
 }
 
-// rowsOfHeads is an operand [n, heads, dim] with gaps between heads, of normal numbers or the given ones.
+// rowsOfHeads is an operand [n, heads, dim] of normal numbers or the given ones, with NaN in gaps between heads.
 func (r *rig) rowsOfHeads(dt backend.DType, offset, n, heads, dim int, x []float64) *backend.View {
+	if x == nil {
+		x = normals(r.rng, 1, n*heads*dim)
+	}
 	pitch := dim + 8
-	all := normals(r.rng, 1, n*heads*pitch)
+	all := slices.Repeat([]float64{math.NaN()}, n*heads*pitch)
 	for i, v := range x {
 		all[i/dim*pitch+i%dim] = v
 	}
@@ -76,7 +81,7 @@ func (r *rig) queriesAndKeys(dt backend.DType, offset int, c attended) (q, k *ba
 		query, head := i/c.heads, i%c.heads
 		row := qs[i*c.dim:][:c.dim]
 		first, end := c.seen(query)
-		if i%2 == 1 && end > first {
+		if (i+i/8)%2 == 1 && end > first {
 			j := (first+(i*37)%(end-first))*c.kvHeads + head/(c.heads/c.kvHeads)
 			key, square := ks[j*c.dim:][:c.dim], 0.0
 			if !math.IsInf(key[0], 0) {
@@ -108,17 +113,33 @@ func (r *rig) attend(dt backend.DType, offset int, c attended) {
 
 // attendBackward computes the gradient of queries, or those of keys and values.
 func (r *rig) attendBackward(dt backend.DType, offset int, ofQueries bool, c attended) {
-	q, k := r.rowsOfHeads(dt, offset, c.queries, c.heads, c.dim, nil), r.rowsOfHeads(dt, offset, c.keys, c.kvHeads, c.dim, nil)
-	v, dout := r.rowsOfHeads(dt, offset, c.keys, c.kvHeads, c.dim, nil), r.rowsOfHeads(dt, offset, c.queries, c.heads, c.dim, nil)
-	out := r.rowsOfHeads(dt, offset, c.queries, c.heads, c.dim, nil)
+	qs, ks := normals(r.rng, 1, c.queries*c.heads*c.dim), normals(r.rng, 1, c.keys*c.kvHeads*c.dim)
 	sums := normals(r.rng, 1, c.heads*c.queries)
 	for i := range sums {
-		if first, end := c.seen(i % c.queries); first == end {
+		query := i % c.queries
+		if first, end := c.seen(query); first == end {
 			sums[i] = math.Inf(-1)
-		} else {
-			sums[i] += 2
+		} else if sums[i] += 2; c.low && query%2 == 1 {
+			sums[i] -= 200
+			qs[(query*c.heads+i/c.queries)*c.dim] = -200 / 8 / c.args().Scale
 		}
 	}
+	for j := range c.keys * c.kvHeads {
+		switch {
+		case c.low:
+			ks[j*c.dim] = 8
+		case c.holes && !ofQueries && j%5 == 1:
+			ks[j*c.dim] = math.Inf(-1)
+		}
+	}
+	if c.holes {
+		for i := range c.queries * c.heads {
+			qs[i*c.dim] = 1
+		}
+	}
+	q, k := r.rowsOfHeads(dt, offset, c.queries, c.heads, c.dim, qs), r.rowsOfHeads(dt, offset, c.keys, c.kvHeads, c.dim, ks)
+	v, dout := r.rowsOfHeads(dt, offset, c.keys, c.kvHeads, c.dim, nil), r.rowsOfHeads(dt, offset, c.queries, c.heads, c.dim, nil)
+	out := r.rowsOfHeads(dt, offset, c.queries, c.heads, c.dim, nil)
 	lse := r.put(dt.Accumulator(), encode(r.t, dt.Accumulator(), sums), 0, c.heads, c.queries)
 	var dq, dk, dv *backend.View
 	if ofQueries {
@@ -133,6 +154,21 @@ func (r *rig) attendBackward(dt backend.DType, offset int, ofQueries bool, c att
 	r.settle()
 }
 
+// pieces is a call with a segment of each of 16 lengths, which are given, and rows outside of segments between them.
+func (c attended) pieces(lengths func(i int) (queries, keys int)) attended {
+	for i := range 16 {
+		queries, keys := lengths(i)
+		c.segments = append(c.segments, backend.Segment{Q0: int32(c.queries), Q1: int32(c.queries + queries), K0: int32(c.keys), K1: int32(c.keys + keys)})
+		c.queries, c.keys = c.queries+queries+i%2, c.keys+keys+i%3
+	}
+	return c
+}
+
+// Queries that end in every eighth row of a tile and every second one of a warp, with keys that do so, too, at odd and
+// even ones, or with diagonals that begin in every eighth column.
+func endsOfTiles(i int) (queries, keys int) { return 8*i + i/4*2 + 1, max(i/2*8+i/4*2+i%2, 2) }
+func diagonals(i int) (queries, keys int)   { return 8*i + i/4*2 + 1, 8*i + i/4*2 + 1 + i%4*8 + i/4 }
+
 // attentionExercise is for the kernels on tensor cores.
 func attentionExercise(kernel string) exercise {
 	d := 64
@@ -141,6 +177,7 @@ func attentionExercise(kernel string) exercise {
 	}
 	two := []backend.Segment{{Q0: 1, Q1: 41, K0: 0, K1: 60}, {Q0: 44, Q1: 70, K0: 50, K1: 150}}
 	few := []backend.Segment{{Q0: 1, Q1: 3, K0: 0, K1: 300}, {Q0: 3, Q1: 5, K0: 290, K1: 310}}
+	one := attended{heads: 1, kvHeads: 1, dim: d}
 	return func(r *rig) {
 		switch {
 		case strings.Contains(kernel, "_few"), strings.Contains(kernel, "_merge"):
@@ -148,27 +185,42 @@ func attentionExercise(kernel string) exercise {
 				{queries: 5, keys: 330, heads: 6, kvHeads: 2, dim: d, causal: true},
 				{queries: 16, keys: 100, heads: 1, kvHeads: 1, dim: d - 8},
 				{queries: 7, keys: 320, heads: 4, kvHeads: 1, dim: d, causal: true, segments: few, part: true},
-				{queries: 5, keys: 3, heads: 1, kvHeads: 1, dim: d, causal: true},
+				{queries: 5, keys: 3, heads: 1, kvHeads: 1, dim: d - 40, causal: true},
 				{queries: 3, keys: 150, heads: 2, kvHeads: 1, dim: d, holes: true},
+				one.pieces(func(i int) (queries, keys int) { return i + 1, i/2*8 + 4 + i%2 }),
+				one.pieces(func(i int) (queries, keys int) { return 1, 4*i + 64 }),
 			} {
 				r.attend(backend.BF16, 0, c)
 			}
 		case strings.Contains(kernel, "_forward"):
+			causal := one
+			causal.causal = true
 			for _, c := range []attended{
-				{queries: 128, keys: 150, heads: 1, kvHeads: 1, dim: d},
-				{queries: 73, keys: 160, heads: 4, kvHeads: 2, dim: d - 8, causal: true, segments: two, part: true},
+				{queries: 128, keys: 192, heads: 1, kvHeads: 1, dim: d},
+				{queries: 73, keys: 160, heads: 4, kvHeads: 2, dim: d - 16, causal: true, segments: two, part: true},
 				{queries: 150, keys: 135, heads: 1, kvHeads: 1, dim: d, causal: true},
 				{queries: 40, keys: 150, heads: 1, kvHeads: 1, dim: d, holes: true},
+				{queries: 35, keys: 68, heads: 1, kvHeads: 1, dim: d, causal: true},
+				one.pieces(endsOfTiles),
+				causal.pieces(diagonals),
 			} {
 				r.attend(backend.BF16, 0, c)
 			}
 		default:
+			causal, low, holes := one, one, one
+			causal.causal, low.low, holes.holes = true, true, true
+			causal.part = true
 			for _, c := range []attended{
-				{queries: 150, keys: 150, heads: 1, kvHeads: 1, dim: d},
-				{queries: 73, keys: 160, heads: 4, kvHeads: 2, dim: d - 8, causal: true, segments: two, part: true},
+				{queries: 128, keys: 192, heads: 1, kvHeads: 1, dim: d},
+				{queries: 73, keys: 160, heads: 4, kvHeads: 2, dim: d - 16, causal: true, segments: two},
 				{queries: 150, keys: 135, heads: 1, kvHeads: 1, dim: d, causal: true},
+				low.pieces(endsOfTiles),
+				holes.pieces(endsOfTiles),
+				causal.pieces(diagonals),
 			} {
-				r.attendBackward(backend.BF16, 0, strings.Contains(kernel, "_queries"), c)
+				if ofQueries := strings.Contains(kernel, "_queries"); !ofQueries || !c.holes {
+					r.attendBackward(backend.BF16, 0, ofQueries, c)
+				}
 			}
 		}
 	}
@@ -187,6 +239,8 @@ func anyAttentionExercise(kernel string) exercise {
 			{queries: 15, keys: 75, heads: 4, kvHeads: 2, dim: 9, causal: true, segments: segments, part: true},
 			{queries: 50, keys: 41, heads: 1, kvHeads: 1, dim: 5, causal: true, scale: -0.3},
 			{queries: 3, keys: 70, heads: 1, kvHeads: 1, dim: 5, holes: true},
+			{queries: 13, keys: 64, heads: 1, kvHeads: 1, dim: 32},
+			{queries: 5, keys: 3, heads: 1, kvHeads: 1, dim: 3},
 		} {
 			for _, dt := range dtypes {
 				if strings.Contains(kernel, "_forward") {

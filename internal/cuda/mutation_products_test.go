@@ -23,7 +23,7 @@ func argumentOfProduct(m mutate.Mutant, ptx string) string {
 		switch {
 		case is("gemm_") && strings.HasPrefix(last, "-"):
 			return "no number of panels is below 0, and this compares it with the pipeline's first step, which is"
-		case is("gemm_small_") && last == "511":
+		case is("gemm_small_") && last == "511" && strings.HasSuffix(first, "%tid.x;"):
 			return "a block has 128 threads or fewer, none of which has this number"
 		case is("thin") && strings.HasPrefix(limit, "min.s32") && (strings.HasPrefix(first, "mul.lo.s32") || strings.HasSuffix(first, ", 128;")):
 			return "a piece of no elements, behind the last one or of k = 0, adds nothing"

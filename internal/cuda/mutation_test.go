@@ -129,6 +129,8 @@ func breakKernels(t *testing.T, family, ptx string, mutants []mutate.Mutant, equ
 				err = fmt.Errorf("%d instructions of tensor cores, where %d do", did.Mma, need.Mma)
 			case did.GlobalLoadBytes > need.GlobalLoadBytes:
 				err = fmt.Errorf("%d bytes loaded, where %d do", did.GlobalLoadBytes, need.GlobalLoadBytes)
+			case did.GlobalStoreBytes > need.GlobalStoreBytes:
+				err = fmt.Errorf("%d bytes stored, where %d do", did.GlobalStoreBytes, need.GlobalStoreBytes)
 			}
 			return err
 		})

@@ -37,23 +37,24 @@ template <i32 D, i32 QUERIES> DEVICE void keys_values(const Attention &a, u16 *s
   clear<D / 8>(dk);
   clear<D / 8>(dv);
 
-  // The tiles of queries are numbered as (visit, head, tile); next is the one that is copied next.
+  // The tiles of queries are numbered as (visit, head, tile); next is the one that is copied next. Each visit has a query
+  // that sees a key of the task.
   struct {
     i32 visit, head, query;
     Task t;
-  } next = {-1, a.group - 1, 0, {}};
+  } next = {0, 0, 0, {}};
+  auto enter = [&] {
+    next.t = a.visits[t.first + next.visit];
+    next.query = max_(next.t.q0, t.k0 - next.t.diagonal); // queries before see none of the keys
+  };
   auto advance = [&] { // whether there is one more
     next.query += QUERIES;
-    while (next.visit < 0 || next.query >= next.t.q1) {
-      if (next.visit < 0 || next.head == a.group - 1) {
-        if (++next.visit == t.count) return false;
-        next.t = a.visits[t.first + next.visit];
-        next.head = 0;
-      } else {
-        next.head++;
-      }
-      next.query = max_(next.t.q0, t.k0 - next.t.diagonal); // queries before see none of the keys
+    if (next.query < next.t.q1) return true;
+    if (++next.head == a.group) {
+      next.head = 0;
+      if (++next.visit == t.count) return false;
     }
+    enter();
     return true;
   };
   auto copy = [&](i32 stage) {
@@ -65,8 +66,8 @@ template <i32 D, i32 QUERIES> DEVICE void keys_values(const Attention &a, u16 *s
 
   copy_rows<D, KEYS, THREADS>(ks, a.k, t.k0, t.k1, kvHead, a.dim);
   copy_rows<D, KEYS, THREADS>(vs, a.v, t.k0, t.k1, kvHead, a.dim);
-  bool more = advance();
-  if (more) copy(0);
+  bool more = t.count > 0;
+  if (more) enter(), copy(0);
   copy_commit();
   i32 stage = 0;
 #pragma unroll 1

@@ -43,13 +43,15 @@ template <class T> DEVICE void load_rows(const Attention &a, acc<T> *to, const R
     for (i32 d = lane_index(); d < a.dim; d += 32) to[r * a.dim + d] = first + r < end ? read(a, row_of<T>(from, first + r, head) + d) : 0;
 }
 
-template <class T> DEVICE void store_rows(const Attention &a, const acc<T> *from, const Rows &to, i32 first, i32 end, i32 head, acc<T> factor) {
+// store_rows stores rows [first, end), at most ROWS, each times factor(r).
+template <class T, class F> DEVICE void store_rows(const Attention &a, const acc<T> *from, const Rows &to, i32 first, i32 end, i32 head, F factor) {
   if (!to.data) return;
+#pragma unroll
+  for (i32 r = 0; r < ROWS; r++) {
+    if (r && first + r >= end) return;
 #pragma unroll 1
-  for (i32 r = 0; r < ROWS; r++)
-#pragma unroll 1
-    for (i32 d = lane_index(); d < a.dim; d += 32)
-      if (first + r < end) write(a, row_of<T>(to, first + r, head) + d, from[r * a.dim + d] * factor);
+    for (i32 d = lane_index(); d < a.dim; d += 32) write(a, row_of<T>(to, first + r, head) + d, from[r * a.dim + d] * factor(r));
+  }
 }
 
 template <class A> DEVICE void clear_rows(A *rows, i32 dim) {
@@ -139,15 +141,15 @@ template <class T> DEVICE void forward(const Attention &a, acc<T> *shared) {
     add_rows<T>(a, o, weights, a.v, k, min_(end - k, PIECE), kvHead);
   }
   syncwarp(); // where there was no key
+  A factor[ROWS];
 #pragma unroll
   for (i32 r = 0; r < ROWS; r++) {
-    A sum = warp_sum(total[r]), factor = sum == 0 ? 0 : 1 / sum;
-    if (a.lse && lane == 0 && first + r < t.q1)
+    A sum = warp_sum(total[r]);
+    factor[r] = sum == 0 ? 0 : 1 / sum;
+    if (a.lse && lane == 0 && (r == 0 || first + r < t.q1))
       ((A *)a.lse)[(i64)head * a.queries + first + r] = sum == 0 ? -infinity : largest[r] * (A)0.69314718055994530942 + logarithm(sum);
-#pragma unroll 1
-    for (i32 d = lane; d < a.dim; d += 32) o[r * a.dim + d] *= factor;
   }
-  store_rows<T>(a, o, a.out, first, t.q1, head, 1);
+  store_rows<T>(a, o, a.out, first, t.q1, head, [&](i32 r) { return factor[r]; });
 }
 
 // Stats of a query: see attention_backward.cu.
@@ -186,7 +188,7 @@ template <class T> DEVICE void queries(const Attention &a, acc<T> *shared) {
 #pragma unroll
   for (i32 r = 0; r < ROWS; r++) {
     row[r] = {infinity, 0};
-    if (first + r < t.q1) row[r] = ((const Stats<A> *)a.stats)[(i64)head * a.queries + first + r];
+    if (r == 0 || first + r < t.q1) row[r] = ((const Stats<A> *)a.stats)[(i64)head * a.queries + first + r];
   }
   A scale = log2_scale<A>(a);
 #pragma unroll 1
@@ -202,14 +204,14 @@ template <class T> DEVICE void queries(const Attention &a, acc<T> *shared) {
     }
 #pragma unroll
     for (i32 r = 0; r < ROWS; r++) {
-      bool sees = key < end && key <= first + r + t.diagonal;
+      bool sees = key <= first + r + t.diagonal; // the weights of keys from end on are not read
       weights[r * PIECE + lane] = sees ? power(s[r] * scale - row[r].denominator) * (dp[r] - row[r].delta) : 0;
     }
     syncwarp();
     add_rows<T>(a, dq, weights, a.k, k, min_(end - k, PIECE), kvHead);
   }
   syncwarp();
-  store_rows<T>(a, dq, a.dq, first, t.q1, head, a.scale);
+  store_rows<T>(a, dq, a.dq, first, t.q1, head, [&](i32) { return (A)a.scale; });
 }
 
 // keys_values computes dk and dv of the keys of a task: at most four.
@@ -243,7 +245,7 @@ template <class T> DEVICE void keys_values(const Attention &a, acc<T> *shared) {
         }
 #pragma unroll
         for (i32 r = 0; r < ROWS; r++) {
-          bool sees = query < visit.q1 && t.k0 + r <= query + visit.diagonal;
+          bool sees = t.k0 + r <= query + visit.diagonal; // the weights of queries from q1 on are not read
           A weight = sees ? power(s[r] * scale - column.denominator) : 0;
           p[r * PIECE + lane] = weight;
           g[r * PIECE + lane] = sees ? weight * (dp[r] - column.delta) : 0;
@@ -256,8 +258,8 @@ template <class T> DEVICE void keys_values(const Attention &a, acc<T> *shared) {
     }
   }
   syncwarp();
-  store_rows<T>(a, dk, a.dk, t.k0, t.k1, kvHead, a.scale);
-  store_rows<T>(a, dv, a.dv, t.k0, t.k1, kvHead, 1);
+  store_rows<T>(a, dk, a.dk, t.k0, t.k1, kvHead, [&](i32) { return (A)a.scale; });
+  store_rows<T>(a, dv, a.dv, t.k0, t.k1, kvHead, [](i32) { return (A)1; });
 }
 
 // Shared memory is dynamic: see attention.go.
