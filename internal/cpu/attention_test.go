@@ -155,3 +155,30 @@ func TestHugeScoresGiveWeightedMeansAndFiniteGradients(t *testing.T) {
 		}
 	}
 }
+
+// A key of −Inf has no weight, so that it gets no gradient; those of queries that meet it are 0·Inf.
+func TestKeysOfMinusInfinityLeaveGradientsFinite(t *testing.T) {
+	for _, dt := range []backend.DType{backend.F32, backend.BF16} {
+		p := newAttentionProblem(t, dt, 2, 1, 64, 45)
+		for i := 0; i < p.q.Len(); i += 64 {
+			set(p.q, i, 1)
+		}
+		set(p.k, 3*64, math.Inf(-1))
+		p.run()
+		for _, g := range []*backend.View{p.dk, p.dv} {
+			for i := range g.Len() {
+				if x := float(g, i); math.IsNaN(x) || math.IsInf(x, 0) || i/64 == 3 && x != 0 {
+					t.Fatalf("%v: element %d of the gradient of key %d is %v", dt, i%64, i/64, x)
+				}
+			}
+		}
+	}
+}
+
+func set(v *backend.View, i int, x float64) {
+	if v.DType == backend.BF16 {
+		unsafe.Slice((*uint16)(v.Ptr), v.Len())[i] = uint16(math.Float32bits(float32(x)) >> 16)
+	} else {
+		unsafe.Slice((*float32)(v.Ptr), v.Len())[i] = float32(x)
+	}
+}

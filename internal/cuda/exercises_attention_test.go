@@ -164,10 +164,16 @@ func (c attended) pieces(lengths func(i int) (queries, keys int)) attended {
 	return c
 }
 
-// Queries that end in every eighth row of a tile and every second one of a warp, with keys that do so, too, at odd and
-// even ones, or with diagonals that begin in every eighth column.
-func endsOfTiles(i int) (queries, keys int) { return 8*i + i/4*2 + 1, max(i/2*8+i/4*2+i%2, 2) }
-func diagonals(i int) (queries, keys int)   { return 8*i + i/4*2 + 1, 8*i + i/4*2 + 1 + i%4*8 + i/4 }
+// Queries that end in every eighth row of a tile, at odd and at even ones, and in every second one of a warp, with keys
+// that do so, too, or with diagonals that begin in every eighth column.
+func endsOfTiles(i int) (queries, keys int) {
+	return max(8*i+i/4*2+(i+i/8)%2, 1), max(i/2*8+i/4*2+i%2, 2-i)
+}
+
+func diagonals(i int) (queries, keys int) {
+	queries, _ = endsOfTiles(i)
+	return queries, queries + i%4*8 + i/4
+}
 
 // attentionExercise is for the kernels on tensor cores.
 func attentionExercise(kernel string) exercise {

@@ -6,10 +6,10 @@ import (
 	"github.com/hone-ml/hone/internal/ptxsim/mutate"
 )
 
-// argumentOfProduct is argumentFor the kernels of products.
+// argumentOfProduct is argumentFor the kernels of products, and others that divide as these do.
 func argumentOfProduct(m mutate.Mutant, ptx string) string {
 	is := func(prefix string) bool { return strings.HasPrefix(m.Kernel, prefix) }
-	if !is("gemm_") && !is("thin") && !is("naive_") && !is("sum_slices_") && !is("align_lines") {
+	if !is("gemm_") && !is("thin") && !is("naive_") && !is("sum_slices_") && !is("align_lines") && !is("attention_stats_") {
 		return ""
 	}
 	operands := operandsOf(m)
@@ -45,12 +45,21 @@ func operandsOf(m mutate.Mutant) []string {
 	return strings.Split(list, ", ")
 }
 
-// definition is the last instruction above the mutant that sets a register.
+// definition is the instruction that sets a register: the last one above the mutant or, in loops, below it.
 func definition(m mutate.Mutant, ptx, register string) string {
 	lines := strings.Split(ptx, "\n")
-	for i := m.Line - 2; i >= 0; i-- {
+	sets := func(i int) (string, bool) {
 		line := strings.Join(strings.Fields(lines[i]), " ")
-		if _, rest, ok := strings.Cut(line, " "); ok && strings.HasPrefix(rest, register+",") {
+		_, rest, _ := strings.Cut(line, " ")
+		return line, strings.HasPrefix(rest, register+",")
+	}
+	for i := m.Line - 2; i >= 0 && !strings.HasPrefix(lines[i], ".visible"); i-- {
+		if line, ok := sets(i); ok {
+			return line
+		}
+	}
+	for i := m.Line; i < len(lines) && lines[i] != "}"; i++ {
+		if line, ok := sets(i); ok {
 			return line
 		}
 	}

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -154,7 +155,7 @@ func arguments(mutants []mutate.Mutant, ptx string) (list []mutate.Argument) {
 }
 
 func argumentFor(m mutate.Mutant, ptx string) string {
-	if why := argumentOfProduct(m, ptx); why != "" {
+	if why := cmp.Or(argumentOfProduct(m, ptx), argumentOfAttention(m, ptx)); why != "" {
 		return why
 	}
 	has := func(list ...string) bool {

@@ -222,8 +222,7 @@ template <class T> DEVICE void keys_values(const Attention &a, acc<T> *shared) {
   A *k = shared, *v = k + ROWS * a.dim, *dk = v + ROWS * a.dim, *dv = dk + ROWS * a.dim, *p = dv + ROWS * a.dim, *g = p + ROWS * PIECE;
   load_rows<T>(a, k, a.k, t.k0, t.k1, kvHead);
   load_rows<T>(a, v, a.v, t.k0, t.k1, kvHead);
-  clear_rows(dk, a.dim);
-  clear_rows(dv, a.dim);
+  clear_rows(dk, 2 * a.dim); // and dv, which is behind it
   A scale = log2_scale<A>(a);
 #pragma unroll 1
   for (i32 i = 0; i < t.count; i++) {
@@ -248,7 +247,7 @@ template <class T> DEVICE void keys_values(const Attention &a, acc<T> *shared) {
           bool sees = t.k0 + r <= query + visit.diagonal; // the weights of queries from q1 on are not read
           A weight = sees ? power(s[r] * scale - column.denominator) : 0;
           p[r * PIECE + lane] = weight;
-          g[r * PIECE + lane] = sees ? weight * (dp[r] - column.delta) : 0;
+          g[r * PIECE + lane] = weight * (dp[r] - column.delta);
         }
         syncwarp();
         i32 count = min_(visit.q1 - q, PIECE);
