@@ -91,7 +91,7 @@ func argumentOfAttention(m mutate.Mutant, ptx string) string {
 		return "a tile without a row copies nothing"
 	case is("keys_values64") && strings.HasPrefix(m.Before, "setp.le") && !adds(left, 8) && (adds(parent(right), 56) || adds(parent(right), 1) && adds(parent(parent(right)), 56)):
 		return "no query comes before the one that sees the first key, so that those of the last eight columns see the first eight keys of each warp"
-	case is("forward", "queries", "keys_values") && (adds(left, tile, tile-1) || adds(left, 15)) && joined(m, ptx):
+	case (strings.HasPrefix(m.Before, "setp.gt") || strings.HasPrefix(m.Before, "setp.le")) && (adds(left, tile, tile-1) || adds(left, 15)) && joined(m, ptx):
 		return "a tile that is just whole has nothing to mask"
 	}
 	return ""
