@@ -63,7 +63,7 @@ func (r *rig) outOfHeads(dt backend.DType, offset, n, heads, dim int) *backend.V
 	return &v
 }
 
-// queriesAndKeys draws what gives every other query one score that is so far above the others that exp overflows where
+// queriesAndKeys draws what gives half of the queries one score that is so far above the others that exp overflows where
 // the softmax misses it, the farther keys in turn, and the rest scores of which each counts.
 func (r *rig) queriesAndKeys(dt backend.DType, offset int, c attended) (q, k *backend.View) {
 	qs, ks := normals(r.rng, 1, c.queries*c.heads*c.dim), normals(r.rng, 1, c.keys*c.kvHeads*c.dim)
@@ -82,7 +82,7 @@ func (r *rig) queriesAndKeys(dt backend.DType, offset int, c attended) (q, k *ba
 		query, head := i/c.heads, i%c.heads
 		row := qs[i*c.dim:][:c.dim]
 		first, end := c.seen(query)
-		if !c.plain && i%2 == 1 && end > first {
+		if !c.plain && i/3%2 == 1 && end > first {
 			j := (first+(i*37)%(end-first))*c.kvHeads + head/(c.heads/c.kvHeads)
 			key, square := ks[j*c.dim:][:c.dim], 0.0
 			if !math.IsInf(key[0], 0) {
