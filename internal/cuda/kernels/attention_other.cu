@@ -272,7 +272,7 @@ template <class T> DEVICE void keys_values(const Attention &a, acc<T> *shared) {
     extern __shared__ v16 shared[];                                         \
     queries<T>(a, (acc<T> *)shared);                                        \
   }                                                                         \
-  KERNEL __launch_bounds__(32) attention_keys_values_##dtype(Attention a) { \
+  KERNEL __launch_bounds__(32, 8) attention_keys_values_##dtype(Attention a) { \
     extern __shared__ v16 shared[];                                         \
     keys_values<T>(a, (acc<T> *)shared);                                    \
   }

@@ -165,7 +165,8 @@ template <bool Four, u32 M> DEVICE void multiply(const Gemv &p) {
   store_float(p.out, p.out_dtype, at, p.accumulate ? load_float(p.out, p.out_dtype, at) + mine : mine);
 }
 
-#define MULTIPLY(suffix, four, M) KERNEL __launch_bounds__(256) multiply_##suffix(Gemv p) { multiply<four, M>(p); }
+// Two blocks fit on a multiprocessor: told nothing, ptxas makes room for more and spills.
+#define MULTIPLY(suffix, four, M) KERNEL __launch_bounds__(256, 2) multiply_##suffix(Gemv p) { multiply<four, M>(p); }
 
 MULTIPLY(q8_0_1, false, 1)
 MULTIPLY(q8_0_4, false, 4)
