@@ -227,6 +227,7 @@ func TestExercisesAgreeWithTheCPU(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the exercises are for whole runs")
 	}
+	t.Parallel()
 	exercisesAgree(t, openSimulator(t))
 }
 

@@ -28,6 +28,7 @@ func TestBrokenKernelsAreNoticed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the gate is for whole runs")
 	}
+	t.Parallel()
 	how, kinds, families := os.Getenv("HONE_MUTANTS"), decisive, kernels.Families()
 	if f := os.Getenv("HONE_MUTANT_FAMILIES"); f != "" {
 		families = strings.Split(f, ",")
