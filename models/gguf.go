@@ -45,11 +45,12 @@ func buildGGUF(path string, o LoadOptions) (CausalLM, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer f.Close()
 	m, err := BuildConfig(g.config, o)
 	if err != nil {
-		err = fmt.Errorf("models: %s: %w", path, err)
+		return nil, fmt.Errorf("models: %s: %w", path, err)
 	}
-	return m, errors.Join(err, f.Close())
+	return m, nil
 }
 
 // loadGGUF builds the model of a GGUF file and fills it.
@@ -68,7 +69,10 @@ func loadGGUF(path string, o LoadOptions) (CausalLM, error) {
 			return nil, fmt.Errorf("models: %s: %w", path, err)
 		}
 	}
-	return m, loadGGUFParameters(path, m, !o.Copy)
+	if err := loadGGUFParameters(path, m, !o.Copy); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // loadGGUFParameters fills the parameters of m from a GGUF file.
@@ -77,7 +81,7 @@ func loadGGUFParameters(path string, m CausalLM, bind bool) error {
 	if err != nil {
 		return err
 	}
-	owner := &ggufMapped{f, 0}
+	owner := &mapped{f, 0}
 	defer owner.release()
 	wanted, err := g.match(f, m)
 	if err != nil {
@@ -94,21 +98,6 @@ func loadGGUFParameters(path string, m CausalLM, bind bool) error {
 		})
 	}
 	return fillGGUF(f, wanted)
-}
-
-// ggufMapped owns an open file to which so many parameters are bound.
-type ggufMapped struct {
-	f     *gguf.File
-	bound int
-}
-
-// release closes the file when the last parameter is gone, or at once if none is bound.
-func (m *ggufMapped) release() {
-	if m.bound == 0 {
-		m.f.Close()
-		return
-	}
-	runtime.AddCleanup(m, func(f *gguf.File) { f.Close() }, m.f)
 }
 
 // ggufParameter is a parameter and the tensor of a file that it is filled from.

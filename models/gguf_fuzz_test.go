@@ -91,7 +91,10 @@ func FuzzLoadGGUF(f *testing.F) {
 		if taken > 1<<20+16*len(data) {
 			t.Fatalf("%d bytes of tensors for a file of %d", taken, len(data))
 		}
-		if m != nil && err == nil {
+		if (m == nil) != (err != nil) {
+			t.Fatalf("a model %v and the error %v", m, err)
+		}
+		if m != nil {
 			for _, p := range m.Parameters() {
 				p.Free()
 			}

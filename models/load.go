@@ -232,7 +232,7 @@ func loadParameters(path string, m CausalLM, bind bool) error {
 
 // mapped owns an open file to which so many parameters are bound.
 type mapped struct {
-	f     *safetensors.File
+	f     io.Closer
 	bound int
 }
 
@@ -242,7 +242,7 @@ func (m *mapped) release() {
 		m.f.Close()
 		return
 	}
-	runtime.AddCleanup(m, func(f *safetensors.File) { f.Close() }, m.f)
+	runtime.AddCleanup(m, func(f io.Closer) { f.Close() }, m.f)
 }
 
 // fill copies the parameters out of f on all processors: most of the time goes into memory's first touch.
