@@ -96,6 +96,7 @@ func runBaseline(ctx context.Context, p *program, args []string) error {
 	if *rpm > 0 {
 		b.pace = time.Duration(float64(time.Minute) / *rpm)
 	}
+	client.Retrying = b.retrying
 	defer b.line.Done()
 	err = b.run(ctx, rows, *workers)
 	if closeErr := answers.done(); closeErr != nil {
@@ -124,6 +125,7 @@ type baseline struct {
 
 	mu   sync.Mutex
 	next time.Time // when a request may begin
+	told time.Time // when it was last said that the endpoint is waited for
 
 	done, cut, empty  atomic.Int64
 	prompt, completed atomic.Int64 // tokens
@@ -189,6 +191,19 @@ func (b *baseline) ask(ctx context.Context, row data.Row) error {
 	}
 	b.line.Count(progress.Count{Label: "asking", Done: int(b.done.Add(1)), Total: b.total})
 	return nil
+}
+
+// retryNotice is how often it is said at most that the endpoint is waited for.
+const retryNotice = 10 * time.Second
+
+// retrying says why the endpoint is waited for.
+func (b *baseline) retrying(err error, in time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now := time.Now(); now.Sub(b.told) >= retryNotice {
+		b.told = now
+		b.line.Log("%s; asking again in %s", oneLine(err), in.Round(time.Second/10))
+	}
 }
 
 // takeTurn waits until the next request may begin.

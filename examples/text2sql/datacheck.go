@@ -267,7 +267,7 @@ func (r *dataReport) print(w io.Writer, file, against string) {
 		fmt.Fprintln(w, "golds     not executed: the answers are texts")
 	} else if r.Executed+r.WrongDialect > 0 {
 		fmt.Fprintf(w, "golds     %d executed, %d fail, %d return no rows; %d in another dialect\n", r.Executed, r.FailedGolds, r.EmptyGolds, r.WrongDialect)
-	} else {
+	} else if r.N > 0 {
 		fmt.Fprintln(w, "golds     not executed: give -db-dir or -dsn")
 	}
 	of := " of the same database"

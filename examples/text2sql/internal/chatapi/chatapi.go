@@ -31,6 +31,8 @@ type Client struct {
 	Wait    time.Duration // before the first retry; it doubles, up to a minute
 	Timeout time.Duration // of one request
 
+	Retrying func(err error, in time.Duration) // hears of each failure that is tried again; nil for nobody. It may be called by several goroutines
+
 	HTTP *http.Client // nil means http.DefaultClient
 }
 
@@ -124,6 +126,9 @@ func (c *Client) Ask(ctx context.Context, messages []Message) (*Answer, error) {
 			pause = status.after
 		}
 		wait = min(2*wait, time.Minute)
+		if c.Retrying != nil {
+			c.Retrying(err, pause)
+		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()

@@ -75,12 +75,17 @@ func TestWhatMaySucceedLaterIsTriedAgain(t *testing.T) {
 		t.Errorf("got %v after %d requests", err, asked.Load())
 	}
 	c, asked = endpoint(t, fails(429, "{}", "1"), says("x"))
+	var told []string
+	c.Retrying = func(err error, in time.Duration) { told = append(told, fmt.Sprintf("%v, %v", err, in)) }
 	start := time.Now()
 	if _, err := c.Ask(t.Context(), nil); err != nil || time.Since(start) < time.Second {
 		t.Errorf("Retry-After: 1: %v after %v", err, time.Since(start))
 	}
 	if asked.Load() != 2 {
 		t.Errorf("%d requests, want 2", asked.Load())
+	}
+	if len(told) != 1 || !strings.HasPrefix(told[0], "HTTP 429") || !strings.HasSuffix(told[0], ", 1s") {
+		t.Errorf("of trying again it was told %q", told)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -157,6 +158,12 @@ func (r Reader) renamed(in records) records {
 					delete(fields, ours)
 					if raw, ok := rec.fields[theirs]; ok {
 						fields[ours] = raw
+					}
+				}
+				for _, ours := range slices.Sorted(maps.Keys(r.Fields)) {
+					if needs(fields, ours) {
+						rec.err = fmt.Errorf("field %q, in which -fields has the %s, is missing: the row has %s", r.Fields[ours], ours, names(rec.fields))
+						break
 					}
 				}
 				rec.fields = fields

@@ -156,4 +156,11 @@ func TestFieldsOfOtherNamesAreRead(t *testing.T) {
 	if r.IsChat(path) || !(Reader{Fields: map[string]string{"prompt": "question", "completion": "answer", "sql": "none"}}).IsChat(path) {
 		t.Error("the form does not follow the names")
 	}
+	for l, err := range (Reader{Fields: map[string]string{"sql": "anser"}}).Lines(path) {
+		const want = `field "anser", in which -fields has the sql, is missing: the row has "answer", "context", "question", "right", "sql"`
+		if l.Number != 2 || err == nil || err.Error() != want {
+			t.Errorf("a name that is no column, in line %d: %v, want %s", l.Number, err, want)
+		}
+		break
+	}
 }

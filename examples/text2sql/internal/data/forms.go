@@ -26,6 +26,19 @@ var forms = []form{
 	{"chat", []string{"messages"}, parseChat},
 }
 
+// needs reports whether the record is of no form because it lacks the field.
+func needs(o object, field string) bool {
+	has := func(name string) bool { _, ok := o[name]; return ok }
+	missing := false
+	for _, f := range forms {
+		if !slices.ContainsFunc(f.fields, func(name string) bool { return !has(name) }) {
+			return false
+		}
+		missing = missing || slices.Contains(f.fields, field) && !has(field)
+	}
+	return missing
+}
+
 // FieldNames are those of all that a row can have.
 func FieldNames() []string {
 	return []string{"id", "db_id", "schema", "question", "sql", "golds", "dialect", "prompt", "completion", "messages", "tools"}
@@ -54,7 +67,7 @@ func formOf(o object) (*form, error) {
 	if f := cmp.Or(whole, part); f != nil {
 		return f, nil // of a part, parsing says what is missing
 	}
-	return nil, fmt.Errorf(`the row is of no form that is known, "question" and "sql", "prompt" and "completion", or "messages": it has the fields %s`, names(o))
+	return nil, fmt.Errorf(`the row is of no form that is known, "question" and "sql", "prompt" and "completion", or "messages": it has the fields %s (-fields tells what a file calls them)`, names(o))
 }
 
 // names are the fields of an object, for people.

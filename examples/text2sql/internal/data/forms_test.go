@@ -44,8 +44,8 @@ func TestRowsOfNoOrTwoFormsAreNamed(t *testing.T) {
 	chat := func(messages string) string { return `{"messages":` + messages + `}` }
 	const user = `{"role":"user","content":"q"}`
 	for text, want := range map[string]string{
-		`{"answer":"SELECT 1","context":"x"}`: `the row is of no form that is known, "question" and "sql", "prompt" and "completion", or "messages": it has the fields "answer", "context"`,
-		`{}`:                                  `the row is of no form that is known, "question" and "sql", "prompt" and "completion", or "messages": it has the fields of none`,
+		`{"answer":"SELECT 1","context":"x"}`: `the row is of no form that is known, "question" and "sql", "prompt" and "completion", or "messages": it has the fields "answer", "context" (-fields tells what a file calls them)`,
+		`{}`:                                  `the row is of no form that is known, "question" and "sql", "prompt" and "completion", or "messages": it has the fields of none (-fields tells what a file calls them)`,
 		`{"question":"q","sql":"s","prompt":"p","completion":"c"}`: `the row is both question and SQL and prompt and completion: leave out the fields of one`,
 		`{"prompt":"p"}`:                            `field "completion" is missing`,
 		`{"prompt":"p","completion":""}`:            `field "completion" is empty`,
