@@ -26,10 +26,10 @@ const heads = `
 
 // An aggregate is a struct that is passed by value.
 type aggregate struct {
-	data    unsafe.Pointer
-	rank    int32
-	shape   [3]int32
-	strides [8]int64
+	Data    unsafe.Pointer
+	Rank    int32
+	Shape   [3]int32
+	Strides [8]int64
 }
 
 type plainArgs struct {
