@@ -80,6 +80,9 @@ func (a *answerer) answer(ctx context.Context, rows []data.Row, told func(done i
 		}
 		items = append(items, it)
 	}
+	if done > 0 {
+		told(done)
+	}
 	// those of a length together: they end at about the same time
 	slices.SortStableFunc(items, func(x, y item) int { return cmp.Compare(len(x.prompt), len(y.prompt)) })
 	for group := range slices.Chunk(items, together) {

@@ -91,6 +91,7 @@ func runEval(ctx context.Context, p *program, args []string) error {
 		}
 		return err
 	}
+	more.count = line.Count
 	if err := more.improve(ctx, a, exec, rows, preds, c.seed); err != nil {
 		return err
 	}

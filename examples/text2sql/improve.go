@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
+	"github.com/hone-ml/hone/examples/text2sql/internal/progress"
 	"github.com/hone-ml/hone/examples/text2sql/internal/score"
 	"github.com/hone-ml/hone/examples/text2sql/internal/sqlexec"
 	"github.com/hone-ml/hone/examples/text2sql/internal/vote"
@@ -21,6 +22,8 @@ type improvement struct {
 	samples     int
 	temperature float64
 	repair      int
+
+	count func(progress.Count) // told how far it is, if not nil
 }
 
 func (o *improvement) register(fs *flag.FlagSet) {
@@ -49,7 +52,7 @@ func (o *improvement) improve(ctx context.Context, a *answerer, exec sqlexec.Exe
 		}
 	}
 	for range o.repair {
-		if err := repair(ctx, a, exec, rows, preds); err != nil {
+		if err := o.mend(ctx, a, exec, rows, preds); err != nil {
 			return err
 		}
 	}
@@ -68,7 +71,7 @@ func (o *improvement) vote(ctx context.Context, a *answerer, exec sqlexec.Execut
 		}
 		asked = append(asked, question{i, prompt})
 	}
-	err := a.generate(ctx, asked, models.Options{Temperature: o.temperature, Samples: o.samples, Seed: seed}, func(row int, text string) {
+	err := a.generate(ctx, asked, models.Options{Temperature: o.temperature, Samples: o.samples, Seed: seed}, o.counting("sampling"), func(row int, text string) {
 		candidates[row] = append(candidates[row], text)
 	})
 	if err != nil {
@@ -84,8 +87,8 @@ func (o *improvement) vote(ctx context.Context, a *answerer, exec sqlexec.Execut
 	return nil
 }
 
-// repair asks once more about queries that do not run, and takes answers that do.
-func repair(ctx context.Context, a *answerer, exec sqlexec.Executor, rows []data.Row, preds []data.Prediction) error {
+// mend asks once more about queries that do not run, and takes answers that do.
+func (o *improvement) mend(ctx context.Context, a *answerer, exec sqlexec.Executor, rows []data.Row, preds []data.Prediction) error {
 	// complain says why an answer is none, nil if it runs; err is that nothing can be known
 	complain := func(row int, text string) (complaint, err error) {
 		query, complaint := score.ExtractSQL(text)
@@ -113,7 +116,7 @@ func repair(ctx context.Context, a *answerer, exec sqlexec.Executor, rows []data
 		asked = append(asked, question{i, prompt})
 	}
 	second := map[int]string{}
-	if err := a.generate(ctx, asked, models.Options{}, func(row int, text string) { second[row] = text }); err != nil {
+	if err := a.generate(ctx, asked, models.Options{}, o.counting("repairing"), func(row int, text string) { second[row] = text }); err != nil {
 		return err
 	}
 	for _, q := range asked {
@@ -138,15 +141,23 @@ type question struct {
 	prompt []int32
 }
 
+// counting is what tells how many of some questions are done.
+func (o *improvement) counting(label string) func(done, total int) {
+	if o.count == nil {
+		return func(int, int) {}
+	}
+	return func(done, total int) { o.count(progress.Count{Label: label, Done: done, Total: total}) }
+}
+
 // generate answers questions, each as often as o.Samples says. Those that leave no room for an answer are left out.
-func (a *answerer) generate(ctx context.Context, asked []question, o models.Options, told func(row int, text string)) error {
+func (a *answerer) generate(ctx context.Context, asked []question, o models.Options, count func(done, total int), told func(row int, text string)) error {
 	limit := math.MaxInt
 	if l, ok := a.model.(models.ContextLimited); ok {
 		limit = l.MaxPositions()
 	}
 	asked = slices.DeleteFunc(asked, func(q question) bool { return len(q.prompt) >= limit })
 	o.MaxTokens, o.Stop = a.most, a.format.stop()
-	samples := max(o.Samples, 1)
+	samples, done := max(o.Samples, 1), 0
 	for group := range slices.Chunk(asked, max(together/samples, 1)) {
 		prompts := make([][]int32, len(group))
 		for i, q := range group {
@@ -159,6 +170,8 @@ func (a *answerer) generate(ctx context.Context, asked []question, o models.Opti
 		for i, answer := range ids {
 			told(group[i/samples].row, a.tok.DecodeSkipSpecial(answer))
 		}
+		done += len(group)
+		count(done, len(asked))
 		o.Seed++ // the next group draws other numbers
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
 	"github.com/hone-ml/hone/examples/text2sql/internal/demodata"
+	"github.com/hone-ml/hone/examples/text2sql/internal/progress"
 	"github.com/hone-ml/hone/examples/text2sql/internal/score"
 	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/tensor"
@@ -50,12 +51,18 @@ func TestAnAnswerThatRunsIsNeverMadeWorse(t *testing.T) {
 	}
 	preds[1].SQL, preds[3].SQL = "SELECT nothing FROM nowhere", "I do not know"
 	before := slices.Clone(preds)
-	o := improvement{samples: 3, temperature: 1, repair: 2}
+	told := map[string]progress.Count{}
+	o := improvement{samples: 3, temperature: 1, repair: 2, count: func(c progress.Count) { told[c.Label] = c }}
 	if err := o.improve(t.Context(), a, exec, validRows, preds, 1); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(preds, before) {
 		t.Errorf("%q became %q", before, preds)
+	}
+	for label, total := range map[string]int{"sampling": len(validRows), "repairing": 2} {
+		if c := told[label]; c.Done != total || c.Total != total {
+			t.Errorf("%s ends with %d of %d, want %d", label, c.Done, c.Total, total)
+		}
 	}
 	again := slices.Clone(before)
 	if err := o.improve(t.Context(), a, exec, validRows, again, 1); err != nil || !slices.Equal(again, preds) {
