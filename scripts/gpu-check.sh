@@ -8,8 +8,8 @@
 # As of this commit it has run on no card: the only proof so far is the simulator's.
 #
 # run.sh runs the conformance suite and the goldens of transformers on the card, the same under compute-sanitizer where
-# that is installed, and then benchmarks: launches, matrix products, a training step of Qwen3-0.6B, and how long the
-# driver takes to compile the kernels, cold and from its cache. Where python3 has PyTorch with CUDA, products beside cuBLAS.
+# that is installed, and then benchmarks: launches, matrix products, attention, a training step of Qwen3-0.6B, decoding, and how
+# long the driver takes to compile the kernels, cold and from its cache. Where python3 has PyTorch with CUDA, the same beside it.
 set -euo pipefail
 root=$(git -C "$(dirname "$0")" rev-parse --show-toplevel)
 
@@ -19,9 +19,9 @@ build() {
   dir=$(cd "$dir" && pwd)
   cd "$root"
   export CGO_ENABLED=0 GOOS=linux GOARCH=${GOARCH:-amd64}
-  go test -c -o "$dir/cuda.test" ./internal/cuda
-  go test -c -o "$dir/qwen.test" ./models/qwen
-  go build -o "$dir/text2sql" ./examples/text2sql
+  go test -c -ldflags '-s -w' -o "$dir/cuda.test" ./internal/cuda
+  go test -c -ldflags '-s -w' -o "$dir/qwen.test" ./models/qwen
+  go build -ldflags '-s -w' -o "$dir/text2sql" ./examples/text2sql
   rm -rf "$dir/testdata"
   cp -r models/qwen/testdata "$dir/testdata"
   cp scripts/bench/gpu.py "$dir/gpu.py"

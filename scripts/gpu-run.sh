@@ -47,8 +47,8 @@ fi
 
 bench=$(./cuda.test -test.run '^$' -test.bench 'OnTheCard' -test.benchtime 1s)
 while read -r name _ time _ value unit _; do row "$name" "${value:-$time} ${unit:-ns a call}"; done < <(grep '^Benchmark' <<<"$bench")
-step=$(./qwen.test -test.run '^$' -test.bench 'BenchmarkQwen06BStep' -test.benchtime 5x -test.timeout 300s)
-while read -r line; do row "${line%% *}" "$(grep -o '[0-9.e+]* tokens/s' <<<"$line"), $(grep -o '[0-9.e+]* %MFU' <<<"$line"), $(grep -o '[0-9.e+]* GiB' <<<"$line")"; done < <(grep '^Benchmark' <<<"$step")
+step=$(./qwen.test -test.run '^$' -test.bench 'BenchmarkQwen06B' -test.benchtime 5x -test.timeout 300s)
+while read -r line; do row "${line%% *}" "$(grep -oE '[0-9.e+]+ (tokens/s|%MFU|GiB)' <<<"$line" | paste -sd, | sed 's/,/, /g')"; done < <(grep '^Benchmark' <<<"$step")
 if python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
   while IFS='|' read -r name value; do row "$name" "$value"; done < <(python3 gpu.py)
 else

@@ -2,6 +2,7 @@ package cuda
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/hone-ml/hone/internal/backend"
@@ -69,15 +70,48 @@ func BenchmarkMatMulOnTheCard(b *testing.B) {
 	}
 }
 
-// filled is a BF16 matrix of random numbers that is freed when the benchmark ends.
-func filled(b *testing.B, dev *Backend, rows, columns int) backend.View {
+// BenchmarkAttentionOnTheCard is the causal attention of a layer of Qwen3-0.6B at 2,048 tokens, in BF16.
+func BenchmarkAttentionOnTheCard(b *testing.B) {
+	const tokens, heads, kvHeads, dim = 2048, 16, 8, 128
+	dev := openCard(b)
+	q, k, v, out := filled(b, dev, tokens, heads, dim), filled(b, dev, tokens, kvHeads, dim), filled(b, dev, tokens, kvHeads, dim), filled(b, dev, tokens, heads, dim)
+	dq, dk, dv, dout := filled(b, dev, tokens, heads, dim), filled(b, dev, tokens, kvHeads, dim), filled(b, dev, tokens, kvHeads, dim), filled(b, dev, tokens, heads, dim)
+	lse := filled(b, dev, 2*heads, tokens)
+	lse.DType, lse.Shape[0] = backend.F32, heads
+	args := backend.AttentionArgs{Segments: []backend.Segment{{Q0: 0, Q1: tokens, K0: 0, K1: tokens}}, Causal: true, Scale: 1 / math.Sqrt(dim)}
+	dev.Attention(&out, &lse, &q, &k, &v, args)
+	const product = heads * dim * float64(tokens) * tokens // FLOPs of one of the products, of which half are masked
+	for _, c := range []struct {
+		name     string
+		products float64
+		run      func()
+	}{
+		{"forward", 2, func() { dev.Attention(&out, &lse, &q, &k, &v, args) }},
+		{"backward", 5, func() { dev.AttentionBackward(&dq, &dk, &dv, &dout, &out, &lse, &q, &k, &v, args) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				c.run()
+			}
+			if err := dev.Sync(); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportMetric(c.products*product*float64(b.N)/b.Elapsed().Seconds()/1e12, "TFLOP/s")
+		})
+	}
+}
+
+// filled is random numbers in BF16 that are freed when the benchmark ends.
+func filled(b *testing.B, dev *Backend, shape ...int) backend.View {
 	b.Helper()
-	p, err := dev.Alloc(2 * rows * columns)
+	v := backend.NewView(nil, backend.BF16, shape...)
+	bytes := 2 * v.Len()
+	p, err := dev.Alloc(bytes)
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { dev.Free(p, 2*rows*columns) })
-	v := backend.NewView(p, backend.BF16, rows, columns)
+	b.Cleanup(func() { dev.Free(p, bytes) })
+	v.Ptr = p
 	dev.Random(&v, backend.Normal, 1, 0, 0, 1)
 	if err := dev.Sync(); err != nil {
 		b.Fatal(err)

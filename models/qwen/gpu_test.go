@@ -54,26 +54,9 @@ func TestTrainingOnAGPUGivesTheSameBitsEveryTime(t *testing.T) {
 // BenchmarkQwen06BStep is a step of a full fine-tune of Qwen3-0.6B on a card that HONE_TEST_DEVICE names: 2,048 tokens,
 // BF16 weights and gradients. %MFU is of what densePeak knows; 4.28 GFLOP a token.
 func BenchmarkQwen06BStep(b *testing.B) {
-	name := os.Getenv("HONE_TEST_DEVICE")
-	if !strings.HasPrefix(name, "cuda:") {
-		b.Skip("HONE_TEST_DEVICE names no card (cuda:0)")
-	}
 	const tokens, flops = 2048, 4.28e9
-	dev, err := tensor.OpenDevice(name)
-	if err != nil {
-		b.Fatal(err)
-	}
-	config := Sizes["qwen3-0.6b"]
-	config.DType = "bfloat16"
-	m, err := New(config, dev)
-	if err != nil {
-		b.Fatal(err)
-	}
-	m.Init(tensor.NewRand(1))
-	ids := make([]int32, tokens)
-	for i := range ids {
-		ids[i] = int32(i * 7919 % config.VocabSize)
-	}
+	m, dev := qwen06B(b)
+	ids := someTokens(m, tokens)
 	for _, recompute := range []tensor.Recompute{tensor.RecomputeNone, tensor.RecomputeBlock} {
 		b.Run(recompute.String(), func(b *testing.B) {
 			m.SetRecompute(recompute)
@@ -109,6 +92,52 @@ func BenchmarkQwen06BStep(b *testing.B) {
 			b.ReportMetric(float64(dev.Memory().Peak)/(1<<30), "GiB")
 		})
 	}
+}
+
+// BenchmarkQwen06BDecode continues a prompt of 64 tokens by 128 on that card, in BF16.
+func BenchmarkQwen06BDecode(b *testing.B) {
+	const tokens = 128
+	m, _ := qwen06B(b)
+	prompts := [][]int32{someTokens(m, 64)}
+	decode := func() {
+		if _, err := models.GenerateAll(b.Context(), m, prompts, models.Options{MaxTokens: tokens}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	decode() // compiles the kernels
+	for b.Loop() {
+		decode()
+	}
+	b.ReportMetric(tokens*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+}
+
+// qwen06B is a model of the size on the card that HONE_TEST_DEVICE names.
+func qwen06B(b *testing.B) (*Model, *tensor.Device) {
+	b.Helper()
+	name := os.Getenv("HONE_TEST_DEVICE")
+	if !strings.HasPrefix(name, "cuda:") {
+		b.Skip("HONE_TEST_DEVICE names no card (cuda:0)")
+	}
+	dev, err := tensor.OpenDevice(name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	config := Sizes["qwen3-0.6b"]
+	config.DType = "bfloat16"
+	m, err := New(config, dev)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m.Init(tensor.NewRand(1))
+	return m, dev
+}
+
+func someTokens(m *Model, n int) []int32 {
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(i * 7919 % m.Config.VocabSize)
+	}
+	return ids
 }
 
 // densePeak is the peak of dense BF16 products of a card by its name, in FLOP/s, as NVIDIA's data sheets give it; 0 if unknown.

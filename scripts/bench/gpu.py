@@ -1,4 +1,5 @@
-"""PyTorch beside hone on an NVIDIA card: cuBLAS products, and a step of Qwen3-0.6B where transformers is installed.
+"""PyTorch beside hone on an NVIDIA card: cuBLAS products, flash attention, and a step and decoding of Qwen3-0.6B where
+transformers is installed.
 
     python3 gpu.py
 
@@ -28,6 +29,24 @@ def products():
         print(f"PyTorch {torch.__version__} (cuBLAS) MatMul/{name}/NT|{2 * m * k * n / t / 1e12:.1f} TFLOP/s", flush=True)
 
 
+def attention(tokens=2048, heads=16, kv_heads=8, width=128):
+    def rows(h):
+        return torch.randn(1, h, tokens, width, device="cuda", dtype=torch.bfloat16, requires_grad=True)
+
+    q, k, v = rows(heads), rows(kv_heads), rows(kv_heads)
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.FLASH_ATTENTION):
+        def forward():
+            return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+
+        out = forward()
+        dout = torch.randn_like(out)
+        product = heads * width * tokens * tokens  # FLOPs of one of the products, of which half are masked
+        t = seconds(forward)
+        print(f"PyTorch Attention/forward|{2 * product / t / 1e12:.1f} TFLOP/s", flush=True)
+        t = seconds(lambda: torch.autograd.grad(out, (q, k, v), dout, retain_graph=True))
+        print(f"PyTorch Attention/backward|{5 * product / t / 1e12:.1f} TFLOP/s", flush=True)
+
+
 def step():
     try:
         from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -49,6 +68,12 @@ def step():
     t = seconds(one, times=5)
     print(f"PyTorch step of Qwen3-0.6B, 2,048 tokens|{2048 / t:.0f} tokens/s, {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB", flush=True)
 
+    model.eval()
+    prompt = ids[:, :64]
+    t = seconds(lambda: model.generate(prompt, max_new_tokens=128, min_new_tokens=128, do_sample=False), warm=1, times=3)
+    print(f"PyTorch decoding of Qwen3-0.6B, eager|{128 / t:.0f} tokens/s", flush=True)
+
 
 products()
+attention()
 step()
