@@ -22,8 +22,9 @@ import (
 	"github.com/hone-ml/hone/tensor/safetensors"
 )
 
-// The files of a checkpoint, beside the model's.
+// The files of a checkpoint.
 const (
+	modelFile     = "model.safetensors" // of all of a model, beside its configuration
 	optimizerFile = "optimizer.safetensors"
 	stateFile     = "trainer.json"
 	// stateVersion is that of trainer.json's form.
@@ -60,6 +61,8 @@ type checkpoints struct {
 	dir       string
 	model     models.CausalLM
 	optimizer optim.Optimizer
+	saveModel func(dir string) error // nil for all of the model, as loadModel
+	loadModel func(dir string) error
 	extra     func(dir string) error
 }
 
@@ -152,11 +155,7 @@ func also(err, other error) error {
 
 // write puts the files of a checkpoint into dir, each synced.
 func (c *checkpoints) write(dir string, s *state) error {
-	if _, ok := c.model.(models.Configured); ok {
-		if err := models.Save(dir, c.model); err != nil {
-			return err
-		}
-	} else if err := models.SaveParameters(filepath.Join(dir, "model.safetensors"), c.model); err != nil {
+	if err := c.writeModel(dir); err != nil {
 		return err
 	}
 	var ts []safetensors.Tensor
@@ -183,6 +182,25 @@ func (c *checkpoints) write(dir string, s *state) error {
 		_, err := w.Write(append(data, '\n'))
 		return err
 	})
+}
+
+// writeModel puts the model's files into dir.
+func (c *checkpoints) writeModel(dir string) error {
+	if c.saveModel != nil {
+		return c.saveModel(dir)
+	}
+	if _, ok := c.model.(models.Configured); ok {
+		return models.Save(dir, c.model)
+	}
+	return models.SaveParameters(filepath.Join(dir, modelFile), c.model)
+}
+
+// readModel fills the model from them.
+func (c *checkpoints) readModel(dir string) error {
+	if c.loadModel != nil {
+		return c.loadModel(dir)
+	}
+	return models.LoadParameters(filepath.Join(dir, modelFile), c.model)
 }
 
 // optimizerMetadata names the optimizer, where it says what it is, so that another one can be told.

@@ -28,7 +28,7 @@
 //	metrics.csv         the same as metrics.jsonl
 //	tensorboard/        both as events: tensorboard --logdir of the directory, or of one above it
 //	checkpoints/step-NNNNNN/
-//	    config.json model.safetensors …   the model, as models.Save writes it
+//	    config.json model.safetensors …   the model, as models.Save writes it (or what Options.SaveModel does)
 //	    optimizer.safetensors             the optimizer's State
 //	    trainer.json                      steps, place in the data, counts, the configuration
 //

@@ -110,6 +110,7 @@ func (t *trial) run(ctx context.Context, d Data, limit int, recompute *tensor.Re
 			return nil, err
 		}
 	}
+	dev.ResetPeak() // a step begins when the model is made: Reserved tells what making it took
 	f = &Footprint{gradients: t.config.Gradients}
 	for _, p := range m.Parameters() {
 		f.Parameters += p.DType().Bytes(p.Len())

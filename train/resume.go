@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/optim"
 	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/tensor/safetensors"
@@ -30,7 +29,7 @@ func (c *checkpoints) restore(step int, settings []setting) (*state, error) {
 			return nil, fmt.Errorf("train: cannot resume from %s: %s was %s, now it is %s; use the same, or begin a new run in another directory", dir, now.name, then, now.value)
 		}
 	}
-	if err := models.LoadParameters(filepath.Join(dir, "model.safetensors"), c.model); err != nil {
+	if err := c.readModel(dir); err != nil {
 		return nil, fmt.Errorf("train: cannot resume from %s: %w", dir, err)
 	}
 	if err := loadState(filepath.Join(dir, optimizerFile), c.optimizer); err != nil {

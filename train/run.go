@@ -25,6 +25,10 @@ type Options struct {
 	// Evaluate is called after every Config.EvalEvery steps, on the goroutine of Run. It must not change
 	// the model. An error ends the run.
 	Evaluate func(ctx context.Context, step int) (Evaluation, error)
+	// SaveModel writes what training changes of the model into the directory of a checkpoint that is being made,
+	// and syncs it; LoadModel fills the model from there. Nil, both, stand for all of the model as models.Save
+	// writes it. Adapters of a frozen model are written alone.
+	SaveModel, LoadModel func(dir string) error
 	// SaveExtra writes further files, such as a tokenizer's, into the directory of a checkpoint that is
 	// being made, and syncs them.
 	SaveExtra func(dir string) error

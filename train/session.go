@@ -40,6 +40,9 @@ func newRun(ctx context.Context, o Options) (*run, error) {
 	if o.Model == nil || o.Optimizer == nil || o.Data == nil {
 		return nil, errors.New("train: Options need Model, Optimizer and Data")
 	}
+	if (o.SaveModel == nil) != (o.LoadModel == nil) {
+		return nil, errors.New("train: Options need both SaveModel and LoadModel, or neither")
+	}
 	c := &o.Config
 	if err := c.check(o.Model); err != nil {
 		return nil, err
@@ -116,7 +119,8 @@ func (r *run) open(settings []setting) (err error) {
 	if c.OutDir == "" {
 		return nil
 	}
-	k := &checkpoints{dir: filepath.Join(c.OutDir, "checkpoints"), model: r.o.Model, optimizer: r.o.Optimizer, extra: r.o.SaveExtra}
+	k := &checkpoints{dir: filepath.Join(c.OutDir, "checkpoints"), model: r.o.Model, optimizer: r.o.Optimizer,
+		saveModel: r.o.SaveModel, loadModel: r.o.LoadModel, extra: r.o.SaveExtra}
 	r.checkpoints = k
 	if err := os.MkdirAll(k.dir, 0o777); err != nil {
 		return fmt.Errorf("train: %w", err)

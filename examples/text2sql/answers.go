@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/hone-ml/hone/nn/lora"
 )
 
 // An answerLine is a line of a file of answers: a prediction, and of what it was the answer.
@@ -64,6 +66,20 @@ func digest(parts ...[]byte) string {
 		h.Write(p)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+// digest tells the models of two sources apart.
+func (s source) digest() (string, error) {
+	base, err := modelDigest(s.path)
+	if err != nil || s.adapter == "" {
+		return base, err
+	}
+	config, err := os.ReadFile(filepath.Join(s.adapter, lora.ConfigFile))
+	if err != nil {
+		return "", err
+	}
+	weights, err := sampleFile(filepath.Join(s.adapter, lora.WeightsFile))
+	return digest([]byte(base), config, weights), err
 }
 
 // modelDigest tells models apart: by the config, and by samples of the weights, which are read in no time.

@@ -69,10 +69,11 @@ func runAsk(ctx context.Context, p *program, args []string) error {
 	case schema == "":
 		return fmt.Errorf("%s holds no tables", what)
 	}
-	if *model, err = p.findModel(ctx, *model); err != nil {
+	from, err := p.findSource(ctx, *model)
+	if err != nil {
 		return err
 	}
-	a, err := c.loadAnswerer(p, *model, &chat, *most)
+	a, err := c.loadAnswerer(p, from, &chat, *most)
 	if err != nil {
 		return err
 	}

@@ -68,15 +68,16 @@ func runEval(ctx context.Context, p *program, args []string) error {
 		return err
 	}
 	rows = exam.rows
-	if *model, err = p.findModel(ctx, *model); err != nil {
+	from, err := p.findSource(ctx, *model)
+	if err != nil {
 		return err
 	}
-	a, err := c.loadAnswerer(p, *model, &chat, *most)
+	a, err := c.loadAnswerer(p, from, &chat, *most)
 	if err != nil {
 		return err
 	}
 	if *answers != "" {
-		if a.name, err = modelDigest(*model); err != nil {
+		if a.name, err = from.digest(); err != nil {
 			return err
 		}
 		if a.kept, err = openAnswers(*answers); err != nil {
@@ -220,28 +221,25 @@ func orUnexpected(err error, rest []string) error {
 	return usagef("unexpected argument %q", rest[0])
 }
 
-// loadAnswerer loads the model and the tokenizer of a directory.
-func (c *common) loadAnswerer(p *program, dir string, chat *chatTemplate, most int) (*answerer, error) {
+// loadAnswerer loads a model and its tokenizer.
+func (c *common) loadAnswerer(p *program, from source, chat *chatTemplate, most int) (*answerer, error) {
 	dev, err := c.open(p)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkModel(dir); err != nil {
-		return nil, err
-	}
-	t, err := models.LoadTokenizer(dir)
+	t, err := models.LoadTokenizer(from.tokenizer())
 	if err != nil {
 		return nil, err
 	}
 	f, err := chat.formatOf(t)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, fmt.Errorf("%s: %w", from.tokenizer(), err)
 	}
-	m, err := models.Load(dir, models.LoadOptions{Device: dev, DType: c.dtypeFlag()})
+	m, err := from.load(dev, c.dtypeFlag())
 	if err != nil {
 		return nil, err
 	}
-	if err := checkVocabulary(dir, t, m); err != nil {
+	if err := checkVocabulary(from.tokenizer(), t, m); err != nil {
 		return nil, err
 	}
 	return newAnswerer(m, t, f, most), nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -15,7 +16,8 @@ import (
 var exportCommand = command{
 	name: "export", args: "-model MODEL -out FILE.gguf|DIR", summary: "writes a model for llama.cpp, or as a folder",
 	help: "A .gguf file holds the tokenizer and its chat template, too. A folder holds what transformers reads; a model that was a\n" +
-		".gguf file becomes one that can be fine-tuned elsewhere.",
+		".gguf file becomes one that can be fine-tuned elsewhere. An adapter, such as a run of train -lora, becomes part of the weights\n" +
+		"of the model that it is of, in that model's dtype or that of -dtype; whether the logits stay the same is checked.",
 	run: runExport,
 }
 
@@ -50,22 +52,20 @@ func runExport(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	if *model, err = p.findModel(ctx, *model); err != nil {
+	from, err := p.findSource(ctx, *model)
+	if err != nil {
 		return err
 	}
-	if err := checkModel(*model); err != nil {
-		return err
-	}
-	if err := checkNotModel(*out, *model); err != nil {
+	if err := cmp.Or(checkNotModel(*out, from.path), checkNotModel(*out, from.adapter)); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(*out, "model.safetensors")); err == nil {
 		return fmt.Errorf("%s holds a model already; choose another -out", *out)
 	}
-	if o.Tokenizer, err = models.LoadTokenizer(*model); err != nil {
+	if o.Tokenizer, err = models.LoadTokenizer(from.tokenizer()); err != nil {
 		return err
 	}
-	m, err := models.Load(*model, models.LoadOptions{Device: dev, DType: c.dtypeFlag()})
+	m, err := from.loadMerged(dev, c.dtypeFlag())
 	if err != nil {
 		return err
 	}

@@ -168,7 +168,6 @@ func (p *program) help() {
 		fmt.Fprintf(p.stdout, "  text2sql %-10s %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(p.stdout, "\nWithout arguments it runs the demo. \"text2sql COMMAND -h\" tells more about one.\n"+
-		"Not built yet: -lora.\n"+
 		"Exit codes: 0 done, 1 failed, 2 wrong usage.\n")
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/report"
+	"github.com/hone-ml/hone/nn/lora"
 )
 
 // checkRunDir refuses a directory that a run would spoil. Without resume it must not hold a run.
@@ -22,7 +23,7 @@ func checkRunDir(dir string, resume bool, advice string) error {
 		return fmt.Errorf("-out: %w", err)
 	}
 	_, err = os.Stat(filepath.Join(dir, "model.safetensors"))
-	saved := err == nil
+	saved := err == nil || lora.Exists(dir)
 	metrics, err := os.Stat(filepath.Join(dir, report.MetricsFile))
 	begun := err == nil && metrics.Size() > 0
 	switch {

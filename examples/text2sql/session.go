@@ -11,6 +11,7 @@ import (
 	"github.com/hone-ml/hone/examples/text2sql/internal/report"
 	"github.com/hone-ml/hone/examples/text2sql/internal/score"
 	"github.com/hone-ml/hone/models"
+	"github.com/hone-ml/hone/nn/lora"
 	"github.com/hone-ml/hone/tokenizer"
 	"github.com/hone-ml/hone/train"
 )
@@ -43,6 +44,7 @@ type session struct {
 	*program
 	line      *progress.Line
 	model     models.CausalLM
+	adapter   *lora.Adapter // all of the model that is trained and saved, or nil
 	tok       *tokenizer.Tokenizer
 	answerer  *answerer
 	splits    []*split
@@ -77,6 +79,9 @@ func (s *session) run(ctx context.Context, o train.Options) error {
 	}
 	o.Log = func(message string) { s.line.Log("%s", message) }
 	o.SaveExtra = s.tok.Save
+	if s.adapter != nil {
+		o.SaveModel, o.LoadModel = s.adapter.Save, s.adapter.Restore
+	}
 	if len(s.splits) > 0 {
 		o.Evaluate = s.evaluate
 	}
@@ -124,7 +129,11 @@ func (s *session) takeBest() error {
 	if b == nil || b.Checkpoint == "" || b.Step == s.result.Step {
 		return nil
 	}
-	if err := models.LoadParameters(filepath.Join(b.Checkpoint, "model.safetensors"), s.model); err != nil {
+	read := func(dir string) error { return models.LoadParameters(filepath.Join(dir, "model.safetensors"), s.model) }
+	if s.adapter != nil {
+		read = s.adapter.Restore
+	}
+	if err := read(b.Checkpoint); err != nil {
 		return fmt.Errorf("the model of the best step, %d, could not be read: %w", b.Step, err)
 	}
 	s.modelStep = b.Step
@@ -173,7 +182,11 @@ func (s *session) stopped(err error) error {
 
 // save writes the model to the run's directory, so that an interrupted examination loses nothing.
 func (s *session) save() error {
-	err := models.Save(s.out, s.model)
+	write := func(dir string) error { return models.Save(dir, s.model) }
+	if s.adapter != nil {
+		write = s.adapter.Save
+	}
+	err := write(s.out)
 	if err == nil {
 		err = s.tok.Save(s.out)
 	}

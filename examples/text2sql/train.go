@@ -12,6 +12,7 @@ import (
 	"github.com/hone-ml/hone/examples/text2sql/internal/report"
 	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/nn"
+	"github.com/hone-ml/hone/nn/lora"
 	"github.com/hone-ml/hone/optim"
 	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/tokenizer"
@@ -19,9 +20,10 @@ import (
 )
 
 var trainCommand = command{
-	name: "train", args: "-model DIR -data train.jsonl [-valid valid.jsonl -db-dir DIR | -dsn DSN] -out RUN", summary: "fine-tunes all parameters of a model",
+	name: "train", args: "-model DIR -data train.jsonl [-valid valid.jsonl -db-dir DIR | -dsn DSN] -out RUN", summary: "fine-tunes a model, or an adapter of it",
 	help: "Ctrl-C saves a checkpoint and ends; -resume goes on from there. With -valid and -db-dir or -dsn the accuracy is\n" +
-		"measured before and after. RUN then holds the model and report.html.",
+		"measured before and after. RUN then holds the model and report.html. With -lora it holds the adapter, as PEFT has it, and\n" +
+		"-model RUN finds the model that it is of; export makes one model of both.",
 	run: runTrain,
 }
 
@@ -88,7 +90,7 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err := f.lengths(line, samples); err != nil {
 		return err
 	}
-	footprint, err := f.predict(ctx, dev, tok, samples)
+	footprint, err := f.predict(ctx, dev, tok, samples, name)
 	if err != nil {
 		return err
 	}
@@ -103,14 +105,14 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	m, err := models.Load(f.model, models.LoadOptions{Device: dev, DType: f.dtypeFlag()})
+	m, err := models.Load(f.model, models.LoadOptions{Device: dev, DType: f.parameterDType()})
 	if err != nil {
 		return err
 	}
 	if l, ok := m.(models.ContextLimited); ok && f.config.MaxLength > l.MaxPositions() {
 		return fmt.Errorf("-max-length %d exceeds the %d positions that the model was made for (max_position_embeddings in its config.json)", f.config.MaxLength, l.MaxPositions())
 	}
-	opt, err := f.prepare(m)
+	adapter, opt, err := f.prepare(m, name)
 	if err != nil {
 		return err
 	}
@@ -121,13 +123,13 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 		}
 		keepRecipe = nil
 	}
-	s := session{program: p, maxTime: f.config.MaxTime, line: line, model: m, tok: tok, out: f.out, started: started, resumable: true, resumed: keepRecipe, splits: splits, footprint: footprint}
+	s := session{program: p, maxTime: f.config.MaxTime, line: line, model: m, adapter: adapter, tok: tok, out: f.out, started: started, resumable: true, resumed: keepRecipe, splits: splits, footprint: footprint}
 	s.answerer = newAnswerer(m, tok, form, f.maxTokens)
 	showPreview(line, tok, samples[0])
 	line.Log("memory: %s predicted (%s)", gibibytes(footprint.Total()), footprint.Parts())
 	f.config.Seed, f.config.OutDir = f.seed, f.out
 	s.about = report.About{
-		Title: f.title(), Method: "full fine-tune", Seed: f.seed, Device: describeDevice(dev), Version: version(), Started: started,
+		Title: f.title(), Method: f.method(adapter), Seed: f.seed, Device: describeDevice(dev), Version: version(), Started: started,
 		Model:   describeModel(filepath.Base(filepath.Clean(name)), m),
 		Data:    report.Data{Description: filepath.Base(f.data), Train: len(samples), Databases: len(seen)},
 		Command: shellCommand("train", args), Options: shownOptions(fs),
@@ -148,6 +150,9 @@ func (f *trainFlags) title() string {
 
 // look refuses what the files' names and the config tell, before anything is read or taken.
 func (f *trainFlags) look() error {
+	if lora.Exists(f.model) {
+		return fmt.Errorf("-model: %s holds an adapter; text2sql export -model %s -out DIR makes a model of it that can be trained on", f.model, f.model)
+	}
 	if err := checkModel(f.model); err != nil {
 		return err
 	}
@@ -157,28 +162,33 @@ func (f *trainFlags) look() error {
 	return checkRunDir(f.out, f.config.Resume, "-resume goes on with a run that was interrupted; otherwise choose another -out")
 }
 
-// prepare has the model recompute what -recompute says and makes its optimizer.
-func (f *trainFlags) prepare(m models.CausalLM) (optim.Optimizer, error) {
+// prepare has the model recompute what -recompute says, puts the adapter on it that -lora asks for and makes its
+// optimizer. name is what -model said.
+func (f *trainFlags) prepare(m models.CausalLM, name string) (*lora.Adapter, optim.Optimizer, error) {
 	if r, ok := m.(models.Recomputer); ok {
 		what, err := tensor.ParseRecompute(f.recompute)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		r.SetRecompute(what)
 	}
 	moments, err := optim.ParseMoments(f.moments)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	weights, err := optim.ParseWeights(f.weights)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	adapter, err := f.attach(m, name)
+	if err != nil {
+		return nil, nil, err
 	}
 	var opt optim.Optimizer
 	err = tensor.Try(func() {
 		opt = optim.NewAdamW(optim.Split(m.Parameters(), f.config.LR, f.weightDecay), optim.AdamWConfig{Moments: moments, Weights: weights})
 	})
-	return opt, err
+	return adapter, opt, err
 }
 
 // lengths tells which samples are longer than -max-length, and fails if none is left. Of a run of whole
@@ -271,16 +281,16 @@ func (f *trainFlags) samples(ctx context.Context, form format) (train.Samples, m
 }
 
 // predict tells the memory of a step before any is taken.
-func (f *trainFlags) predict(ctx context.Context, dev *tensor.Device, tok *tokenizer.Tokenizer, samples train.Samples) (*train.Footprint, error) {
+func (f *trainFlags) predict(ctx context.Context, dev *tensor.Device, tok *tokenizer.Tokenizer, samples train.Samples, name string) (*train.Footprint, error) {
 	build := func(dry *tensor.Device) (models.CausalLM, optim.Optimizer, error) {
-		m, err := models.Build(f.model, models.LoadOptions{Device: dry, DType: f.dtypeFlag()})
+		m, err := f.build(dry)
 		if err != nil {
 			return nil, nil, err
 		}
 		if err := checkVocabulary(f.model, tok, m); err != nil {
 			return nil, nil, err
 		}
-		opt, err := f.prepare(m)
+		_, opt, err := f.prepare(m, name)
 		return m, opt, err
 	}
 	return train.Predict(ctx, dev, build, samples, f.config)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"flag"
 	"strings"
 
@@ -16,6 +15,7 @@ type trainFlags struct {
 	common
 	databases
 	rowSource
+	adapterFlags
 	chat                    chatTemplate
 	model, data, valid, out string
 	config                  train.Config
@@ -23,10 +23,6 @@ type trainFlags struct {
 	recompute, moments      string
 	weights                 string
 	gradients               string
-	lora                    bool
-	rank                    int
-	alpha                   float64
-	baseDType               string
 	evalLimit, maxTokens    int
 	recipe                  string
 	plan                    bool
@@ -38,6 +34,7 @@ func (f *trainFlags) register(fs *flag.FlagSet) {
 	f.chat.register(fs)
 	f.databases.register(fs)
 	f.rowSource.register(fs)
+	f.adapterFlags.register(fs)
 	c := &f.config
 	*c = train.Defaults()
 	fs.StringVar(&f.recipe, "recipe", "", "JSON `FILE` of flags, such as RUN/recipe.json; those of the command line win")
@@ -70,16 +67,12 @@ func (f *trainFlags) register(fs *flag.FlagSet) {
 	fs.IntVar(&c.Keep, "keep", c.Keep, "newest checkpoints to keep")
 	fs.IntVar(&c.Patience, "patience", 0, "stop after so many evaluations without a better one (0: never)")
 	fs.BoolVar(&c.Resume, "resume", false, "go on from the newest checkpoint of -out")
-	fs.BoolVar(&f.lora, "lora", false, "train an adapter (not built yet)")
-	fs.IntVar(&f.rank, "rank", 16, "rank of the adapter, with -lora")
-	fs.Float64Var(&f.alpha, "alpha", 32, "scale of the adapter, with -lora")
-	fs.StringVar(&f.baseDType, "base-dtype", "bf16", "dtype of the frozen parameters, with -lora: bf16, q8 or q4")
 	fs.IntVar(&f.evalLimit, "eval-limit", 0, "evaluate on the first `N` questions of -valid only (0: all)")
 	skipFailingFlag(fs, &f.skipFailing)
 	fs.IntVar(&f.maxTokens, "max-tokens", 256, "longest answer in tokens, in evaluations")
 }
 
-// check finds wrong usage, then refuses what is not built, by name.
+// check finds wrong usage.
 func (f *trainFlags) check(fs *flag.FlagSet) error {
 	if err := cmp.Or(f.common.check(), f.chat.check(), f.rowSource.check()); err != nil {
 		return err
@@ -90,8 +83,11 @@ func (f *trainFlags) check(fs *flag.FlagSet) error {
 	if f.gradients == "bf16" {
 		f.config.Gradients = tensor.BF16
 	}
-	if err := f.checkNumbers(fs); err != nil {
+	if err := cmp.Or(f.checkNumbers(fs), f.adapterFlags.check(fs, f.dtype)); err != nil {
 		return err
+	}
+	if f.lora && !given(fs, "lr") {
+		f.config.LR = 1e-4
 	}
 	switch {
 	case f.valid != "" && !f.given() && !f.reader.IsChat(f.valid):
@@ -100,10 +96,6 @@ func (f *trainFlags) check(fs *flag.FlagSet) error {
 		return usagef("train: -eval-every needs -valid")
 	case f.config.Patience > 0 && f.config.EvalEvery == 0:
 		return usagef("train: -patience needs -eval-every")
-	case f.lora:
-		return errors.New("-lora is not built yet; train fine-tunes all parameters")
-	case changed(fs, "rank") || changed(fs, "alpha") || changed(fs, "base-dtype"):
-		return usagef("train: -rank, -alpha and -base-dtype are for -lora, which is not given")
 	}
 	if f.given() {
 		return f.databases.check()
@@ -146,7 +138,7 @@ func (f *trainFlags) checkNumbers(fs *flag.FlagSet) error {
 		{"spike", c.Spike >= 0 && c.Spike < 1e30, "0 or more"}, {"max-skipped", c.MaxSkipped >= 1, "1 or more"},
 		{"prompt-loss", c.PromptLoss >= 0 && c.PromptLoss < 1e3, "0 or more"},
 		{"eval-every", c.EvalEvery >= 0, "0 or more"}, {"save-every", c.SaveEvery >= 0, "0 or more"}, {"keep", c.Keep >= 0, "0 or more"},
-		{"patience", c.Patience >= 0, "0 or more"}, {"rank", f.rank >= 1, "1 or more"}, {"alpha", f.alpha > 0, "more than 0"},
+		{"patience", c.Patience >= 0, "0 or more"},
 		{"eval-limit", f.evalLimit >= 0, "0 or more"}, {"max-tokens", f.maxTokens >= 1, "1 or more"},
 	} {
 		if !n.ok {
@@ -173,7 +165,11 @@ func given(fs *flag.FlagSet, name string) (ok bool) {
 
 // shownOptions are the flags that the report shows.
 func shownOptions(fs *flag.FlagSet) (o []report.Option) {
-	for _, name := range []string{"epochs", "max-steps", "max-time", "batch", "accum", "max-length", "lr", "schedule", "warmup", "weight-decay", "clip", "spike", "packing", "prompt-loss", "recompute", "moments", "weights", "gradients"} {
+	names := []string{"epochs", "max-steps", "max-time", "batch", "accum", "max-length", "lr", "schedule", "warmup", "weight-decay", "clip", "spike", "packing", "prompt-loss", "recompute", "moments", "weights", "gradients"}
+	if fs.Lookup("lora").Value.String() == "true" {
+		names = append(names, "lora", "rank", "alpha", "dropout", "targets", "base-dtype")
+	}
+	for _, name := range names {
 		f := fs.Lookup(name)
 		if v := f.Value.String(); v != "0" && v != "0s" {
 			o = append(o, report.Option{Name: name, Value: v})
