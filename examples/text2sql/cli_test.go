@@ -40,7 +40,7 @@ func TestFlagsOfTrainHaveTheDefaultsOfTheContract(t *testing.T) {
 		"epochs": "3", "max-steps": "0", "max-time": "0s", "batch": "8", "accum": "2", "max-length": "1024",
 		"lr": "2e-05", "schedule": "cosine", "warmup": "0.03", "weight-decay": "0.01", "clip": "1",
 		"packing": "true", "moments": "f32", "gradients": "f32", "prompt-loss": "0", "eval-every": "0", "save-every": "0", "keep": "2", "patience": "0", "resume": "false",
-		"lora": "false", "rank": "16", "alpha": "32", "base-dtype": "bf16", "db-dir": "", "dsn": "", "model": "", "data": "", "valid": "", "out": "",
+		"lora": "false", "rank": "16", "alpha": "32", "dropout": "0", "targets": "all-linear", "base-dtype": "bf16", "db-dir": "", "dsn": "", "model": "", "data": "", "valid": "", "out": "",
 	} {
 		if got := fs.Lookup(name); got == nil || got.DefValue != want {
 			t.Errorf("-%s: %+v, want the default %q", name, got, want)
@@ -102,18 +102,6 @@ func TestWrongUsageExitsWithTwo(t *testing.T) {
 		{"-max-steps", []string{"demo", "-max-steps", "0"}},
 	} {
 		fails(t, 2, []string{test.part}, test.args...)
-	}
-}
-
-func TestWhatIsNotBuiltSaysSoAndExitsWithOne(t *testing.T) {
-	w := theWorld(t)
-	train := func(more ...string) []string {
-		return append([]string{"train", "-model", w.model, "-data", w.train, "-out", t.TempDir()}, more...)
-	}
-	for _, args := range [][]string{
-		train("-lora"), train("-lora", "-rank", "4", "-alpha", "8", "-base-dtype", "q4"),
-	} {
-		fails(t, 1, []string{"not built yet"}, args...)
 	}
 }
 

@@ -29,7 +29,7 @@ def main() -> None:
     ap.add_argument("--base", type=Path)
     ap.add_argument("--tolerance", type=float, default=1e-4)
     a = ap.parse_args()
-    warnings.simplefilter("error")  # PEFT warns of fields and tensors that it does not know
+    warnings.simplefilter("error", UserWarning)  # PEFT warns of fields and tensors that it does not know
     config = PeftConfig.from_pretrained(a.dir)
     model = PeftModel.from_pretrained(load(a.base or Path(config.base_model_name_or_path)), a.dir).eval()
     with safe_open(a.dir / "adapter_model.safetensors", "pt") as f:
