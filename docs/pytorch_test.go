@@ -40,6 +40,7 @@ import (
 	"github.com/hone-ml/hone/data"
 	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/nn"
+	"github.com/hone-ml/hone/nn/lora"
 	"github.com/hone-ml/hone/optim"
 	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/tensor/gradcheck"
@@ -51,7 +52,8 @@ import (
 )
 
 func column(ctx context.Context, dev *tensor.Device, s, tape *tensor.Scope, x, y, w, bias, mask, index, targets, loss *tensor.Tensor,
-	r *tensor.Rand, model any, grads *tensor.Grads, opt *optim.AdamW, step int, out io.Writer, lm models.CausalLM, tok *tokenizer.Tokenizer) {
+	r *tensor.Rand, model any, grads *tensor.Grads, opt *optim.AdamW, step int, out io.Writer, lm models.CausalLM, tok *tokenizer.Tokenizer,
+	adapter *lora.Adapter, logits func(s *tensor.Scope) *tensor.Tensor) {
 `+body.String()+`}
 
 func main() {}

@@ -101,7 +101,7 @@ func TestWhatIsSavedIsLoadedAgain(t *testing.T) {
 		m := load(t, qwen, tensor.F32)
 		a := attach(t, m, c, 1)
 		disturb(a)
-		if err := a.Save(dir); err != nil {
+		if err := a.Save(dir); err != nil || !lora.Exists(dir) || lora.Exists(filepath.Dir(dir)) {
 			t.Fatal(err)
 		}
 		other := load(t, qwen, tensor.F32)
