@@ -75,6 +75,16 @@ func TestTrainLoRALeavesAnAdapterThatEveryCommandTakes(t *testing.T) {
 	fails(t, 1, []string{"another model"}, "eval", "-model", filepath.Join(dir, "q4"), "-data", w.valid, "-db-dir", w.databases, "-max-tokens", "12", "-answers", filepath.Join(dir, "q8.answers"))
 }
 
+func TestAnAdapterCanBeOfAGGUFFile(t *testing.T) {
+	w, dir := theWorld(t), t.TempDir()
+	file, run := filepath.Join(dir, "model.gguf"), filepath.Join(dir, "run")
+	ok(t, "export", "-model", w.model, "-out", file, "-type", "q8")
+	w.model = file
+	ok(t, loraArgs(w, run, "-max-steps", "2", "-base-dtype", "q8")...)
+	ok(t, "eval", "-model", run, "-data", w.valid, "-db-dir", w.databases, "-max-tokens", "4", "-device", "cpu")
+	ok(t, "export", "-model", run, "-out", filepath.Join(dir, "merged.gguf"), "-device", "cpu")
+}
+
 func TestAnAdaptersRunIsResumedToTheBit(t *testing.T) {
 	w, dir := theWorld(t), t.TempDir()
 	for _, base := range []string{"bf16", "q4"} {

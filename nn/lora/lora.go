@@ -7,7 +7,9 @@
 //	…                       // train: only A and B are trainable
 //	err = a.Save("adapter") // what peft.PeftModel.from_pretrained reads
 //
-// An adapter is put into fields of type nn.Layer: those are the layers that can have one.
+// An adapter is put into fields of type nn.Layer: those are the layers that can have one. The router and each expert of
+// a mixture of experts are among them, under names of their own; PEFT reads such files only with versions of transformers
+// that keep experts apart (before 5).
 package lora
 
 import (
@@ -65,7 +67,8 @@ func (c *Config) check() error {
 }
 
 // Linear is a linear layer with an adapter: Base(x) + scale·B·A·dropout(x). The parameters of Base keep their names
-// and should be frozen; A and B are F32, or F64 beside an F64 weight, and are computed with in the dtype of x.
+// and should be frozen; A and B are F32, or F64 beside an F64 weight, and are computed with in the dtype of x, to
+// which their gradients are rounded once a use (PEFT computes in F32, and keeps x a second time for it).
 type Linear struct {
 	Base    *nn.Linear     `param:""`
 	A       *tensor.Tensor `param:"lora_A.weight"` // [rank, in]

@@ -1,6 +1,7 @@
 package lora_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -251,6 +252,35 @@ func TestMergedWeightsComputeWhatTheAdapterComputes(t *testing.T) {
 				t.Errorf("%s is there after merging, in %s", name, p.DType())
 			}
 		}
+	}
+}
+
+func TestEveryExpertCanHaveAnAdapter(t *testing.T) {
+	m := load(t, "../../models/qwen/testdata/moe", tensor.F32)
+	a := attach(t, m, lora.Config{Rank: 2, Alpha: 4, Targets: []string{lora.AllLinear}}, 1)
+	disturb(a)
+	want := numbers(m)
+	tape := tensor.CPU().NewTape()
+	defer tape.Close()
+	grads := tensor.NewGrads(m.Parameters(), tensor.F32)
+	defer grads.Free()
+	logits(m)(tape).Square().Mean().Backward(grads)
+	learning := map[string]bool{}
+	for name, g := range grads.All() {
+		if !slices.Equal(g.Float64s(), make([]float64, g.Len())) {
+			learning[name] = true
+		}
+	}
+	for _, part := range []string{"mlp.gate.lora_A", "experts.0.up_proj.lora_B", "q_proj.lora_A"} {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(learning)), func(name string) bool { return strings.Contains(name, part) }) {
+			t.Errorf("no %s has a gradient", part)
+		}
+	}
+	if err := a.Merge(logits(m)); err != nil {
+		t.Fatal(err)
+	}
+	if off := modeltest.Apart(numbers(m), want); off > 1e-5 {
+		t.Errorf("merged logits are off by %.2g", off)
 	}
 }
 

@@ -55,8 +55,11 @@ func (g golden) near(name string, got []float64, tolerance float64) {
 
 func TestAdaptersComputeWhatPEFTComputes(t *testing.T) {
 	for name, base := range bases {
-		t.Run(name, func(t *testing.T) {
-			m := load(t, base, tensor.F32)
+		modeltest.OnEveryDevice(t, func(t *testing.T, dev *tensor.Device) {
+			m, err := models.Load(base, models.LoadOptions{Device: dev})
+			if err != nil {
+				t.Fatal(err)
+			}
 			a, err := lora.Load(m, filepath.Join("testdata", name))
 			if err != nil {
 				t.Fatal(err)
@@ -64,7 +67,7 @@ func TestAdaptersComputeWhatPEFTComputes(t *testing.T) {
 			g := open(t, filepath.Join("testdata", name, "goldens.safetensors"))
 			for _, mode := range []tensor.Recompute{tensor.RecomputeNone, tensor.RecomputeSelective, tensor.RecomputeBlock} {
 				m.(models.Recomputer).SetRecompute(mode)
-				tape := tensor.CPU().NewTape()
+				tape := dev.NewTape()
 				grads := tensor.NewGrads(m.Parameters(), tensor.F32)
 				h := m.Hidden(models.Batch{IDs: g.ids(tape, "ids")}, nil)
 				loss := tensor.LinearCrossEntropy(h, m.Head(), g.ids(tape, "targets"), tensor.CrossEntropyOptions{})
@@ -85,7 +88,7 @@ func TestAdaptersComputeWhatPEFTComputes(t *testing.T) {
 			if err := a.Merge(logits(m)); err != nil {
 				t.Fatal(err)
 			}
-			s := tensor.CPU().NewScope()
+			s := dev.NewScope()
 			defer s.Close()
 			g.near("merged", tensor.Linear(m.Hidden(models.Batch{IDs: g.ids(s, "ids")}, nil), m.Head(), nil).Float64s(), 1e-4)
 		})
