@@ -44,7 +44,7 @@ func TestAnErrorOfTheDiskIsToldWhileBlocksAreWritten(t *testing.T) {
 	for _, blocks := range []int{1, 2, 9} {
 		f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 		if err != nil {
-			t.Skip(err)
+			t.Skip("needs /dev/full: ", err)
 		}
 		d := newWriter(f).(*direct)
 		_, err = d.Write(make([]byte, blocks*blockSize+1))

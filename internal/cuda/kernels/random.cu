@@ -54,10 +54,12 @@ KERNEL __launch_bounds__(256) random(Nest<1> n, i32 dist, float low, float scale
     if (i < 0 || i >= n.count) continue;
     i64 at[1];
     n.locate((u32)i, at);
-    if (dist == Bits) {
-      dtype == I32 ? (void)(((i32 *)out)[at[0]] = (i32)words[k]) : (void)(((i64 *)out)[at[0]] = (i32)words[k]);
-    } else {
+    if (dist != Bits) {
       store_converted(out, at[0], dtype, (double)x[k]);
+    } else if (dtype == I32) {
+      ((i32 *)out)[at[0]] = (i32)words[k];
+    } else {
+      ((i64 *)out)[at[0]] = (i32)words[k];
     }
   }
 }

@@ -128,8 +128,9 @@ REDUCE(integer, i64)
 
 // store_sum stores a sum of elements of T: as F32 or T, or, where they are partial sums in F32, as any dtype below.
 template <class T> DEVICE void store_sum(u8 *data, i64 at, i32 dtype, float v) {
-  if (sizeof(T) == 4 || dtype == F32) {
-    if constexpr (sizeof(T) == 4) return store_element(data, at, dtype, v);
+  if constexpr (sizeof(T) == 4) {
+    store_element(data, at, dtype, v);
+  } else if (dtype == F32) {
     ((float *)data)[at] = v;
   } else {
     ((T *)data)[at] = narrow<T>(v);
