@@ -399,6 +399,8 @@ func TestTokenizersOfEveryFamilyComeBackFromAGGUFFile(t *testing.T) {
 		if got.VocabSize() != want.VocabSize() {
 			t.Errorf("%s: %d tokens, want %d", family, got.VocabSize(), want.VocabSize())
 		}
+		file, _ := got.JSON()
+		addedTokensHaveTheirIDs(t, family, file)
 		data, err := os.ReadFile(filepath.Join(dir, "encode.jsonl"))
 		if err != nil {
 			t.Fatal(err)
@@ -426,6 +428,33 @@ func TestTokenizersOfEveryFamilyComeBackFromAGGUFFile(t *testing.T) {
 		}
 		if texts < 100 {
 			t.Errorf("%s: only %d texts", family, texts)
+		}
+	}
+}
+
+// addedTokensHaveTheirIDs checks that a reader that goes by the vocabulary, as the reference does, gives added tokens
+// the ids that the file says: those of the vocabulary, or else the next ones behind it.
+func addedTokensHaveTheirIDs(t *testing.T, name string, tokenizerJSON []byte) {
+	t.Helper()
+	var file struct {
+		Added []struct {
+			ID      int
+			Content string
+		} `json:"added_tokens"`
+		Model struct{ Vocab map[string]int }
+	}
+	if err := json.Unmarshal(tokenizerJSON, &file); err != nil {
+		t.Fatal(err)
+	}
+	next := len(file.Model.Vocab)
+	for _, a := range file.Added {
+		id, ok := file.Model.Vocab[a.Content]
+		if !ok {
+			id = next
+			next++
+		}
+		if id != a.ID {
+			t.Errorf("%s: %q would be %d, not %d", name, a.Content, id, a.ID)
 		}
 	}
 }

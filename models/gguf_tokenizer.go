@@ -227,19 +227,19 @@ func (v *ggufVocabulary) begin() []byte {
 	return append(b, ']')
 }
 
-// appendVocab appends the model's tokens: all but those that were added, which stand in added_tokens, and
-// those that are there to fill the vocabulary up.
+// appendVocab appends the model's tokens: all but those that were added behind its last, or fill the vocabulary up
+// there. The reference (tokenizers, added_vocabulary.rs) finds the ids of added tokens here and gives those that it
+// does not find the ids behind the last, whatever added_tokens says.
 func (v *ggufVocabulary) appendVocab(b []byte) []byte {
 	b = append(b, `,"vocab":{`...)
-	comma := false
-	for id, token := range v.tokens {
-		if kind := v.kind(id); kind == tokenUnused || kind == tokenControl || kind == tokenUser {
-			continue
-		}
-		if comma {
+	end := len(v.tokens)
+	for end > 0 && slices.Contains([]int{tokenUnused, tokenControl, tokenUser}, v.kind(end-1)) {
+		end--
+	}
+	for id, token := range v.tokens[:end] {
+		if id > 0 {
 			b = append(b, ',')
 		}
-		comma = true
 		b = append(appendJSON(b, token), ':')
 		b = strconv.AppendInt(b, int64(id), 10)
 	}
