@@ -117,8 +117,8 @@ func GenerateAll(ctx context.Context, m CausalLM, prompts [][]int32, o Options) 
 }
 
 // GenerateTokens continues all prompts together, a step at a time, and yields the tokens of each step in
-// the order of the sequences. A sequence's tokens do not depend on the others, nor on their number, but for
-// the rounding of sums.
+// the order of the sequences. What several prompts begin with goes through the model once (of a model with a cache). A
+// sequence's tokens do not depend on the others, nor on their number, but for the rounding of sums.
 func GenerateTokens(ctx context.Context, m CausalLM, prompts [][]int32, o Options) iter.Seq2[BatchToken, error] {
 	return func(yield func(BatchToken, error) bool) {
 		if len(o.StopStrings) > 0 {

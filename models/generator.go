@@ -35,7 +35,7 @@ func generateUntil(ctx context.Context, m CausalLM, prompts [][]int32, o Options
 	g := generator{model: m, options: o, head: m.Head(), scope: m.Head().Device().NewScope(), take: take, ended: ended}
 	defer g.scope.Close()
 	defer g.free()
-	err = g.start(prompts)
+	err = g.start(ctx, prompts)
 	for err == nil && len(g.active) > 0 {
 		err = g.step(ctx)
 	}
@@ -53,7 +53,7 @@ type generator struct {
 	budget  []int     // new tokens that each may still get
 	samples []*sampler
 	active  []int
-	fresh   bool // the prompts have not been through the model yet
+	fresh   bool // no token has been generated yet
 
 	take  func(BatchToken) verdict
 	ended func(sequence int)
@@ -66,7 +66,7 @@ const (
 	maxLogits = 1 << 24
 )
 
-func (g *generator) start(prompts [][]int32) error {
+func (g *generator) start(ctx context.Context, prompts [][]int32) error {
 	longest, limit := 0, 1<<31-1
 	if c, ok := g.model.(ContextLimited); ok {
 		limit = c.MaxPositions()
@@ -98,7 +98,10 @@ func (g *generator) start(prompts [][]int32) error {
 	}
 	g.fresh = true
 	if c, ok := g.model.(CacheMaker); ok && len(g.texts) > 0 {
-		return tensor.Try(func() { g.cache = c.NewCache(len(g.texts), longest) })
+		if err := tensor.Try(func() { g.cache = c.NewCache(len(g.texts), longest) }); err != nil {
+			return err
+		}
+		return g.share(ctx, prefixes(prompts, g.options.Samples))
 	}
 	return nil
 }
@@ -182,10 +185,10 @@ func (g *generator) groupEnd(lo, each int) int {
 
 // pending are the tokens of a sequence that the model has not seen.
 func (g *generator) pending(seq int) []int32 {
-	if g.cache == nil || g.fresh {
+	if g.cache == nil {
 		return g.texts[seq]
 	}
-	return g.texts[seq][len(g.texts[seq])-1:]
+	return g.texts[seq][g.cache.Len(seq):]
 }
 
 // logits runs the pending tokens of the sequences through the model and returns the rows of logits that

@@ -18,7 +18,7 @@ import (
 var compareCommand = command{
 	name: "compare", args: "A B [-data FILE -db-dir DIR | -dsn DSN]", summary: "says whether B's answers are better than A's, or the difference may be chance",
 	help: "A and B are runs of train, files of judged answers (eval -out, score -out), or, with -data and the databases,\n" +
-		"files of predictions. They are paired question by question: McNemar's exact test.",
+		"files of predictions. They are paired question by question: McNemar's exact test. -losses draws how both learned.",
 	run: runCompare,
 }
 
@@ -34,6 +34,7 @@ func runCompare(ctx context.Context, p *program, args []string) error {
 	fs := flag.NewFlagSet("compare", flag.ContinueOnError)
 	c.register(fs)
 	file := fs.String("data", "", "`FILE` of questions with gold queries, for predictions that are not judged")
+	losses := fs.String("losses", "", "draw the losses of two runs in one picture, `FILE`.svg or .png")
 	var dbs databases
 	dbs.register(fs)
 	rest, err := p.parse(fs, args)
@@ -43,12 +44,20 @@ func runCompare(ctx context.Context, p *program, args []string) error {
 	if len(rest) != 2 {
 		return usagef("compare: want two runs or files, got %d", len(rest))
 	}
+	if ext := filepath.Ext(*losses); *losses != "" && ext != ".svg" && ext != ".png" {
+		return usagef("compare: -losses %s: want a name that ends in .svg or .png", *losses)
+	}
 	if err := c.check(); err != nil {
 		return err
 	}
 	var both [2]*judgedAnswers
 	for i, path := range rest {
 		if both[i], err = readJudged(ctx, path, *file, dbs); err != nil {
+			return err
+		}
+	}
+	if *losses != "" {
+		if err := drawLosses(*losses, rest[0], rest[1]); err != nil {
 			return err
 		}
 	}
@@ -61,6 +70,22 @@ func runCompare(ctx context.Context, p *program, args []string) error {
 		rightA[i], rightB[i] = a.right[id], b.right[id]
 	}
 	return p.printPaired(score.Pair(rightA, rightB), a, b, c.json)
+}
+
+// drawLosses draws the losses of runs a and b.
+func drawLosses(path, a, b string) error {
+	var curves [2]report.LossCurve
+	for i, dir := range []string{a, b} {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return fmt.Errorf("-losses: %s is no run of train, whose %s has the losses", dir, report.MetricsFile)
+		}
+		steps, err := report.ReadMetrics(filepath.Join(dir, report.MetricsFile))
+		if err != nil {
+			return fmt.Errorf("-losses: %w", err)
+		}
+		curves[i] = report.LossCurve{Name: dir, Steps: steps}
+	}
+	return report.SaveLosses(path, curves)
 }
 
 // samePlaces checks that two sets of answers are about the same questions.

@@ -29,4 +29,6 @@ func TestCompareTellsABetterRunFromChance(t *testing.T) {
 	fails(t, 2, []string{"two"}, "compare", bad)
 	one := write(t, filepath.Join(dir, "one.jsonl"), []byte(`{"id":"v9","verdict":"correct"}`))
 	fails(t, 1, []string{one, `"v0"`}, "compare", judged["a"], one)
+	fails(t, 1, []string{"-losses", bad, "no run"}, "compare", bad, bad, "-data", w.valid, "-db-dir", w.databases, "-losses", filepath.Join(dir, "l.svg"))
+	fails(t, 2, []string{"-losses", ".svg or .png"}, "compare", bad, bad, "-losses", filepath.Join(dir, "l.pdf"))
 }
