@@ -11,7 +11,6 @@ import (
 	"sync"
 	"unsafe"
 
-	"github.com/hone-ml/hone/nn"
 	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/tensor/gguf"
 )
@@ -49,28 +48,6 @@ func buildGGUF(path string, o LoadOptions) (CausalLM, error) {
 	m, err := BuildConfig(g.config, o)
 	if err != nil {
 		return nil, fmt.Errorf("models: %s: %w", path, err)
-	}
-	return m, nil
-}
-
-// loadGGUF builds the model of a GGUF file and fills it.
-func loadGGUF(path string, o LoadOptions) (CausalLM, error) {
-	blocks := o.DType
-	if blocks != nil && blocks.IsQuantized() {
-		o.DType = nil
-	}
-	m, err := buildGGUF(path, o)
-	if err != nil {
-		return nil, err
-	}
-	if blocks != nil && blocks.IsQuantized() {
-		// Before there are values, so that blocks of the file become those of the model as they are.
-		if err := nn.QuantizeEmpty(m, *blocks); err != nil {
-			return nil, fmt.Errorf("models: %s: %w", path, err)
-		}
-	}
-	if err := loadGGUFParameters(path, m, !o.Copy); err != nil {
-		return nil, err
 	}
 	return m, nil
 }

@@ -25,8 +25,8 @@ type LoadOptions struct {
 	// Device is where the parameters live; nil stands for the CPU.
 	Device *tensor.Device
 	// DType is the parameters' dtype; nil stands for the one that config.json names. With Q8_0 or Q4_0 the
-	// weights of linear layers are quantised once they are loaded, see nn.Quantize, and everything else,
-	// a head tied to the embedding included, has the dtype of config.json: that is for inference only.
+	// weights of linear layers are quantised as they are read, see nn.Quantize, and everything else,
+	// a head tied to the embedding included, has the dtype of config.json: for inference, or under adapters.
 	DType *tensor.DType
 	// Copy reads the parameters into memory of their own. Otherwise those whose dtype is the file's are
 	// mapped where the system and the device allow it: loading takes no time and no memory, until a
@@ -49,9 +49,6 @@ func parameterDType(format safetensors.DType) (dt tensor.DType, ok bool) {
 // weights, BF16 where these are quantised; with LoadOptions.DType Q8_0 or Q4_0, weights of linear layers
 // that have that type in the file stay the blocks that they are.
 func Load(dir string, o LoadOptions) (CausalLM, error) {
-	if isGGUF(dir) {
-		return loadGGUF(dir, o)
-	}
 	blocks := o.DType
 	if blocks != nil && blocks.IsQuantized() {
 		o.DType = nil
@@ -60,13 +57,18 @@ func Load(dir string, o LoadOptions) (CausalLM, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := loadParameters(dir, m, !o.Copy); err != nil {
-		return nil, err
-	}
 	if blocks != nil && blocks.IsQuantized() {
-		if err := nn.Quantize(m, *blocks); err != nil {
+		// Before there are values, so that blocks of a file become those of the model as they are.
+		if err := nn.QuantizeEmpty(m, *blocks); err != nil {
 			return nil, fmt.Errorf("models: %s: %w", dir, err)
 		}
+	}
+	fill := loadParameters
+	if isGGUF(dir) {
+		fill = loadGGUFParameters
+	}
+	if err := fill(dir, m, !o.Copy); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
@@ -260,6 +262,7 @@ func fill(f *safetensors.File, params map[string]*tensor.Tensor) error {
 				info, _ := f.Info(name)
 				dt, _ := parameterDType(info.DType)
 				errs[i] = errors.Join(errs[i], tensor.Try(func() { tensor.CopyFromBytes(params[name], dt, f.Bytes(name)) }))
+				f.Evict(name)
 			}
 		})
 	}

@@ -57,6 +57,14 @@ func OpenRegular(path string) (file *os.File, size int64, err error) {
 	return file, info.Size(), nil
 }
 
+// Evict lets data, a part of m.Data, leave the memory of the process where the system can do that; reading it again
+// reads the file again. What was written to it may be lost.
+func (m Mapping) Evict(data []byte) {
+	if len(data) > 0 {
+		evict(data)
+	}
+}
+
 // Close unmaps the file: whoever uses Data afterwards ends the program. It is called once.
 func (m Mapping) Close() error {
 	if m.unmap == nil {

@@ -4,6 +4,7 @@ package filemap
 
 import (
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,4 +23,14 @@ func mapFile(file *os.File, size int) (Mapping, error) {
 		return Mapping{}, err
 	}
 	return Mapping{data, writable, func() error { return unix.Munmap(data) }}, nil
+}
+
+// evict lets the whole pages of data, a part of a mapping, leave memory.
+func evict(data []byte) {
+	page := os.Getpagesize()
+	lo := (page - int(uintptr(unsafe.Pointer(unsafe.SliceData(data)))%uintptr(page))) % page
+	hi := len(data) - (int(uintptr(unsafe.Pointer(unsafe.SliceData(data)))%uintptr(page))+len(data))%page
+	if lo < hi {
+		_ = unix.Madvise(data[lo:hi], unix.MADV_DONTNEED) // where it does nothing the pages stay
+	}
 }

@@ -147,6 +147,16 @@ func (f *File) bytes(info Info) []byte {
 	return m.Data[info.Offset:end:end]
 }
 
+// Evict lets the bytes of the tensor called name leave the process's memory, where
+// the system can do that: for whoever has copied them. They stay valid, and are read
+// from the file again; what was written to them may be lost.
+func (f *File) Evict(name string) {
+	if i, ok := f.index[name]; ok {
+		info := f.infos[i]
+		f.shards[info.File].Evict(f.bytes(info))
+	}
+}
+
 // All yields every tensor and its bytes in the order of [File.Names]. What is
 // said there of shapes and bytes holds here too.
 func (f *File) All() iter.Seq2[Info, []byte] {

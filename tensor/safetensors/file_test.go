@@ -65,6 +65,24 @@ func TestViewsCannotGrowIntoTheNextTensor(t *testing.T) {
 	}
 }
 
+func TestEvictedBytesComeBackFromTheFile(t *testing.T) {
+	const n = 1 << 16 // whole pages, and parts of two that hold other tensors' bytes too
+	f := opened(t, saved(t, "a.safetensors", fileOf(`{`+entry("before", "U8", "[4]", 0, 4)+","+entry("x", "U8", "[65536]", 4, 4+n)+","+entry("after", "U8", "[4]", 4+n, 8+n)+`}`, 8+n)))
+	if f.CopyOnWrite() {
+		f.Bytes("before")[0], f.Bytes("after")[0] = 200, 200
+	}
+	f.Evict("x")
+	f.Evict("other")
+	for i, b := range f.Bytes("x") {
+		if b != byte(i+4) {
+			t.Fatalf("byte %d is %d", i, b)
+		}
+	}
+	if f.CopyOnWrite() && (f.Bytes("before")[0] != 200 || f.Bytes("after")[0] != 200) {
+		t.Error("the tensors beside it lost what was written to them")
+	}
+}
+
 func TestAllStopsWhenAsked(t *testing.T) {
 	n := 0
 	for range opened(t, filepath.Join("testdata", "dtypes.safetensors")).All() {
