@@ -98,5 +98,5 @@ func NewLinear(base *nn.Linear, c Config, r *tensor.Rand) *Linear {
 func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
 	s := x.Scope()
 	low := tensor.Linear(l.Dropout.Forward(x), l.A.In(s).To(x.DType()), nil).MulScalar(l.Scale)
-	return l.Base.Forward(x).Add(tensor.Linear(low, l.B.In(s).To(x.DType()), nil))
+	return tensor.LinearAdd(l.Base.Forward(x), low, l.B.In(s).To(x.DType()), nil)
 }
