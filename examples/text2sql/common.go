@@ -78,7 +78,7 @@ func (c *common) open(p *program) (*tensor.Device, error) {
 	return dev, c.observe(p, dev)
 }
 
-// find is the device of -device. With auto it is the first GPU, or else the CPU, and then the reason is told.
+// find is the device of -device. With auto it is the first GPU, or else the CPU.
 func (c *common) find(p *program) (*tensor.Device, error) {
 	if c.device != "auto" {
 		dev, err := tensor.OpenDevice(c.device)
@@ -89,7 +89,7 @@ func (c *common) find(p *program) (*tensor.Device, error) {
 	}
 	dev, err := tensor.CUDA(0)
 	if err != nil {
-		fmt.Fprintf(p.stderr, "no GPU, so on the CPU: %s\n", strings.TrimPrefix(oneLine(err), "tensor: "))
+		fmt.Fprintln(p.stderr, "no GPU, so on the CPU; text2sql info says why")
 		return tensor.CPU(), nil
 	}
 	return dev, nil

@@ -32,7 +32,7 @@ func TestAutoFallsBackToTheCPUAndSaysSo(t *testing.T) {
 	w := theWorld(t)
 	args := []string{"eval", "-model", w.model, "-data", w.valid, "-db-dir", w.databases, "-limit", "1"}
 	o := cli(t, args...)
-	if first, _, _ := strings.Cut(o.stderr, "\n"); o.code != 0 || !strings.HasPrefix(first, "no GPU, so on the CPU: ") {
+	if first, _, _ := strings.Cut(o.stderr, "\n"); o.code != 0 || !strings.HasPrefix(first, "no GPU, so on the CPU; text2sql info") {
 		t.Errorf("exit code %d, standard error %s", o.code, o.stderr)
 	}
 	if o := cli(t, append(args, "-device", "cpu")...); o.code != 0 || strings.Contains(o.stderr, "no GPU") {
