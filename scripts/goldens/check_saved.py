@@ -4,8 +4,9 @@
 
 Prints the shape, sums and a few values of the logits and a greedy continuation, to be held beside hone's
 own. FILE is a .safetensors that hone wrote with "logits" ([T, V] or [1, T, V]) and, if --ids is not
-given, "ids" ([T] or [1, T]); then the two are compared. The exit status is 1 when the directory does not
-load cleanly (a missing, extra or misshapen tensor) or the logits differ by more than --tolerance.
+given, "ids" ([T] or [1, T]), as `go run ./scripts/goldens/logits` does; then the two are compared. The exit status
+is 1 when the directory does not load cleanly (a missing, extra or misshapen tensor), the logits differ by more than
+--tolerance, or the tokenizer of DIR gives the prompt in FILE's metadata other ids.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pathlib import Path
 from common import error
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -77,6 +79,11 @@ def main() -> None:
     if tokenizer is not None:
         print("greedy text", repr(tokenizer.decode(out)))
 
+    if hone and tokenizer is not None:
+        with safe_open(a.against, "pt") as f:
+            prompt = (f.metadata() or {}).get("prompt")
+        if prompt is not None and (theirs := tokenizer(prompt).input_ids) != ids[0].tolist():
+            sys.exit(f"{a.against}: the prompt {prompt!r} has the ids {ids[0].tolist()}, here {theirs}")
     if hone:
         e = error(hone["logits"].float().reshape(logits.shape), logits)
         print(f"against     {a.against}: max|a−b| / max|b| = {e:.2e}, tolerance {a.tolerance:.0e}")
