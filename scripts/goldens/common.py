@@ -61,4 +61,4 @@ def save(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     save_file(out, path, metadata={"made_with": MADE_WITH})
     size = path.stat().st_size
     assert size < MAX_BYTES, f"{path} has {size} bytes"
-    print(f"{path.relative_to(ROOT)}: {len(out)} tensors, {size} bytes")
+    print(f"{os.path.relpath(path)}: {len(out)} tensors, {size} bytes")

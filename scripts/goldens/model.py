@@ -26,7 +26,7 @@ def weights(folder: Path, seed: int) -> None:
     """Saves a model whose every parameter is random, the norms around 1, large enough for a mistake to show."""
     text = (folder / "config.json").read_text()
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    model = AutoModelForCausalLM.from_config(config).float().eval()
+    model = plain(AutoModelForCausalLM.from_config(config).float().eval())
     rand = Random(seed)
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -38,16 +38,29 @@ def weights(folder: Path, seed: int) -> None:
                 p.copy_(rand.normal(*p.shape, std=0.2))
             else:
                 p.copy_(rand.normal(*p.shape, std=1.2 * p.shape[-1] ** -0.5))
+        tokens = model.get_input_embeddings().weight
+        tokens /= gain(model)  # else what the layers add is lost beside a multiplied embedding, and a tied head repeats each token
     model.generation_config = GenerationConfig(bos_token_id=config.bos_token_id, eos_token_id=config.eos_token_id)
     model.save_pretrained(folder)
     (folder / "config.json").write_text(text)
 
 
-def load(folder: Path, attention: str = "eager", dtype: torch.dtype = torch.float32):
-    model = load_dense(folder, attention, dtype)
-    model.get_input_embeddings().padding_idx = None  # which would drop the gradient of its row
+def plain(model):
     model.config._experts_implementation = "eager"  # the grouped one wants widths of whole 16 bytes
     model.config.output_router_logits = False  # transformers' generate cannot do with them
+    return model
+
+
+def gain(model) -> float:
+    """How much larger the embedding of tokens is where it enters the first layer."""
+    ids = torch.arange(model.config.vocab_size)[None, :16]
+    first = model(ids, use_cache=False, output_hidden_states=True).hidden_states[0]
+    return (first.norm() / model.get_input_embeddings().weight[ids].norm()).item()
+
+
+def load(folder: Path, attention: str = "eager", dtype: torch.dtype = torch.float32):
+    model = plain(load_dense(folder, attention, dtype))
+    model.get_input_embeddings().padding_idx = None  # which would drop the gradient of its row
     return model
 
 
