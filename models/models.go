@@ -5,6 +5,8 @@
 // An architecture is a package of its own that registers itself, as image formats and SQL drivers do:
 //
 //	import _ "github.com/hone-ml/hone/models/qwen"
+//
+// Importing models/all registers every one that hone has.
 package models
 
 import (

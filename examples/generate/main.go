@@ -16,9 +16,8 @@ import (
 	"time"
 
 	"github.com/hone-ml/hone/models"
+	_ "github.com/hone-ml/hone/models/all"
 	"github.com/hone-ml/hone/models/hub"
-	_ "github.com/hone-ml/hone/models/llama"
-	_ "github.com/hone-ml/hone/models/qwen"
 	"github.com/hone-ml/hone/tokenizer"
 )
 

@@ -10,8 +10,7 @@ import (
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
 	"github.com/hone-ml/hone/examples/text2sql/internal/score"
 	"github.com/hone-ml/hone/models"
-	_ "github.com/hone-ml/hone/models/llama" // registers llama
-	_ "github.com/hone-ml/hone/models/qwen"  // registers qwen2 and qwen3
+	_ "github.com/hone-ml/hone/models/all"
 )
 
 var evalCommand = command{

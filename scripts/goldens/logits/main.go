@@ -4,17 +4,20 @@
 //	python scripts/goldens/check_saved.py DIR --against logits.safetensors
 //
 // The file holds "ids" [T] and "logits" [T, V], computed in F32, and in its metadata the prompt. DIR may be a .gguf file, or an adapter, whose base -base names.
+// A model without a tokenizer takes -ids 1,2,3 in the place of a prompt.
 package main
 
 import (
 	"encoding/binary"
 	"flag"
+	"fmt"
 	"log"
 	"math"
+	"strconv"
+	"strings"
 
 	"github.com/hone-ml/hone/models"
-	_ "github.com/hone-ml/hone/models/llama"
-	_ "github.com/hone-ml/hone/models/qwen"
+	_ "github.com/hone-ml/hone/models/all"
 	"github.com/hone-ml/hone/nn/lora"
 	"github.com/hone-ml/hone/tensor"
 	"github.com/hone-ml/hone/tensor/safetensors"
@@ -26,14 +29,15 @@ func main() {
 	dir := flag.String("model", "", "model directory, .gguf file or adapter")
 	base := flag.String("base", "", "model that an adapter is of")
 	prompt := flag.String("prompt", "The capital of France is Paris. SELECT count(*) FROM singer WHERE age > 56;", "text")
+	list := flag.String("ids", "", "token ids, separated by commas, in the place of a prompt")
 	out := flag.String("out", "logits.safetensors", "file to write")
 	flag.Parse()
-	if err := write(*dir, *base, *prompt, *out); err != nil {
+	if err := write(*dir, *base, *prompt, *list, *out); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func write(dir, base, prompt, out string) error {
+func write(dir, base, prompt, list, out string) error {
 	from := dir
 	if lora.Exists(dir) {
 		from = base
@@ -48,11 +52,17 @@ func write(dir, base, prompt, out string) error {
 			return err
 		}
 	}
-	tok, err := models.LoadTokenizer(from)
+	metadata := safetensors.FormatPT()
+	var ids []int32
+	if list != "" {
+		ids, err = parseIDs(list, m.Head().Dim(0))
+	} else {
+		ids, err = encode(from, prompt)
+		metadata["prompt"] = prompt
+	}
 	if err != nil {
 		return err
 	}
-	ids := tok.EncodePrompt(prompt)
 	var logits []float32
 	err = tensor.Try(func() {
 		s := m.Head().Device().NewScope()
@@ -70,10 +80,27 @@ func write(dir, base, prompt, out string) error {
 	for _, x := range logits {
 		logitBytes = binary.LittleEndian.AppendUint32(logitBytes, math.Float32bits(x))
 	}
-	metadata := safetensors.FormatPT()
-	metadata["prompt"] = prompt
 	return safetensors.Write(out, []safetensors.Tensor{
 		{Name: "ids", DType: safetensors.I32, Shape: []int{len(ids)}, Data: idBytes},
 		{Name: "logits", DType: safetensors.F32, Shape: []int{len(ids), m.Head().Dim(0)}, Data: logitBytes},
 	}, metadata)
+}
+
+func encode(dir, prompt string) ([]int32, error) {
+	tok, err := models.LoadTokenizer(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%w (-ids does without a tokenizer)", err)
+	}
+	return tok.EncodePrompt(prompt), nil
+}
+
+func parseIDs(list string, vocab int) (ids []int32, err error) {
+	for field := range strings.SplitSeq(list, ",") {
+		id, err := strconv.Atoi(strings.TrimSpace(field))
+		if err != nil || id < 0 || id >= vocab {
+			return nil, fmt.Errorf("-ids: %q is not a token of a vocabulary of %d", field, vocab)
+		}
+		ids = append(ids, int32(id))
+	}
+	return ids, nil
 }
