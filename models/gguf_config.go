@@ -298,7 +298,10 @@ func (s llama3Scaling) factors(headDim int, theta float64) []float32 {
 }
 
 // endings are the control tokens that end a turn or a text in every model that has them, as for llama.cpp.
-var endings = []string{"<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>"}
+var endings = []string{"<|im_end|>", "<|endoftext|>", "<|eot_id|>", endOfMessage, "<|end_of_text|>"}
+
+// endOfMessage ends what Llama 3.1 says to a tool.
+const endOfMessage = "<|eom_id|>"
 
 // ends are the tokens that end a text: those that the metadata name, the first of them first, and the
 // control tokens that are called like an ending.

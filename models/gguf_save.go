@@ -234,22 +234,43 @@ func (w *ggufWriter) set(key string, value any) {
 	w.metadata = append(w.metadata, gguf.KV{Key: key, Value: value})
 }
 
-// ends names the first token that ends a text, and the first other one that does, as the end of a turn.
+// ends names the token that ends a text: the tokenizer's own if it is one of the model's, for chat templates write
+// that, or else the model's first; and two more, as the ends of a turn and of a message. Where nothing is named it goes
+// by what control tokens are called: llama.cpp would take token 11, whatever that is.
 func (w *ggufWriter) ends(m CausalLM, t *tokenizer.Tokenizer) {
 	var ids []int32
 	if s, ok := m.(Stopper); ok {
-		ids = s.StopTokens()
+		ids = slices.Clone(s.StopTokens())
 	}
-	if t != nil && len(ids) == 0 {
-		if eos, ok := t.EOS(); ok {
-			ids = []int32{eos}
+	message := int32(-1)
+	if t != nil {
+		if eos, ok := t.EOS(); ok && (len(ids) == 0 || slices.Contains(ids, eos)) {
+			ids = slices.Insert(slices.DeleteFunc(ids, func(id int32) bool { return id == eos }), 0, eos)
+		}
+		for _, name := range endings {
+			if id, ok := t.TokenToID(name); ok && t.IsSpecial(id) && len(ids) == 0 {
+				ids = []int32{id}
+			}
+		}
+		if id, ok := t.TokenToID(endOfMessage); ok {
+			message = id
 		}
 	}
-	if len(ids) > 0 {
-		w.set("tokenizer.ggml.eos_token_id", uint32(ids[0]))
-	}
-	if len(ids) > 1 {
-		w.set("tokenizer.ggml.eot_token_id", uint32(ids[1]))
+	named := map[string]bool{}
+	for _, id := range ids {
+		key := "eos"
+		switch {
+		case id < 0 || int(id) >= m.Head().Dim(0): // of a larger model's config.json
+			continue
+		case named["eot"] || named["eos"] && id == message:
+			key = "eom"
+		case named["eos"]:
+			key = "eot"
+		}
+		if !named[key] {
+			named[key] = true
+			w.set("tokenizer.ggml."+key+"_token_id", uint32(id))
+		}
 	}
 }
 
@@ -323,7 +344,7 @@ func (w *ggufWriter) describeTokenizer(m CausalLM, vocab int) error {
 		return fmt.Errorf("tokenizer_config.json: %w", err)
 	}
 	bos, ok := tokenOf(t, c.BOS)
-	if id := w.config.BOSTokenID; !ok && id != nil && *id >= 0 {
+	if id := w.config.BOSTokenID; !ok && id != nil && *id >= 0 && *id < vocab {
 		bos, ok = int32(*id), true
 	}
 	prefix := t.EncodePrompt("")

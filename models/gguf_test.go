@@ -263,6 +263,94 @@ func TestATokenizerComesBackFromAGGUFFile(t *testing.T) {
 	}
 }
 
+// controls is a tokenizer with these control tokens, from 0 on, of which the last ends a text if eos says so.
+func controls(t testing.TB, eos string, tokens ...string) *tokenizer.Tokenizer {
+	t.Helper()
+	tok, err := tokenizer.Train(slices.Values([]string{"a text"}), tokenizer.TrainOptions{VocabSize: 256 + len(tokens), AddedTokens: tokenizer.ControlTokens(tokens...), EOS: eos})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+func TestEveryEndOfATextIsNamedInAGGUFFile(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		tokens []string
+		eos    string  // the tokenizer's
+		stops  []int32 // the model's
+		want   map[string]int
+	}{
+		{"the tokenizer's first, for templates write it", []string{"<a>", "<b>"}, "<b>", []int32{0, 1}, map[string]int{"eos": 1, "eot": 0}},
+		{"the model's, where they disagree", []string{"<a>", "<b>"}, "<b>", []int32{0}, map[string]int{"eos": 0}},
+		{"Llama 3.1's, each in its place", []string{"<|end_of_text|>", "<|eom_id|>", "<|eot_id|>"}, "", []int32{0, 1, 2}, map[string]int{"eos": 0, "eom": 1, "eot": 2}},
+		{"three", []string{"<a>", "<b>", "<c>"}, "", []int32{2, 0, 1}, map[string]int{"eos": 2, "eot": 0, "eom": 1}},
+		{"by name, where nobody says", []string{"<a>", "<|im_end|>"}, "", nil, map[string]int{"eos": 1}},
+		{"none that the vocabulary lacks", []string{"<a>"}, "<a>", []int32{151645, 0}, map[string]int{"eos": 0}},
+	} {
+		config := tiny(true, "float32")
+		config.EOSTokenID = c.stops
+		m, err := qwen.New(config, tensor.CPU())
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := savedGGUF(t, m, models.GGUFOptions{Tokenizer: controls(t, c.eos, c.tokens...)})
+		f, err := gguf.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int{}
+		for _, key := range []string{"eos", "eot", "eom"} {
+			if id, ok, err := gguf.Get[int](f.Metadata(), "tokenizer.ggml."+key+"_token_id"); err != nil {
+				t.Error(err)
+			} else if ok {
+				got[key] = id
+			}
+		}
+		f.Close()
+		if !maps.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+		if _, err := models.LoadTokenizer(path); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestAddedTokensBehindAGapKeepTheirIDs(t *testing.T) {
+	c := tiny(true, "float32")
+	c.VocabSize = 290
+	m, err := qwen.New(c, tensor.CPU())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := savedGGUF(t, m, models.GGUFOptions{Tokenizer: trained(t)})
+	rewriteGGUF(t, path, func(_ map[string]gguf.Tensor, m *gguf.Metadata) {
+		types := make([]int32, 290)
+		for i := range types {
+			types[i] = 1
+		}
+		types[286], types[287], types[288], types[289] = 3, 5, 4, 5 // control, unused, user, unused
+		set(m, "tokenizer.ggml.token_type", types)
+		tokens, _, err := gguf.Get[[]string](*m, "tokenizer.ggml.tokens")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(slices.Clone(tokens[:286]), "<one>", "[PAD287]", "<two>", "[PAD289]")
+		set(m, "tokenizer.ggml.tokens", tokens)
+		set(m, "tokenizer.ggml.merges", []string{})
+	})
+	tok, err := models.LoadTokenizer(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, _ := tok.JSON()
+	addedTokensHaveTheirIDs(t, "a gap", file)
+	if ids := tok.Encode("<one><two>"); !slices.Equal(ids, []int32{286, 288}) || tok.VocabSize() != 289 {
+		t.Errorf("the added tokens are %v of %d", ids, tok.VocabSize())
+	}
+}
+
 func TestWhatAGGUFFileLacksIsNamed(t *testing.T) {
 	vector := func(n int) gguf.Tensor {
 		return gguf.Tensor{Type: gguf.F32, Shape: []int{n}, Data: make([]byte, 4*n)}

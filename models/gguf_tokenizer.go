@@ -227,13 +227,16 @@ func (v *ggufVocabulary) begin() []byte {
 	return append(b, ']')
 }
 
-// appendVocab appends the model's tokens: all but those that were added behind its last, or fill the vocabulary up
-// there. The reference (tokenizers, added_vocabulary.rs) finds the ids of added tokens here and gives those that it
-// does not find the ids behind the last, whatever added_tokens says.
+// appendVocab appends the model's tokens: all but those that were added behind its last, and what fills the vocabulary
+// up behind these. The reference (tokenizers, added_vocabulary.rs) finds the ids of added tokens here and gives those
+// that it does not find the ids behind the last without a gap, whatever added_tokens says.
 func (v *ggufVocabulary) appendVocab(b []byte) []byte {
 	b = append(b, `,"vocab":{`...)
 	end := len(v.tokens)
-	for end > 0 && slices.Contains([]int{tokenUnused, tokenControl, tokenUser}, v.kind(end-1)) {
+	for end > 0 && v.kind(end-1) == tokenUnused {
+		end--
+	}
+	for end > 0 && (v.kind(end-1) == tokenControl || v.kind(end-1) == tokenUser) {
 		end--
 	}
 	for id, token := range v.tokens[:end] {
