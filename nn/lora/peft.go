@@ -56,11 +56,19 @@ type peftConfig struct {
 	TargetParameters []string           `json:"target_parameters,omitempty"`
 	TrainableTokens  json.RawMessage    `json:"trainable_token_indices,omitempty"`
 	Replication      json.RawMessage    `json:"layer_replication,omitempty"`
+	BlockDiagonal    json.RawMessage    `json:"use_bdlora,omitempty"`
+	Arrow            json.RawMessage    `json:"arrow_config,omitempty"`
+	KaSA             json.RawMessage    `json:"kasa_config,omitempty"`
+	MonteCLoRA       json.RawMessage    `json:"monteclora_config,omitempty"`
 }
+
+// plainInits are the init_lora_weights that only say what A and B were at first. PEFT's others (PiSSA, OLoRA, CorDA,
+// LoftQ, …) take something out of the base's weights, each time that the adapter is loaded.
+var plainInits = []any{nil, true, false, "gaussian", "eva", "orthogonal"}
 
 // unsupported names what an adapter asks for that this package does not compute, "" if nothing.
 func (c *peftConfig) unsupported() string {
-	given := func(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
+	given := func(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" && string(raw) != "false" }
 	for _, f := range []struct {
 		is   bool
 		what string
@@ -69,6 +77,8 @@ func (c *peftConfig) unsupported() string {
 		{c.FanInFanOut, "fan_in_fan_out"}, {c.DoRA, "use_dora"}, {c.QALoRA, "use_qalora"}, {c.LoRABias, "lora_bias"}, {c.ALoRA != nil, "alora_invocation_tokens"},
 		{len(c.RankPattern) > 0, "rank_pattern"}, {len(c.AlphaPattern) > 0, "alpha_pattern"}, {len(c.ModulesToSave) > 0, "modules_to_save"},
 		{len(c.TargetParameters) > 0, "target_parameters"}, {given(c.TrainableTokens), "trainable_token_indices"}, {given(c.Replication), "layer_replication"},
+		{given(c.BlockDiagonal), "use_bdlora"}, {given(c.Arrow), "arrow_config"}, {given(c.KaSA), "kasa_config"}, {given(c.MonteCLoRA), "monteclora_config"},
+		{!slices.Contains(plainInits, c.InitWeights), fmt.Sprintf("init_lora_weights %v, which changes the weights of the base (PEFT's path_initial_model_for_weight_conversion makes a plain adapter of it)", c.InitWeights)},
 	} {
 		if f.is {
 			return f.what

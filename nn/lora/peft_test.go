@@ -191,16 +191,18 @@ func TestLoadNamesWhatItCannotTakeAndChangesNothing(t *testing.T) {
 	fails(lora.ConfigFile, t.TempDir())
 	fails("another model", filepath.Join("testdata", "llama"))
 	for part, change := range map[string]func(c map[string]any){
-		"use_dora":          func(c map[string]any) { c["use_dora"] = true },
-		"rank_pattern":      func(c map[string]any) { c["rank_pattern"] = map[string]any{"q_proj": 8} },
-		"modules_to_save":   func(c map[string]any) { c["modules_to_save"] = []string{"lm_head"} },
-		`bias "all"`:        func(c map[string]any) { c["bias"] = "all" },
-		`"IA3"`:             func(c map[string]any) { c["peft_type"] = "IA3" },
-		"the rank is 0":     func(c map[string]any) { c["r"] = 0 },
-		"the rank want":     func(c map[string]any) { c["r"] = 4 },
-		"alpha":             func(c map[string]any) { c["lora_alpha"] = -1 },
-		"target_modules is": func(c map[string]any) { c["target_modules"] = 3 },
-		"r of type int":     func(c map[string]any) { c["r"] = "many" },
+		"use_dora":                        func(c map[string]any) { c["use_dora"] = true },
+		"rank_pattern":                    func(c map[string]any) { c["rank_pattern"] = map[string]any{"q_proj": 8} },
+		"modules_to_save":                 func(c map[string]any) { c["modules_to_save"] = []string{"lm_head"} },
+		"changes the weights of the base": func(c map[string]any) { c["init_lora_weights"] = "pissa_niter_4" },
+		"kasa_config":                     func(c map[string]any) { c["kasa_config"] = map[string]any{} },
+		`bias "all"`:                      func(c map[string]any) { c["bias"] = "all" },
+		`"IA3"`:                           func(c map[string]any) { c["peft_type"] = "IA3" },
+		"the rank is 0":                   func(c map[string]any) { c["r"] = 0 },
+		"the rank want":                   func(c map[string]any) { c["r"] = 4 },
+		"alpha":                           func(c map[string]any) { c["lora_alpha"] = -1 },
+		"target_modules is":               func(c map[string]any) { c["target_modules"] = 3 },
+		"r of type int":                   func(c map[string]any) { c["r"] = "many" },
 	} {
 		var config map[string]any
 		if err := json.Unmarshal(raw, &config); err != nil {
