@@ -63,7 +63,8 @@ func (f *adapterFlags) check(fs *flag.FlagSet, dtype string) error {
 func (f *adapterFlags) config(model string) (lora.Config, error) {
 	c := lora.Config{Rank: f.rank, Alpha: f.alpha, Dropout: f.dropout, Targets: strings.Split(f.targets, ","), Base: model, Task: "CAUSAL_LM"}
 	if _, err := os.Stat(model); err != nil {
-		return c, nil // ORG/NAME
+		c.Base, c.Revision, _ = strings.Cut(model, "@") // ORG/NAME[@REVISION]; PEFT wants them apart
+		return c, nil
 	}
 	path, err := filepath.Abs(model)
 	c.Base = path
@@ -135,7 +136,11 @@ func (p *program) findSource(ctx context.Context, name string) (s source, err er
 		if c.Base == "" {
 			return s, fmt.Errorf("-model: the adapter in %s does not say of which model it is; add base_model_name_or_path to its %s", s.adapter, lora.ConfigFile)
 		}
-		if s.path, err = p.findModel(ctx, c.Base); err != nil {
+		base := c.Base
+		if _, err := os.Stat(base); err != nil && c.Revision != "" {
+			base += "@" + c.Revision
+		}
+		if s.path, err = p.findModel(ctx, base); err != nil {
 			return s, fmt.Errorf("%w: it is the base of the adapter in %s, by base_model_name_or_path in its %s", err, s.adapter, lora.ConfigFile)
 		}
 		if lora.Exists(s.path) {

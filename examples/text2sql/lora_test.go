@@ -128,6 +128,20 @@ func TestAnAdapterTakesAFractionOfTheMemory(t *testing.T) {
 	}
 }
 
+func TestAnAdapterNamesTheModelOfTheHubAsPEFTDoes(t *testing.T) {
+	w := theWorld(t)
+	hubOf(t, w.model)
+	run := filepath.Join(t.TempDir(), "run")
+	ok(t, "train", "-model", "test/model@main", "-data", w.train, "-out", run, "-max-steps", "1", "-max-length", "256", "-lora", "-rank", "1", "-device", "cpu")
+	if c, err := lora.ReadConfig(run); err != nil || c.Base != "test/model" || c.Revision != "main" {
+		t.Errorf("the base is %q at %q, %v", c.Base, c.Revision, err)
+	}
+	ok(t, "export", "-model", run, "-out", filepath.Join(t.TempDir(), "merged"))
+	config := read(t, filepath.Join(run, lora.ConfigFile))
+	write(t, filepath.Join(run, lora.ConfigFile), bytes.Replace(config, []byte(`"main"`), []byte(`"v9"`), 1))
+	fails(t, 1, []string{"test/model@v9"}, "export", "-model", run, "-out", filepath.Join(t.TempDir(), "other"))
+}
+
 func TestTrainLoRARefusesWhatDoesNotFit(t *testing.T) {
 	w, dir := theWorld(t), t.TempDir()
 	args := func(more ...string) []string {

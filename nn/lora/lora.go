@@ -38,8 +38,8 @@ type Config struct {
 	Targets []string
 
 	// Base and Task are for the readers of the files: the model that the adapter is of, as a path or ORG/NAME, and
-	// PEFT's kind of it, such as "CAUSAL_LM".
-	Base, Task string
+	// PEFT's kind of it, such as "CAUSAL_LM". Revision is the branch, tag or commit of a Base on the hub, "" for its main.
+	Base, Revision, Task string
 }
 
 // Scale is the factor of B·A.

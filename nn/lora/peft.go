@@ -35,6 +35,7 @@ type peftConfig struct {
 	PEFTType       string          `json:"peft_type"`
 	Task           *string         `json:"task_type"`
 	Base           *string         `json:"base_model_name_or_path"`
+	Revision       *string         `json:"revision"`
 	Rank           int             `json:"r"`
 	Alpha          float64         `json:"lora_alpha"`
 	Dropout        float64         `json:"lora_dropout"`
@@ -112,6 +113,9 @@ func ReadConfig(dir string) (Config, error) {
 	if p.Base != nil {
 		c.Base = *p.Base
 	}
+	if p.Revision != nil {
+		c.Revision = *p.Revision
+	}
 	if p.Task != nil {
 		c.Task = *p.Task
 	}
@@ -183,7 +187,7 @@ func (a *Adapter) Save(dir string) error {
 	if err != nil {
 		return fmt.Errorf("lora: %w", err)
 	}
-	config, err := json.MarshalIndent(peftConfig{PEFTType: "LORA", Task: text(c.Task), Base: text(c.Base), Rank: c.Rank, Alpha: c.Alpha, Dropout: c.Dropout,
+	config, err := json.MarshalIndent(peftConfig{PEFTType: "LORA", Task: text(c.Task), Base: text(c.Base), Revision: text(c.Revision), Rank: c.Rank, Alpha: c.Alpha, Dropout: c.Dropout,
 		RankStabilised: c.RankStabilised, Targets: targets, Bias: "none", InferenceMode: true, InitWeights: true}, "", "  ")
 	if err != nil {
 		return fmt.Errorf("lora: %w", err)

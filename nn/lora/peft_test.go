@@ -98,7 +98,7 @@ func TestAdaptersComputeWhatPEFTComputes(t *testing.T) {
 func TestWhatIsSavedIsLoadedAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deep", "adapter")
 	for _, c := range []lora.Config{
-		{Rank: 3, Alpha: 5, Dropout: 0.1, Targets: []string{"q_proj", "up_proj"}, Base: "org/base", Task: "CAUSAL_LM"},
+		{Rank: 3, Alpha: 5, Dropout: 0.1, Targets: []string{"q_proj", "up_proj"}, Base: "org/base", Revision: "v1", Task: "CAUSAL_LM"},
 		{Rank: 2, Alpha: 0.5, RankStabilised: true, Targets: []string{lora.AllLinear}},
 	} {
 		m := load(t, qwen, tensor.F32)
@@ -120,7 +120,7 @@ func TestWhatIsSavedIsLoadedAgain(t *testing.T) {
 			c.Targets = []string{"down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"}
 		}
 		if !slices.Equal(got.Targets, c.Targets) || got.Rank != c.Rank || got.Alpha != c.Alpha || got.Dropout != c.Dropout ||
-			got.RankStabilised != c.RankStabilised || got.Base != c.Base || got.Task != c.Task {
+			got.RankStabilised != c.RankStabilised || got.Base != c.Base || got.Revision != c.Revision || got.Task != c.Task {
 			t.Errorf("the configuration came back as %+v, was %+v", got, c)
 		}
 		if dt, ok, err := lora.BaseDType(dir); dt != tensor.F32 || !ok || err != nil {
