@@ -46,6 +46,29 @@ func TestOtherFamiliesEncodeAsTheReference(t *testing.T) {
 	}
 }
 
+// The goldens are compact; the reference writes files with line ends and indents.
+func TestFilesMayBeIndented(t *testing.T) {
+	for _, family := range families {
+		compact, err := os.ReadFile(filepath.Join("testdata", "families", family, tokenizerFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var indented bytes.Buffer
+		if err := json.Indent(&indented, compact, "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		tok, err := Load(writeTokenizer(t, indented.String()))
+		if err != nil {
+			t.Errorf("%s: %v", family, err)
+			continue
+		}
+		const text = " It's  1234 naïve 日本\n<s>"
+		if got, want := tok.Encode(text), loadTestdata(t, filepath.Join("families", family)).Encode(text); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", family, got, want)
+		}
+	}
+}
+
 func TestOtherFamiliesDecodeAsTheReference(t *testing.T) {
 	type row struct {
 		IDs             []int32

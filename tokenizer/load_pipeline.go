@@ -287,6 +287,9 @@ func must(want bool) stepReader {
 // number reads a number that must be written so.
 func number(want string) stepReader {
 	return func(r *jsonReader) error {
+		if err := r.expect("a number"); err != nil {
+			return err
+		}
 		got, err := r.number()
 		if err == nil && got != want {
 			return r.errorf("%s is not supported, hone takes %s", got, want)
