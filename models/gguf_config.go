@@ -24,6 +24,9 @@ type GGUFArchitecture struct {
 	Interleaved bool
 	// ProjectionBias says that queries, keys and values always have biases, so that config.json does not tell.
 	ProjectionBias bool
+	// Numbers are those that config.json has beside Llama's: fields by what files call them, less the architecture's
+	// prefix, such as "residual_scale": "residual_multiplier". A file must have all of them.
+	Numbers map[string]string
 }
 
 // ggufArchitectures are those that files are read as and written as, by their names there.
@@ -162,7 +165,7 @@ func readGGUF(f *gguf.File) (*ggufModel, error) {
 			config["mlp_bias"] = true
 		}
 	}
-	if err := r.unsupported(headDim); err != nil {
+	if err := cmp.Or(r.unsupported(headDim), r.numbers(architecture, headDim, config)); err != nil {
 		return nil, err
 	}
 	scaling, err := r.ropeScaling(f, headDim)

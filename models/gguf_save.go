@@ -75,6 +75,7 @@ type ggufWriter struct {
 	options  GGUFOptions
 	tensors  []gguf.Tensor
 	metadata gguf.Metadata
+	numbers  gguf.Metadata     // that only this architecture has
 	weights  map[gguf.Type]int // elements of matrices
 }
 
@@ -88,6 +89,10 @@ func newGGUFWriter(config []byte, o GGUFOptions) (*ggufWriter, error) {
 		return nil, fmt.Errorf("model_type %q has no place in the GGUF format, only %s: save a directory", w.config.ModelType, strings.Join(ggufArchitectureNames(), ", "))
 	}
 	w.name, w.model.architecture = name, architecture
+	var err error
+	if w.numbers, err = architecture.numbers(name, config); err != nil {
+		return nil, err
+	}
 	if dt := o.DType; dt != nil {
 		if _, ok := ggufTypes[*dt]; !ok {
 			return nil, fmt.Errorf("matrices cannot be %s in a GGUF file, only f32, f16, bf16, q8_0 and q4_0", *dt)
@@ -222,6 +227,7 @@ func (w *ggufWriter) describe(name string, m CausalLM) error {
 	}
 	w.set(w.name+".attention.layer_norm_rms_epsilon", float32(c.RMSNormEps))
 	w.set(w.name+".rope.freq_base", float32(c.RopeTheta))
+	w.metadata = append(w.metadata, w.numbers...)
 	if w.options.Tokenizer == nil {
 		w.set("tokenizer.ggml.model", "no_vocab")
 		w.ends(m, nil)

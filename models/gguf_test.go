@@ -361,7 +361,7 @@ func TestWhatAGGUFFileLacksIsNamed(t *testing.T) {
 		want   string
 	}{
 		{"no architecture", func(_ map[string]gguf.Tensor, m *gguf.Metadata) { set(m, "general.architecture", nil) }, "no metadata general.architecture"},
-		{"another architecture", func(_ map[string]gguf.Tensor, m *gguf.Metadata) { set(m, "general.architecture", "mamba") }, `architecture "mamba" is not supported in GGUF files, only llama, llama-of-others, qwen2, qwen3: load the model's safetensors`},
+		{"another architecture", func(_ map[string]gguf.Tensor, m *gguf.Metadata) { set(m, "general.architecture", "mamba") }, `architecture "mamba" is not supported in GGUF files, only llama, llama-of-others, qwen2, qwen3, scaled: load the model's safetensors`},
 		{"no size", func(_ map[string]gguf.Tensor, m *gguf.Metadata) { set(m, "qwen3.block_count", nil) }, "metadata qwen3.block_count is missing"},
 		{"a size that is no number", func(_ map[string]gguf.Tensor, m *gguf.Metadata) { set(m, "qwen3.block_count", "two") }, `metadata "qwen3.block_count" is the string "two", want int`},
 		{"a negative size", func(_ map[string]gguf.Tensor, m *gguf.Metadata) { set(m, "qwen3.embedding_length", int32(-24)) }, "metadata qwen3.embedding_length is -24, want 1 to"},
