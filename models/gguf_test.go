@@ -520,6 +520,30 @@ func TestTokenizersOfEveryFamilyComeBackFromAGGUFFile(t *testing.T) {
 	}
 }
 
+func TestAFileThatPutsNoSpaceBeforeTextsDecodesThemWhole(t *testing.T) {
+	want, err := tokenizer.Load(filepath.Join("..", "tokenizer", "testdata", "families", "llama2", "tokenizer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := tiny(true, "bfloat16")
+	c.VocabSize = want.VocabSize()
+	m, err := qwen.New(c, tensor.CPU())
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := savedGGUF(t, m, models.GGUFOptions{Tokenizer: want})
+	rewriteGGUF(t, path, func(_ map[string]gguf.Tensor, m *gguf.Metadata) { set(m, "tokenizer.ggml.add_space_prefix", false) })
+	got, err := models.LoadTokenizer(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"a text", " a text"} {
+		if again := got.Decode(got.Encode(text)); again != text {
+			t.Errorf("%q is decoded as %q", text, again)
+		}
+	}
+}
+
 // addedTokensHaveTheirIDs checks that a reader that goes by the vocabulary, as the reference does, gives added tokens
 // the ids that the file says: those of the vocabulary, or else the next ones behind it.
 func addedTokensHaveTheirIDs(t *testing.T, name string, tokenizerJSON []byte) {

@@ -173,8 +173,9 @@ func (v *ggufVocabulary) byteLevelJSON(s ggufSplitter) []byte {
 // metaspaceJSON is the tokenizer.json of a SentencePiece BPE with byte fallback, as transformers converts
 // Llama 2's.
 func (v *ggufVocabulary) metaspaceJSON(prefix bool) []byte {
-	normalizer, pre := "null", `{"type":"Metaspace","replacement":"▁","prepend_scheme":"never","split":false}`
+	normalizer, pre, strip := "null", `{"type":"Metaspace","replacement":"▁","prepend_scheme":"never","split":false}`, ""
 	if prefix {
+		strip = `,{"type":"Strip","content":" ","start":1,"stop":0}`
 		normalizer, pre = `{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}`, "null"
 	}
 	unknown := "null"
@@ -185,7 +186,7 @@ func (v *ggufVocabulary) metaspaceJSON(prefix bool) []byte {
 	}
 	b := v.begin()
 	b = append(b, `,"normalizer":`+normalizer+`,"pre_tokenizer":`+pre+`,"post_processor":`+v.postProcessor()+
-		`,"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]}`+
+		`,"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}`+strip+`]}`+
 		`,"model":{"type":"BPE","dropout":null,"unk_token":`+unknown+`,"continuing_subword_prefix":null,"end_of_word_suffix":null,"fuse_unk":true,"byte_fallback":true,"ignore_merges":false`...)
 	b = v.appendVocab(b)
 	b = append(b, `,"merges":[`...)

@@ -27,7 +27,7 @@ func (t *Tokenizer) DecodeSkipSpecial(ids []int32) string {
 
 func (t *Tokenizer) decodeFallback(ids []int32, skipSpecial bool) string {
 	var out strings.Builder
-	var f fallback
+	f := t.newFallback()
 	for _, id := range ids {
 		if !skipSpecial || !t.special[id] {
 			out.WriteString(f.next(t.tokenBytes(id)))
@@ -71,7 +71,7 @@ type Stream struct {
 
 // NewStream returns a decoder of one text. With skipSpecial it leaves out special tokens.
 func (t *Tokenizer) NewStream(skipSpecial bool) *Stream {
-	return &Stream{t: t, skipSpecial: skipSpecial}
+	return &Stream{t: t, skipSpecial: skipSpecial, fallback: t.newFallback()}
 }
 
 // Next takes the next token and returns the text that is certain by now, often none: a character
@@ -96,7 +96,7 @@ func (s *Stream) Next(id int32) string {
 func (s *Stream) Flush() string {
 	if s.t.space != nil {
 		text := s.fallback.flush()
-		s.fallback = fallback{}
+		s.fallback = s.t.newFallback()
 		return text
 	}
 	text := toValidUTF8(string(s.pending))

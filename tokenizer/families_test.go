@@ -46,6 +46,39 @@ func TestOtherFamiliesEncodeAsTheReference(t *testing.T) {
 	}
 }
 
+// Where no ▁ is put before texts, files have no Strip, and the space that a text begins with is its own.
+func TestASpaceThatWasNotPutThereIsDecoded(t *testing.T) {
+	file, err := os.ReadFile(filepath.Join("testdata", "families", "metaspace", tokenizerFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	never := strings.Replace(string(file), `"prepend_scheme":"first"`, `"prepend_scheme":"never"`, 1)
+	never = strings.Replace(never, `,{"type":"Strip","content":" ","start":1,"stop":0}`, "", 1)
+	if len(never) >= len(file)-10 {
+		t.Fatal("the file is not as it was")
+	}
+	tok, err := Load(writeTokenizer(t, never))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{" a text", "  two", "none", " 日本"} {
+		ids := tok.Encode(text)
+		if got := tok.Decode(ids); got != text {
+			t.Errorf("%q is decoded as %q", text, got)
+		}
+		s := tok.NewStream(false)
+		for range 2 { // of two texts
+			streamed := ""
+			for _, id := range ids {
+				streamed += s.Next(id)
+			}
+			if streamed += s.Flush(); streamed != text {
+				t.Errorf("%q is streamed as %q", text, streamed)
+			}
+		}
+	}
+}
+
 // The goldens are compact; the reference writes files with line ends and indents.
 func TestFilesMayBeIndented(t *testing.T) {
 	for _, family := range families {

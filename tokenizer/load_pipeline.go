@@ -27,7 +27,8 @@ const (
 	stepsSplit     = "Split, ByteLevel"
 	stepsDigits    = "Digits, ByteLevel"
 	stepsMetaspace = "Metaspace"
-	stepsFallback  = "Replace, ByteFallback, Fuse, Strip"
+	stepsFallback  = "Replace, ByteFallback, Fuse" // and then Strip, where a ▁ is put before texts
+	stepsStripped  = stepsFallback + ", Strip"
 )
 
 // checkPipeline sees that the parts of the pipeline go together, and chooses what they are in Go. Errors are
@@ -36,10 +37,10 @@ func (b *builder) checkPipeline() error {
 	switch b.pipeline.decoder {
 	case stepsByteLevel:
 		return b.checkByteLevel()
-	case stepsFallback:
+	case stepsFallback, stepsStripped:
 		return b.checkMetaspace()
 	}
-	return &fieldError{"decoder", fmt.Sprintf("is %s, hone takes %s, or %s", b.pipeline.decoder, stepsByteLevel, stepsFallback)}
+	return &fieldError{"decoder", fmt.Sprintf("is %s, hone takes %s, or %s", b.pipeline.decoder, stepsByteLevel, stepsStripped)}
 }
 
 func (b *builder) checkByteLevel() error {
@@ -72,7 +73,7 @@ func (b *builder) checkByteLevel() error {
 
 func (b *builder) checkMetaspace() error {
 	p := &b.pipeline
-	b.space = &metaspace{}
+	b.space = &metaspace{keep: p.decoder == stepsFallback}
 	switch {
 	case p.normalizer == stepsPrepend && p.preTokenizer == stepsNone:
 		b.space.prepend = prependAlways

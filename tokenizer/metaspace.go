@@ -19,6 +19,7 @@ type metaspace struct {
 	prepend prepend
 	late    bool // by the pre-tokenizer, which does not see added tokens; otherwise by the normalizer, which does
 	cut     bool // at the beginnings of ▁
+	keep    bool // a space that a decoded text begins with, for none was put there
 }
 
 // prepend says when a text gets a ▁ before it.
@@ -102,10 +103,16 @@ func byteOf(token string) (c byte, ok bool) {
 }
 
 // fallback decodes tokens of a metaspace vocabulary: characters as they are, and runs of bytes, which are a text if
-// all of the run is UTF-8 and else U+FFFD for each byte. One space at the beginning of the text is not part of it.
+// all of the run is UTF-8 and else U+FFFD for each byte. One space at the beginning of the text is not part of it, unless
+// the vocabulary keeps it.
 type fallback struct {
 	run     []byte
 	started bool
+}
+
+// newFallback is the decoder of one text.
+func (t *Tokenizer) newFallback() fallback {
+	return fallback{started: t.space != nil && t.space.keep}
 }
 
 // next takes a token, "" for none, and returns the text that is certain by now: that of a run only when it has
