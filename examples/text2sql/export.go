@@ -5,7 +5,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -59,7 +58,7 @@ func runExport(ctx context.Context, p *program, args []string) error {
 	if err := cmp.Or(checkNotModel(*out, from.path), checkNotModel(*out, from.adapter)); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(*out, "model.safetensors")); err == nil {
+	if holdsModel(*out) {
 		return fmt.Errorf("%s holds a model already; choose another -out", *out)
 	}
 	if o.Tokenizer, err = models.LoadTokenizer(from.tokenizer()); err != nil {

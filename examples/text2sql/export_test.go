@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/hone-ml/hone/nn/lora"
 	"github.com/hone-ml/hone/tensor/gguf"
 )
 
@@ -44,6 +45,14 @@ func TestExportRefusesWhatCannotBe(t *testing.T) {
 	fails(t, 1, []string{"is the folder of -model"}, "export", "-model", w.model, "-out", w.model)
 	held := spoiled(t, w)
 	fails(t, 1, []string{"holds a model already"}, "export", "-model", w.model, "-out", held)
+	for _, name := range []string{"model.safetensors.index.json", lora.ConfigFile} { // of several files, or an adapter
+		other := t.TempDir()
+		write(t, filepath.Join(other, name), []byte("{}"))
+		fails(t, 1, []string{"holds a model already"}, "export", "-model", w.model, "-out", other)
+		if name != lora.ConfigFile {
+			fails(t, 1, []string{"holds a run or a model already"}, trainArgs(w, other, "-max-steps", "1")...)
+		}
+	}
 	if entries, _ := os.ReadDir(dir); len(entries) != 0 {
 		t.Errorf("%d files were made", len(entries))
 	}

@@ -22,17 +22,25 @@ func checkRunDir(dir string, resume bool, advice string) error {
 	if err != nil {
 		return fmt.Errorf("-out: %w", err)
 	}
-	_, err = os.Stat(filepath.Join(dir, "model.safetensors"))
-	saved := err == nil || lora.Exists(dir)
 	metrics, err := os.Stat(filepath.Join(dir, report.MetricsFile))
 	begun := err == nil && metrics.Size() > 0
 	switch {
-	case !resume && (len(checkpoints) > 0 || saved || begun):
+	case !resume && (len(checkpoints) > 0 || holdsModel(dir) || begun):
 		return fmt.Errorf("-out: %s holds a run or a model already; %s", dir, advice)
-	case resume && saved && len(checkpoints) == 0:
+	case resume && holdsModel(dir) && len(checkpoints) == 0:
 		return fmt.Errorf("-out: %s holds a model, but no checkpoint to resume from; choose another -out", dir)
 	}
 	return nil
+}
+
+// holdsModel reports whether a folder holds a model, in one file or several, or an adapter.
+func holdsModel(dir string) bool {
+	for _, name := range []string{"model.safetensors", "model.safetensors.index.json"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return lora.Exists(dir)
 }
 
 // checkNotModel refuses to write a run over the model that it starts from.
