@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -46,7 +45,7 @@ func runInit(_ context.Context, p *program, args []string) error {
 	if info, err := os.Stat(*out); err == nil && !info.IsDir() {
 		return fmt.Errorf("-out: %s is a file; name a folder to make", *out)
 	}
-	if _, err := os.Stat(filepath.Join(*out, "model.safetensors")); err == nil {
+	if holdsModel(*out) {
 		return fmt.Errorf("%s holds a model already; choose another -out", *out)
 	}
 	m, err := models.BuildConfig(raw, models.LoadOptions{Device: dev, DType: c.dtypeFlag()})
