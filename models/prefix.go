@@ -14,8 +14,9 @@ type prefix struct {
 	sequences []int
 }
 
-// prefixes finds what is worth sharing among prompts: beginnings that are at least half of each of their prompts, and
-// shorter than all of them, for the tokens behind a prompt need its last. Sequence i·samples is the first of prompt i.
+// prefixes finds what is worth sharing among prompts: beginnings shorter than all of them, for the tokens behind a prompt
+// need its last. A prompt joins those before it in the alphabet if what it shares with them is at least half of it and of
+// what they share, and saves it more than they lose by sharing less. Sequence i·samples is the first of prompt i.
 func prefixes(prompts [][]int32, samples int) []prefix {
 	order := make([]int, len(prompts))
 	for i := range order {
@@ -29,7 +30,7 @@ func prefixes(prompts [][]int32, samples int) []prefix {
 		for _, i := range order[1:] {
 			p := prompts[i]
 			shared := min(common(first[:n], p), len(p)-1)
-			if shared == 0 || 2*shared < max(n, len(p)) {
+			if shared == 0 || 2*shared < max(n, len(p)) || shared < (members-1)*(n-shared) {
 				break
 			}
 			n, members = shared, members+1

@@ -31,6 +31,7 @@ func TestWhatPromptsBeginWithIsReadOnce(t *testing.T) {
 		{"one prompt that another begins with", [][]int32{prompt(1, 20), prompt(1, 24)}, 19 + 1 + 5},
 		{"too little in common", about(prompt(1, 4), prompt(2, 9), prompt(3, 9)), 13 + 13},
 		{"a greeting and a schema", slices.Concat(about(slices.Concat(prompt(9, 5), prompt(1, 20)), []int32{1}, []int32{2}), about(prompt(9, 5), prompt(5, 30))), 25 + 2 + 35},
+		{"one among many that has half in common", append(about(prompt(1, 40), []int32{1}, []int32{2}, []int32{3}, []int32{4}), slices.Concat(prompt(1, 24), []int32{299}, prompt(2, 15))), 40 + 4 + 40},
 		{"single tokens", [][]int32{{7}, {7}}, 2},
 	} {
 		counted := &counter{newTinyModel: m}
