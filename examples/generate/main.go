@@ -69,8 +69,10 @@ func run(ctx context.Context, out io.Writer, name, text string, raw bool, o mode
 		if err != nil {
 			return err
 		}
-		if tokens++; tokens == 1 {
-			first = time.Now()
+		if token.ID >= 0 { // no rest of the text
+			if tokens++; tokens == 1 {
+				first = time.Now()
+			}
 		}
 		fmt.Fprint(out, token.Text)
 	}
@@ -88,7 +90,7 @@ func find(ctx context.Context, name string) (path string, err error) {
 	}
 	m, err := hub.ParseModel(name)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("-model: there is no %s; give a folder, a .gguf file, or a model of the Hugging Face hub as ORG/NAME", name)
 	}
 	o, err := hub.FromEnvironment()
 	if err != nil {

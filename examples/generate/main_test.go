@@ -59,8 +59,8 @@ func TestWhatCannotBeAskedIsAnError(t *testing.T) {
 	}
 	t.Setenv("HF_HUB_OFFLINE", "1")
 	t.Setenv("HF_HOME", t.TempDir())
-	for _, name := range []string{filepath.Join(t.TempDir(), "missing"), "org/missing"} {
-		if err := run(t.Context(), &out, name, "Hello?", true, models.Options{}); err == nil || !strings.Contains(err.Error(), "missing") {
+	for name, want := range map[string]string{filepath.Join(t.TempDir(), "missing"): "there is no ", "missing.gguf": "there is no missing.gguf; give", "org/missing": "HF_HUB_OFFLINE"} {
+		if err := run(t.Context(), &out, name, "Hello?", true, models.Options{}); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "missing") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
