@@ -51,7 +51,7 @@ func (c *Config) family() family { return families[cmp.Or(c.ModelType, "qwen3")]
 // ParseConfig reads a config.json. The error names the field that is missing, malformed or asks for what
 // this package does not compute.
 func ParseConfig(data []byte) (c Config, err error) {
-	c = Config{ModelType: "qwen3", RMSNormEps: 1e-6, RopeTheta: 1e6, MaxPositionEmbeddings: 32768, Experts: defaultExperts()}
+	c = Config{ModelType: "qwen3", RMSNormEps: 1e-6, RopeTheta: 1e4, MaxPositionEmbeddings: 32768, Experts: defaultExperts()}
 	if c.read, err = models.ReadConfig(data, &c); err != nil {
 		return c, err
 	}

@@ -142,7 +142,7 @@ func TestAbsentFieldsHaveTheirDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.HeadDim != 128 || c.RMSNormEps != 1e-6 || c.RopeTheta != 1e6 || c.MaxPositionEmbeddings != 32768 ||
+	if c.HeadDim != 128 || c.RMSNormEps != 1e-6 || c.RopeTheta != 1e4 || c.MaxPositionEmbeddings != 32768 ||
 		c.NumKeyValueHeads != c.NumAttentionHeads || c.dtype() != tensor.F32 || c.EOSTokenID != nil {
 		t.Errorf("%+v", c)
 	}
