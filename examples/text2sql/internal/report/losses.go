@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"io"
@@ -50,7 +51,16 @@ func writeLosses(w io.Writer, curves [2]LossCurve, svg bool) error {
 	area.Fill(area.Rectangle.Path())
 	area = draw.Crop(area, 0.4*vg.Inch, -0.4*vg.Inch, 0.3*vg.Inch, -0.7*vg.Inch)
 	p.drawAt(area, p.DataCanvas(area).Min.X)
-	_, err = canvas.WriteTo(w)
+	if !svg {
+		_, err = canvas.WriteTo(w)
+		return err
+	}
+	var b bytes.Buffer
+	if _, err := canvas.WriteTo(&b); err != nil {
+		return err
+	}
+	const family = "font-family:Liberation Sans" // which browsers need not have
+	_, err = w.Write(bytes.ReplaceAll(b.Bytes(), []byte(family), []byte(family+",Arial,Helvetica,sans-serif")))
 	return err
 }
 

@@ -40,7 +40,7 @@ func TestTheLossesOfTwoRunsShareAPicture(t *testing.T) {
 			t.Fatalf("no XML: %v", err)
 		}
 	}
-	for _, want := range []string{"one run, in the end 0.26", "a &lt;short&gt; one, in the end 1.34", "Step", "<path"} {
+	for _, want := range []string{"one run, in the end 0.26", "a &lt;short&gt; one, in the end 1.34", "Step", "<path", ",sans-serif"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the SVG lacks %q", want)
 		}
