@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -299,8 +300,8 @@ func number(want string) stepReader {
 	}
 }
 
-// steps reads null, a step, or a Sequence of steps that stand in the given list, and returns their types. known
-// reads a step of each type that is supported.
+// steps reads null, a step, or a Sequence of steps that stand in the given list, and returns their types, stepsNone for
+// none. known reads a step of each type that is supported.
 func (r *jsonReader) steps(list string, known map[string]stepReader) (string, error) {
 	if isNull, err := r.null(); isNull || err != nil {
 		return stepsNone, err
@@ -321,7 +322,7 @@ func (r *jsonReader) steps(list string, known map[string]stepReader) (string, er
 			return err
 		})
 	})
-	return strings.Join(types, ", "), err
+	return cmp.Or(strings.Join(types, ", "), stepsNone), err // a Sequence of nothing does nothing
 }
 
 // step reads a step of one of the known types and returns its type. Steps of the left types it leaves alone.

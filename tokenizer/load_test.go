@@ -44,6 +44,17 @@ func writeTokenizer(tb testing.TB, text string) (path string) {
 	return path
 }
 
+func TestASequenceOfNoNormalizersIsNone(t *testing.T) {
+	for _, normalizer := range []string{"null", `{"type": "Sequence", "normalizers": []}`} {
+		tok, err := Load(writeTokenizer(t, strings.Replace(tinyJSON, `{"type": "NFC"}`, normalizer, 1)))
+		if err != nil {
+			t.Errorf("%s: %v", normalizer, err)
+		} else if tok.normalize {
+			t.Errorf("%s: text is normalized", normalizer)
+		}
+	}
+}
+
 func TestLoadTakesMergesInBothForms(t *testing.T) {
 	for _, merges := range []string{`[["a", "b"]]`, `["a b"]`} {
 		tok, err := Load(writeTokenizer(t, strings.Replace(tinyJSON, `[["a", "b"]]`, merges, 1)))
