@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,6 +113,7 @@ func runTrain(ctx context.Context, p *program, args []string) error {
 	if l, ok := m.(models.ContextLimited); ok && f.config.MaxLength > l.MaxPositions() {
 		return fmt.Errorf("-max-length %d exceeds the %d positions that the model was made for (max_position_embeddings in its config.json)", f.config.MaxLength, l.MaxPositions())
 	}
+	endWith(m, form.stop()[0])
 	adapter, opt, err := f.prepare(m, name)
 	if err != nil {
 		return err
@@ -189,6 +191,19 @@ func (f *trainFlags) prepare(m models.CausalLM, name string) (*lora.Adapter, opt
 		opt = optim.NewAdamW(optim.Split(m.Parameters(), f.config.LR, f.weightDecay), optim.AdamWConfig{Moments: moments, Weights: weights})
 	})
 	return adapter, opt, err
+}
+
+// endWith has a model's generation_config.json name the token with which it learns to end an answer: other programs go
+// by that file, and a base model's names the end of a text only.
+func endWith(m models.CausalLM, end int32) {
+	g, keeps := m.(models.GenerationConfigured)
+	s, stops := m.(models.Stopper)
+	if !keeps || !stops || slices.Contains(s.StopTokens(), end) {
+		return
+	}
+	config := g.GenerationConfig()
+	config.EOSTokenID = append(slices.Clone(s.StopTokens()), end)
+	g.SetGenerationConfig(config)
 }
 
 // lengths tells which samples are longer than -max-length, and fails if none is left. Of a run of whole

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"image/png"
 	"io/fs"
 	"os"
@@ -14,8 +15,38 @@ import (
 
 	"github.com/hone-ml/hone/examples/text2sql/internal/data"
 	"github.com/hone-ml/hone/examples/text2sql/internal/report"
+	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/tensor/safetensors"
+	"github.com/hone-ml/hone/tokenizer"
 )
+
+func TestATrainedModelSaysWithWhatItsAnswersEnd(t *testing.T) {
+	w, dir := theWorld(t), t.TempDir()
+	tok, err := tokenizer.Load(w.model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form, err := formatOf(tok, tokenizer.TemplateAuto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := form.stop()[0]
+	base := filepath.Join(dir, "base") // whose texts end otherwise
+	if err := os.CopyFS(base, os.DirFS(w.model)); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(base, "generation_config.json"), fmt.Appendf(nil, `{"eos_token_id": %d, "temperature": 0.5}`, end+40))
+	for model, want := range map[string][]int32{base: {end + 40, end}, w.model: {end}} {
+		run := trainedFrom(t, model)
+		var c models.GenerationConfig
+		if err := json.Unmarshal(read(t, filepath.Join(run, "generation_config.json")), &c); err != nil || !slices.Equal(c.EOSTokenID, want) {
+			t.Errorf("texts of the trained model end with %v, want %v, %v", c.EOSTokenID, want, err)
+		}
+		if kept := bytes.Contains(read(t, filepath.Join(run, "generation_config.json")), []byte("0.5")); kept != (model == base) {
+			t.Error("the rest of the file is lost")
+		}
+	}
+}
 
 // trainArgs trains a few cheap steps.
 func trainArgs(w world, out string, more ...string) []string {
