@@ -10,6 +10,7 @@ import (
 
 	"github.com/hone-ml/hone/models"
 	"github.com/hone-ml/hone/tensor"
+	"github.com/hone-ml/hone/tokenizer"
 )
 
 var exportCommand = command{
@@ -67,6 +68,11 @@ func runExport(ctx context.Context, p *program, args []string) error {
 	m, err := from.loadMerged(dev, c.dtypeFlag())
 	if err != nil {
 		return err
+	}
+	if from.adapter != "" { // it learned to end as the template does, of which the base may know nothing
+		if form, err := formatOf(o.Tokenizer, tokenizer.TemplateAuto); err == nil {
+			endWith(m, form.stop()[0])
+		}
 	}
 	if file {
 		err = models.SaveGGUF(*out, m, o)

@@ -36,13 +36,19 @@ func TestATrainedModelSaysWithWhatItsAnswersEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(base, "generation_config.json"), fmt.Appendf(nil, `{"eos_token_id": %d, "temperature": 0.5}`, end+40))
-	for model, want := range map[string][]int32{base: {end + 40, end}, w.model: {end}} {
-		run := trainedFrom(t, model)
+	adapter, merged := filepath.Join(dir, "adapter"), filepath.Join(dir, "merged")
+	ok(t, "train", "-model", base, "-data", w.train, "-out", adapter, "-max-steps", "1", "-max-length", "256", "-lora", "-rank", "1", "-device", "cpu")
+	ok(t, "export", "-model", adapter, "-out", merged)
+	for model, want := range map[string][]int32{base: {end + 40, end}, w.model: {end}, merged: {end + 40, end}} {
+		run := model
+		if model != merged {
+			run = trainedFrom(t, model)
+		}
 		var c models.GenerationConfig
 		if err := json.Unmarshal(read(t, filepath.Join(run, "generation_config.json")), &c); err != nil || !slices.Equal(c.EOSTokenID, want) {
 			t.Errorf("texts of the trained model end with %v, want %v, %v", c.EOSTokenID, want, err)
 		}
-		if kept := bytes.Contains(read(t, filepath.Join(run, "generation_config.json")), []byte("0.5")); kept != (model == base) {
+		if kept := bytes.Contains(read(t, filepath.Join(run, "generation_config.json")), []byte("0.5")); kept != (model != w.model) {
 			t.Error("the rest of the file is lost")
 		}
 	}
