@@ -4,16 +4,20 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/hone-ml/hone/internal/atomicfile"
 )
 
 // Save writes the tokenizer into dir, which it makes if need be: tokenizer.json in the form that
 // the tokenizers library of Hugging Face writes, tokenizer_config.json, and chat_template.jinja if
-// one was loaded. The last two are as loaded, to the byte; for a tokenizer that was trained, or
+// one was loaded; otherwise one that is there is removed. The last two are as loaded, to the byte; for a tokenizer that was trained, or
 // loaded from a single file, tokenizer_config.json is made from what is known. Each file is
 // replaced as a whole or not at all.
 func (t *Tokenizer) Save(dir string) error {
@@ -30,39 +34,27 @@ func (t *Tokenizer) Save(dir string) error {
 	if err := replaceFile(filepath.Join(dir, configFile), writeBytes(cfg)); err != nil {
 		return err
 	}
-	if t.config.jinja == nil {
-		return nil
+	template := filepath.Join(dir, templateFile)
+	if t.config.jinja != nil {
+		return replaceFile(template, writeBytes(t.config.jinja))
 	}
-	return replaceFile(filepath.Join(dir, templateFile), writeBytes(t.config.jinja))
+	// that of another tokenizer would go before what tokenizer_config.json says
+	if err := os.Remove(template); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("tokenizer: %w", err)
+	}
+	return nil
 }
 
 func writeBytes(data []byte) func(io.Writer) error {
 	return func(w io.Writer) error { _, err := w.Write(data); return err }
 }
 
-// replaceFile writes a file beside path and then renames it.
-func replaceFile(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("tokenizer: saving %s: %w", path, err)
+// replaceFile replaces a file as a whole.
+func replaceFile(path string, write func(io.Writer) error) error {
+	if err := atomicfile.WriteFile(path, write); err != nil {
+		return fmt.Errorf("tokenizer: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("tokenizer: saving %s: %w", path, err)
-		}
-	}()
-	if err := write(f); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return nil
 }
 
 // write writes tokenizer.json.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -161,6 +162,20 @@ func TestSaveReportsWhereItFails(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 {
 		t.Errorf("a failed Save leaves %v behind (%v)", entries, err)
+	}
+}
+
+func TestATemplateOfAnotherTokenizerDoesNotStay(t *testing.T) {
+	dir := t.TempDir()
+	stale := filepath.Join(dir, "chat_template.jinja")
+	if err := os.WriteFile(stale, []byte("{{ another }}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := loadTestdata(t, "small").Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(stale); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is still there (%v)", err)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/hone-ml/hone/internal/atomicfile"
 )
 
 // The files of a run directory that this package reads and writes.
@@ -148,10 +150,10 @@ func ReadPredictions(path string) ([]Example, error) {
 // metrics.jsonl and evaluations.jsonl alone, which training writes as it goes.
 func Save(dir string, r *Run) error {
 	return errors.Join(
-		writeFile(filepath.Join(dir, ResultsFile), func(w io.Writer) error { return WriteResults(w, r) }),
-		writeFile(filepath.Join(dir, PredictionsFile), func(w io.Writer) error { return WritePredictions(w, r.Examples) }),
-		writeFile(filepath.Join(dir, PNGFile), func(w io.Writer) error { return WritePNG(w, r) }),
-		writeFile(filepath.Join(dir, HTMLFile), func(w io.Writer) error { return WriteHTML(w, r) }),
+		atomicfile.WriteFile(filepath.Join(dir, ResultsFile), func(w io.Writer) error { return WriteResults(w, r) }),
+		atomicfile.WriteFile(filepath.Join(dir, PredictionsFile), func(w io.Writer) error { return WritePredictions(w, r.Examples) }),
+		atomicfile.WriteFile(filepath.Join(dir, PNGFile), func(w io.Writer) error { return WritePNG(w, r) }),
+		atomicfile.WriteFile(filepath.Join(dir, HTMLFile), func(w io.Writer) error { return WriteHTML(w, r) }),
 	)
 }
 
@@ -181,38 +183,6 @@ func Load(dir string) (*Run, error) {
 		return nil, fmt.Errorf("%s: not a run directory: it has no %s or %s", dir, ResultsFile, MetricsFile)
 	}
 	return r, nil
-}
-
-// writeFile writes a file by way of a temporary one beside it, so that a crash or a full disk leaves the old one.
-func writeFile(path string, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("writing %s: %w", path, err)
-		}
-	}()
-	w := bufio.NewWriter(f)
-	if err := write(w); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // eachLine calls fn for every line of a JSONL file that is not blank. A last line without its line end that does not

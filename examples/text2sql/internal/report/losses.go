@@ -8,6 +8,7 @@ import (
 	"math"
 	"path/filepath"
 
+	"github.com/hone-ml/hone/internal/atomicfile"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
@@ -29,7 +30,7 @@ var lossColours = [][2]color.RGBA{
 // SaveLosses draws the losses of two runs over their steps into one picture, those of every step thin, and smoothed,
 // strong: SVG if the file's name ends in .svg, otherwise PNG of 1200 by 700 pixels.
 func SaveLosses(path string, curves [2]LossCurve) error {
-	return writeFile(path, func(w io.Writer) error { return writeLosses(w, curves, filepath.Ext(path) == ".svg") })
+	return atomicfile.WriteFile(path, func(w io.Writer) error { return writeLosses(w, curves, filepath.Ext(path) == ".svg") })
 }
 
 func writeLosses(w io.Writer, curves [2]LossCurve, svg bool) error {
