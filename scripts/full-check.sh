@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long for every change: long fuzzing, every kernel path, the race detector over everything.
-# What it finds out is added to docs/full-check.log, with the date and the machine. full-check.sh kills runs
-# or full-check.sh mutants runs that part alone: each part is a function below.
+# What it finds out is added to docs/full-check.log, with the date and the machine. full-check.sh kills,
+# full-check.sh mutants or full-check.sh fuzz DIR TARGET N runs that part alone: each part is a function below.
 set -euo pipefail
 cd "$(git -C "$(dirname "$0")" rev-parse --show-toplevel)"
 
@@ -29,8 +29,16 @@ mutants() {
   tail -1 "$out" | grep -q '^ok'
 }
 
-case ${1:-} in kills | mutants)
-  "$1"
+# N executions of one fuzz target, such as fuzz tensor/gguf FuzzParse 8000000.
+fuzz() {
+  local out
+  out=$(mktemp)
+  CGO_ENABLED=0 go test -run '^$' -fuzz "^$2\$" -fuzztime "$3x" -fuzzminimizetime 5x "./$1" | tee "$out"
+  echo "fuzzing $1 $2: $(grep -o 'elapsed: .*' "$out" | tail -1), no failure" | note
+}
+
+case ${1:-} in kills | mutants | fuzz)
+  "$@"
   exit
   ;;
 esac
