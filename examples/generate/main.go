@@ -99,5 +99,6 @@ func find(ctx context.Context, name string) (path string, err error) {
 	if path, ok := hub.Find(m, o); ok {
 		return path, nil
 	}
+	log.Printf("fetching %s", m)
 	return hub.Download(ctx, m, o)
 }
